@@ -1,0 +1,83 @@
+# Everything a person or a machine does with telbot. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+##: Set-up
+
+.venv/.ready: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("telbot needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.ready ## Make the virtual environment (again only when requirements change)
+
+.PHONY: lock
+lock: setup ## Compile requirements/*.in into hash-locked *.txt
+	cd requirements && for name in base prod dev; do \
+	  ../$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
+
+##: Run
+
+.PHONY: demo
+demo: setup ## Play a cohort from Meet records to Telegram messages; ONCE=1 prints JSON and ends
+	@$(MANAGE) demo $(if $(ONCE),--once,)
+
+.PHONY: stop
+stop: ## End everything that runs under LOCAL_DIR
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.stop; fi
+
+##: Check
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+.PHONY: lint
+lint: setup ## Format and lint rules
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+.PHONY: types
+types: setup ## mypy, strict
+	$(BIN)/mypy config attendance delivery nurture tests
+
+.PHONY: contracts
+contracts: setup ## The import boundaries of docs/architecture.md
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+.PHONY: unit
+unit: setup ## Tests of the pure core, without a database, with full branch coverage
+	$(BIN)/pytest tests/unit -q --no-header \
+	  --cov=attendance/domain --cov=delivery/domain --cov=nurture/domain --cov-branch \
+	  --cov-report=term --cov-fail-under=100
+
+.PHONY: quick
+quick: lint types contracts unit ## Seconds: before each commit
+
+.PHONY: migrations-check
+migrations-check: setup ## Models and migrations agree
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) check --fail-level WARNING
+
+.PHONY: test
+test: setup ## Every test but those in a browser
+	$(BIN)/pytest -q -m "not browser"
+
+.PHONY: test-browser
+test-browser: setup ## Tests in a real Chromium
+	@scripts_chromium="$(CHROMIUM)"; if [ -z "$$scripts_chromium" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi
+	$(BIN)/pytest -q -m browser
+
+.PHONY: check
+check: quick migrations-check test test-browser ## What CI runs

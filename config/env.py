@@ -1,0 +1,358 @@
+"""Every setting telbot reads from outside, in one table.
+
+`.env.example`, `manage.py doctor` and a test are driven by `SETTINGS`, so that code, docs and
+render.yaml cannot drift apart. A wrong value stops the boot with the setting's name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ("local", "staging", "production")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _text(raw: str) -> str:
+    return raw.strip()
+
+
+def _flag(raw: str) -> bool:
+    # django-environ reads any unknown word as False ("ture" would switch something off).
+    known = {"on": True, "true": True, "1": True, "yes": True}
+    known |= {"off": False, "false": False, "0": False, "no": False}
+    try:
+        return known[raw.strip().lower()]
+    except KeyError:
+        raise ValueError("expected on or off") from None
+
+
+def _rate(raw: str) -> float:
+    rate = float(raw)
+    if not 0 < rate < float("inf"):
+        raise ValueError("expected a positive number")
+    return rate
+
+
+def _percent(raw: str) -> float:
+    percent = float(raw)
+    if not 0 <= percent <= 100:
+        raise ValueError("expected a number from 0 to 100")
+    return percent
+
+
+def _port(raw: str) -> int:
+    port = int(raw)
+    if not 0 < port < 65536:
+        raise ValueError("expected a port number")
+    return port
+
+
+def _environment(raw: str) -> str:
+    if raw.strip() not in ENVIRONMENTS:
+        raise ValueError(f"expected one of {', '.join(ENVIRONMENTS)}")
+    return raw.strip()
+
+
+def _list(raw: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def _url(raw: str) -> str:
+    url = raw.strip().rstrip("/")
+    if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+        raise ValueError("expected an http(s) URL")
+    return url
+
+
+def _webhook_secret(raw: str) -> str:
+    secret = raw.strip()
+    # https://core.telegram.org/bots/api#setwebhook: 1-256 of A-Z a-z 0-9 _ -
+    allowed = all(c.isascii() and (c.isalnum() or c in "_-") for c in secret)
+    if len(secret) > 256 or not allowed:
+        raise ValueError("expected at most 256 letters, digits, _ or -")
+    return secret
+
+
+def _chats(raw: str) -> frozenset[int] | None:
+    """Chat ids; None means every chat."""
+    if raw.strip() == "*":
+        return None
+    try:
+        return frozenset(int(part) for part in _list(raw))
+    except ValueError:
+        raise ValueError("expected chat ids with commas between, or *") from None
+
+
+def _service_account(raw: str) -> Mapping[str, Any] | None:
+    """A Google service account key: the JSON itself, or the path of a file that holds it."""
+    if not raw.strip():
+        return None
+    text = raw if raw.lstrip().startswith("{") else Path(raw.strip()).read_text()
+    key = json.loads(text)
+    missing = {"client_email", "private_key", "token_uri"} - set(key)
+    if missing:
+        raise ValueError(f"the key lacks {', '.join(sorted(missing))}")
+    return dict(key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One value from outside: how it is read, what it means, who needs it."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: str
+    help: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="ENVIRONMENT", read=_environment, default="local", help="local, staging or production"
+    ),
+    Setting(
+        name="LOCAL_DIR",
+        read=_text,
+        default=".local",
+        help="where embedded servers and local state live; two values are two worlds",
+    ),
+    Setting(
+        name="DATABASE_URL",
+        read=_text,
+        default="",
+        secret=True,
+        help="PostgreSQL; empty: an embedded one (local only)",
+    ),
+    Setting(
+        name="REDIS_URL",
+        read=_text,
+        default="",
+        secret=True,
+        help="Redis or Valkey; empty: an embedded one (local only)",
+    ),
+    Setting(
+        name="SECRET_KEY",
+        read=_text,
+        default="",
+        secret=True,
+        help="signs sessions; at least 50 characters outside local",
+    ),
+    Setting(
+        name="ALLOWED_HOSTS",
+        read=_list,
+        default="",
+        help="host names the web process answers to, comma between; local: any loopback name",
+    ),
+    Setting(
+        name="PUBLIC_URL",
+        read=_url,
+        default="",
+        help="where the web process is reached from outside; empty in local: http://127.0.0.1:PORT",
+    ),
+    Setting(
+        name="BOT_TOKEN",
+        read=_text,
+        default="",
+        secret=True,
+        help="from @BotFather; empty: the built-in sandbox takes every message",
+    ),
+    Setting(
+        name="TELEGRAM_API_URL",
+        read=_url,
+        default="https://api.telegram.org",
+        help="root of any Bot API server",
+    ),
+    Setting(
+        name="TELEGRAM_WEBHOOK_SECRET",
+        read=_webhook_secret,
+        default="",
+        secret=True,
+        help="what Telegram sends with each webhook call; empty: long polling (runbot)",
+    ),
+    Setting(
+        name="TELEGRAM_SENDS_PER_SECOND",
+        read=_rate,
+        default="25",
+        help="bulk messages a second over all chats; Telegram allows about 30, the rest is "
+        "for replies",
+    ),
+    Setting(
+        name="TELEGRAM_SENDS_PER_SECOND_PER_CHAT",
+        read=_rate,
+        default="1",
+        help="messages a second to one chat",
+    ),
+    Setting(
+        name="STAGING_ALLOWED_CHATS",
+        read=_chats,
+        default="",
+        help="chat ids that may be called outside production, comma between; the rest goes to the "
+        "sandbox inbox; * = all, only where TELEGRAM_API_URL is a loopback address",
+    ),
+    Setting(
+        name="GOOGLE_SERVICE_ACCOUNT_JSON",
+        read=_service_account,
+        default="",
+        secret=True,
+        help="service account key, as JSON or as a path; empty: Google is off",
+    ),
+    Setting(
+        name="GOOGLE_DELEGATED_USER",
+        read=_text,
+        default="",
+        help="the Workspace user with the Reports privilege whom the service account acts for",
+    ),
+    Setting(
+        name="GOOGLE_CALENDAR_IDS",
+        read=_list,
+        default="",
+        help="calendars that hold the classes, comma between",
+    ),
+    Setting(
+        name="GOOGLE_API_URL",
+        read=_url,
+        default="",
+        help="root for Reports and Calendar; empty: Google's own",
+    ),
+    Setting(
+        name="NURTURE_ENABLED",
+        read=_flag,
+        default="",
+        help="seeds the flag once; local: on, else off",
+    ),
+    Setting(
+        name="ATTENDANCE_ENABLED",
+        read=_flag,
+        default="",
+        help="seeds the flag once; local: on, else off",
+    ),
+    Setting(
+        name="ROLLOUT_PERCENT",
+        read=_percent,
+        default="",
+        help="share of learners who take part, seeded once; local: 100, else 0",
+    ),
+    Setting(name="PORT", read=_port, default="8000", help="port of the web process"),
+    Setting(
+        name="METRICS_TOKEN",
+        read=_text,
+        default="",
+        secret=True,
+        help="bearer token for /metrics; empty: the page is off",
+    ),
+    Setting(
+        name="FIELD_ENCRYPTION_KEY",
+        read=_text,
+        default="",
+        secret=True,
+        help="key for encrypted columns, kept outside the database; empty: off",
+    ),
+    Setting(
+        name="BACKUP_S3_URL",
+        read=_text,
+        default="",
+        secret=True,
+        help="S3-compatible target of scheduled backups; empty: off",
+    ),
+    Setting(
+        name="SENTRY_DSN", read=_text, default="", secret=True, help="error reports; empty: off"
+    ),
+    Setting(
+        name="SLACK_WEBHOOK_URL",
+        read=_url,
+        default="",
+        secret=True,
+        help="alerts to Slack; empty: off",
+    ),
+    Setting(
+        name="PAGERDUTY_ROUTING_KEY",
+        read=_text,
+        default="",
+        secret=True,
+        help="alerts to PagerDuty; empty: off",
+    ),
+    Setting(
+        name="PAGERDUTY_API_URL",
+        read=_url,
+        default="",
+        help="PagerDuty's events address; empty: its own",
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        read=_url,
+        default="",
+        help="traces and metrics over OTLP; empty: off",
+    ),
+)
+
+# These three seed flags differently in local, so that a fresh clone does something.
+_LOCAL_DEFAULTS = {"NURTURE_ENABLED": "on", "ATTENDANCE_ENABLED": "on", "ROLLOUT_PERCENT": "100"}
+_SAFE_DEFAULTS = {"NURTURE_ENABLED": "off", "ATTENDANCE_ENABLED": "off", "ROLLOUT_PERCENT": "0"}
+
+
+def read(source: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read every setting of the table; raise ImproperlyConfigured naming each wrong one.
+
+    `source` stands for the environment in tests; without it, os.environ and then `.env`.
+    """
+    if source is None:
+        environ.Env.read_env(BASE_DIR / ".env")  # never overwrites what is set already
+        source = os.environ
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for setting in SETTINGS:
+        raw = source.get(setting.name, "")
+        if not raw.strip():
+            special = _LOCAL_DEFAULTS if values.get("ENVIRONMENT") == "local" else _SAFE_DEFAULTS
+            raw = setting.default or special.get(setting.name, "")
+        try:
+            values[setting.name] = setting.read(raw)
+        except (ValueError, OSError) as error:
+            # Never the value itself: it may be a secret.
+            problems.append(f"{setting.name}: {_why(error, raw=raw, secret=setting.secret)}")
+    problems += _contradictions(values)
+    if problems:
+        raise ImproperlyConfigured(
+            "telbot cannot start with these settings:\n  " + "\n  ".join(problems)
+        )
+    return values
+
+
+def _why(error: Exception, *, raw: str, secret: bool) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return "not valid JSON"
+    if isinstance(error, OSError):
+        return f"cannot read the file ({error.strerror})"
+    return str(error) if secret else f"{error}, got {raw!r}"
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    if values.get("ENVIRONMENT", "local") != "local":
+        needed = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "PUBLIC_URL")
+        found += [
+            f"{name}: required where ENVIRONMENT is {values['ENVIRONMENT']}"
+            for name in needed
+            if name in values and not values[name]
+        ]
+        if 0 < len(values.get("SECRET_KEY", "")) < 50:
+            found.append("SECRET_KEY: at least 50 characters")
+    if values.get("STAGING_ALLOWED_CHATS", frozenset()) is None:
+        host = urlsplit(values.get("TELEGRAM_API_URL", "")).hostname
+        if host not in LOOPBACK:
+            found.append(
+                "STAGING_ALLOWED_CHATS: * is accepted only where TELEGRAM_API_URL is loopback"
+            )
+    if values.get("GOOGLE_SERVICE_ACCOUNT_JSON") and not values.get("GOOGLE_DELEGATED_USER"):
+        found.append("GOOGLE_DELEGATED_USER: required with GOOGLE_SERVICE_ACCOUNT_JSON")
+    return found

@@ -1,0 +1,193 @@
+"""All settings, for every environment, from the one table in config/env.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+
+from config import embedded, env, logs
+
+BASE_DIR = env.BASE_DIR
+VALUES = env.read()
+
+# --- what DESIGN calls the contract ----------------------------------------------------------
+ENVIRONMENT: str = VALUES["ENVIRONMENT"]
+IS_LOCAL = ENVIRONMENT == "local"
+LOCAL_DIR: Path = (BASE_DIR / VALUES["LOCAL_DIR"]).resolve()
+_SERVERS = embedded.locate(LOCAL_DIR)
+DATABASE_URL: str = VALUES["DATABASE_URL"] or _SERVERS.database_url
+REDIS_URL: str = VALUES["REDIS_URL"] or _SERVERS.redis_url
+USES_EMBEDDED_SERVERS = not (VALUES["DATABASE_URL"] and VALUES["REDIS_URL"])
+
+BOT_TOKEN: str = VALUES["BOT_TOKEN"]
+TELEGRAM_API_URL: str = VALUES["TELEGRAM_API_URL"]
+TELEGRAM_WEBHOOK_SECRET: str = VALUES["TELEGRAM_WEBHOOK_SECRET"]
+TELEGRAM_SENDS_PER_SECOND: float = VALUES["TELEGRAM_SENDS_PER_SECOND"]
+TELEGRAM_SENDS_PER_SECOND_PER_CHAT: float = VALUES["TELEGRAM_SENDS_PER_SECOND_PER_CHAT"]
+STAGING_ALLOWED_CHATS: frozenset[int] | None = VALUES["STAGING_ALLOWED_CHATS"]
+
+GOOGLE_SERVICE_ACCOUNT_JSON: dict[str, Any] | None = VALUES["GOOGLE_SERVICE_ACCOUNT_JSON"]
+GOOGLE_DELEGATED_USER: str = VALUES["GOOGLE_DELEGATED_USER"]
+GOOGLE_CALENDAR_IDS: tuple[str, ...] = VALUES["GOOGLE_CALENDAR_IDS"]
+GOOGLE_API_URL: str = VALUES["GOOGLE_API_URL"]
+
+NURTURE_ENABLED: bool = VALUES["NURTURE_ENABLED"]
+ATTENDANCE_ENABLED: bool = VALUES["ATTENDANCE_ENABLED"]
+ROLLOUT_PERCENT: float = VALUES["ROLLOUT_PERCENT"]
+
+PORT: int = VALUES["PORT"]
+SANDBOX_PORT = PORT + 1
+PUBLIC_URL: str = VALUES["PUBLIC_URL"] or f"http://127.0.0.1:{PORT}"
+METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
+
+# The one place where delivery learns who answers a learner; a dotted path, so that the import
+# direction stays config → nurture → delivery.
+DELIVERY_INBOUND_HANDLER = "nurture.inbound.handle"
+
+# --- Django ------------------------------------------------------------------------------------
+SECRET_KEY: str = VALUES["SECRET_KEY"] or "local-only-never-used-outside-a-laptop-or-a-test-run-0"
+DEBUG = False
+ALLOWED_HOSTS: list[str] = [*VALUES["ALLOWED_HOSTS"]]
+if IS_LOCAL:
+    ALLOWED_HOSTS += [*sorted(env.LOOPBACK), "[::1]", "testserver"]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_dramatiq",  # sets the global broker, so it stands before the apps with actors
+    "waffle",
+    "pgtrigger",
+    "delivery",
+    "attendance",
+    "nurture",
+    "config",
+]
+
+MIDDLEWARE = [
+    "config.views.HealthMiddleware",  # first: neither a host check nor a redirect may answer for it
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"] |= {"application_name": "telbot", "connect_timeout": 5}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# waffle caches flags; with a cache per process a kill switch would reach the others minutes late.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "telbot",
+    }
+}
+WAFFLE_CREATE_MISSING_SWITCHES = False
+
+DRAMATIQ_BROKER = {
+    "BROKER": "dramatiq.brokers.redis.RedisBroker",
+    "OPTIONS": {
+        "url": REDIS_URL,
+        "namespace": "telbot-dramatiq",
+        # Dramatiq's defaults leave the messages of a killed worker stranded for minutes.
+        "heartbeat_timeout": 15_000,
+        "maintenance_chance": 100_000,
+    },
+    "MIDDLEWARE": [
+        "dramatiq.middleware.AgeLimit",
+        "dramatiq.middleware.TimeLimit",
+        "dramatiq.middleware.ShutdownNotifications",
+        "dramatiq.middleware.Callbacks",
+        "django_dramatiq.middleware.DbConnectionsMiddleware",
+    ],
+}
+DRAMATIQ_AUTODISCOVER_MODULES = ["tasks", "inbound_tasks"]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"  # storage and staff pages; learners and courses have zones of their own
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static-collected"
+WHITENOISE_USE_FINDERS = IS_LOCAL  # a laptop and a test run need no collectstatic
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if IS_LOCAL
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+if not IS_LOCAL:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = urlsplit(PUBLIC_URL).scheme == "https"
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+LOGGING = logs.config(json=not IS_LOCAL)
+logs.init_sentry(dsn=VALUES["SENTRY_DSN"], environment=ENVIRONMENT)
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "telbot",
+    "SITE_HEADER": "telbot",
+    "SITE_URL": None,
+    "SITE_SYMBOL": "forum",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "config.admin.environment_badge",
+    "SIDEBAR": {"show_search": True, "navigation": "config.admin.navigation"},
+}

@@ -1,0 +1,83 @@
+"""Health and metrics: what a machine asks the web process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+log = logging.getLogger(__name__)
+
+READY_PROBLEM_STATUS = 503
+
+
+class HealthMiddleware:
+    """Answers /healthz and /readyz before any other middleware can.
+
+    Render counts a 3xx as healthy, so a redirect to https or a refused host name must never
+    answer in our place: https://render.com/docs/health-checks
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a health check, or pass the request on."""
+        if request.path == "/healthz":
+            return HttpResponse("ok", content_type="text/plain")
+        if request.path == "/readyz":
+            return readyz()
+        return self.get_response(request)
+
+
+def readyz() -> JsonResponse:
+    """Say whether this process can do its work: database, Redis, no pending migration."""
+    problems = {name: problem for name, check in CHECKS.items() if (problem := check())}
+    return JsonResponse(
+        {"ready": not problems, "problems": problems},
+        status=READY_PROBLEM_STATUS if problems else 200,
+    )
+
+
+def database_problem() -> str:
+    """Empty when the database answers."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        log.warning("readyz.database_unreachable")
+        return "the database does not answer"
+    return ""
+
+
+def redis_problem() -> str:
+    """Empty when Redis answers."""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:
+            client.ping()
+    except redis.RedisError:
+        log.warning("readyz.redis_unreachable")
+        return "Redis does not answer"
+    return ""
+
+
+def migrations_problem() -> str:
+    """Empty when every migration of this code is applied."""
+    try:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return "cannot read the migrations"
+    return f"{len(pending)} migrations are not applied; run manage.py migrate" if pending else ""
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": database_problem,
+    "redis": redis_problem,
+    "migrations": migrations_problem,
+}
