@@ -27,6 +27,10 @@ lock: setup ## Compile requirements/*.in into hash-locked *.txt
 	  ../$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
 
+.PHONY: env-example
+env-example: setup ## Write .env.example from the table of settings
+	$(BIN)/python -m config.env > .env.example
+
 ##: Run
 
 .PHONY: demo

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -356,3 +357,19 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if values.get("GOOGLE_SERVICE_ACCOUNT_JSON") and not values.get("GOOGLE_DELEGATED_USER"):
         found.append("GOOGLE_DELEGATED_USER: required with GOOGLE_SERVICE_ACCOUNT_JSON")
     return found
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting with its meaning, commented out."""
+    lines = [
+        "# Every setting telbot knows. Copy to .env and change what you need;",
+        "# on a laptop nothing needs to be set. Written by `make env-example` from config/env.py.",
+    ]
+    for setting in SETTINGS:
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(setting.help, 96))]
+        lines.append(f"#{setting.name}={setting.default}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(example(), end="")  # noqa: T201 - this is a program's output
