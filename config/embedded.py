@@ -184,7 +184,8 @@ def _create_database(where: Embedded) -> None:
 
     url = where.database_url.replace(f"/{DATABASE}?", "/postgres?")
     with psycopg.connect(url, autocommit=True) as connection:
-        with suppress(psycopg.errors.DuplicateDatabase):
+        # The second is what a CREATE that races with ours gives, of a starter killed just now.
+        with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
 

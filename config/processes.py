@@ -27,7 +27,11 @@ def _folder(local_dir: Path) -> Path:
 
 
 def start(
-    name: str, command: Sequence[str], *, local_dir: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    command: Sequence[str],
+    *,
+    local_dir: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Run `command` in a session of its own; output goes to LOCAL_DIR/processes/NAME.log."""
     folder = _folder(local_dir)

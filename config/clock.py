@@ -1,0 +1,91 @@
+"""The timetable: what is rung how often, and whether there is anything to ring for.
+
+All state is in PostgreSQL, so a bell carries nothing, a lost one costs one tick of lateness, and
+any number of clocks may run: every bell is harmless when doubled.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import redis
+from django.db import DatabaseError, close_old_connections
+from dramatiq import Actor
+from dramatiq.errors import ConnectionError as BrokerUnreachable
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+
+
+@dataclass(kw_only=True)
+class Bell:
+    """One actor, when it is worth ringing, and how often to look."""
+
+    actor: Actor[[], None]
+    due: Callable[[], bool]
+    every_seconds: float = TICK_SECONDS
+    next_look: float = field(default=0.0, init=False)
+
+    def look(self, *, monotonic: float) -> bool:
+        """Ring if it is time to look and there is work; return whether it rang."""
+        if monotonic < self.next_look:
+            return False
+        self.next_look = monotonic + self.every_seconds
+        if not self.due():
+            return False
+        self._ring()
+        return True
+
+    def _ring(self) -> None:
+        try:
+            self.actor.send()
+        except (redis.RedisError, BrokerUnreachable):
+            # Redis is only the doorbell: without it the clock does the work itself.
+            log.warning("clock.redis_unreachable", extra={"actor": self.actor.actor_name})
+            self.actor()
+
+
+def timetable() -> list[Bell]:
+    """Every bell of the system. Imported late: actors need the broker that Django sets up."""
+    from django.utils import timezone
+
+    import attendance.selectors
+    import attendance.tasks
+    import delivery.clock
+    import delivery.inbound_tasks
+    import delivery.selectors
+    import delivery.tasks
+    import nurture.selectors
+    import nurture.tasks
+
+    return [
+        Bell(actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
+        Bell(actor=delivery.inbound_tasks.handle_updates, due=delivery.selectors.has_updates),
+        Bell(
+            actor=nurture.tasks.tick,
+            due=lambda: nurture.selectors.has_work(now=delivery.clock.now()),
+        ),
+        Bell(
+            actor=attendance.tasks.sync_attendance,
+            due=lambda: attendance.selectors.sync_is_due(now=timezone.now()),
+            every_seconds=30,
+        ),
+    ]
+
+
+def run(bells: Sequence[Bell], *, stopping: threading.Event) -> None:
+    """Ring until `stopping` is set. A database that is away is waited for, no reason to die."""
+    while not stopping.is_set():
+        started = time.monotonic()
+        try:
+            for bell in bells:
+                bell.look(monotonic=started)
+        except DatabaseError:
+            log.warning("clock.database_unreachable")
+        close_old_connections()
+        stopping.wait(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
