@@ -54,7 +54,7 @@ class LearnerIdentity(models.Model):
             # Two learners never share a sure identity. Also read by the linking of endpoints.
             models.UniqueConstraint(
                 fields=["kind", "value_key"],
-                condition=Q(status__in=sorted(SURE_IDENTITIES)),
+                condition=Q(status__in=sorted(s.value for s in SURE_IDENTITIES)),
                 name="attendance_learneridentity_one_sure_owner",
             ),
             models.UniqueConstraint(

@@ -39,7 +39,7 @@ class Outcome(models.Model):
     effective_at = models.DateTimeField(null=True, blank=True)
     is_current = models.BooleanField(default=True)
     origin = models.CharField(
-        max_length=8, choices=[(o.value, o.value) for o in Origin], default=Origin.ENGINE
+        max_length=8, choices=[(o.value, o.value) for o in Origin], default=Origin.ENGINE.value
     )
     policy = models.ForeignKey(AttendancePolicy, models.PROTECT, null=True, blank=True)
     reason = models.CharField(max_length=32)
@@ -141,7 +141,9 @@ class ReviewItem(models.Model):
         Learner, models.CASCADE, null=True, blank=True, related_name="review_items"
     )
     state = models.CharField(
-        max_length=8, choices=[(s.value, s.value) for s in ReviewState], default=ReviewState.OPEN
+        max_length=8,
+        choices=[(s.value, s.value) for s in ReviewState],
+        default=ReviewState.OPEN.value,
     )
     evidence = models.JSONField(default=dict, blank=True)
     decision = models.CharField(max_length=64, blank=True, default="")

@@ -27,7 +27,7 @@ class SyncRun(models.Model):
     state = models.CharField(
         max_length=14,
         choices=[(s.value, s.value) for s in RunState],
-        default=RunState.RUNNING,
+        default=RunState.RUNNING.value,
     )
     pages = models.PositiveIntegerField(default=0)
     new_rows = models.PositiveIntegerField(default=0)

@@ -43,7 +43,7 @@ class ClassSession(models.Model):
     status = models.CharField(
         max_length=12,
         choices=[(s.value, s.value) for s in SessionStatus],
-        default=SessionStatus.SCHEDULED,
+        default=SessionStatus.SCHEDULED.value,
     )
     next_check_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
