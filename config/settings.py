@@ -145,7 +145,7 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static-collected"
+STATIC_ROOT = None if IS_LOCAL else BASE_DIR / "static-collected"
 WHITENOISE_USE_FINDERS = IS_LOCAL  # a laptop and a test run need no collectstatic
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
