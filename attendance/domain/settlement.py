@@ -1,0 +1,182 @@
+"""When may a conclusion be acted on? Presence is proved by a record, absence only by all of them.
+
+The rules of one (learner, class) are a list, in order; the first that does not hold decides.
+The same list is what staff are shown when they ask why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from attendance.domain.identity import fits_mask, is_full_email, is_masked
+from attendance.domain.intervals import Interval, covers
+from attendance.domain.kinds import PRESENT_KINDS, OutcomeKind
+from attendance.domain.presence import Policy, Verdict
+from attendance.domain.reasons import Reason
+
+# A call that runs over moves the settling time, but not for ever.
+OVERRUN_AT_MOST = timedelta(minutes=60)
+# How long a guest who could be anyone keeps absences undecided.
+GUEST_HOLDS_FOR = timedelta(hours=24)
+# Facts fire only while they are fresh; after that, conclusions that had effect are frozen.
+FACTS_FIRE_FOR = timedelta(hours=72)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One complete reading of the log: window [starts_at, ends_at), read at `read_at`."""
+
+    starts_at: datetime
+    ends_at: datetime
+    read_at: datetime
+
+
+@dataclass(frozen=True)
+class ClassEvidence:
+    """What is known of a class as a whole."""
+
+    confirmed: bool
+    settles_from: datetime
+    log_complete: bool
+    anyone_seen: bool
+
+
+@dataclass(frozen=True)
+class LearnerEvidence:
+    """What is known of one learner in that class."""
+
+    enrolled: bool
+    identified: bool
+    held_by_guest: bool
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the gate, the value it looked at and whether it holds."""
+
+    name: str
+    value: str
+    passed: bool
+    outcome: OutcomeKind
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What is concluded now, and whether it may be acted on."""
+
+    outcome: OutcomeKind
+    reason: Reason
+    effective: bool
+    rules: tuple[Rule, ...]
+
+
+def settling_starts(*, ends_at: datetime, stays: Sequence[Interval]) -> datetime:
+    """Return T0: the end of the class, later if the call ran over, by at most an hour."""
+    newest = max((end for _, end in stays), default=ends_at)
+    return max(ends_at, min(newest, ends_at + OVERRUN_AT_MOST))
+
+
+def log_is_complete(
+    *, readings: Sequence[Reading], starts_at: datetime, settles_from: datetime, lag: timedelta
+) -> bool:
+    """Say whether the readings can support an absence in [starts_at, settles_from).
+
+    Records come up to `lag` late, so an instant counts as read only by a reading made at
+    least that much later; and some reading's window must reach past the settling time.
+    """
+    mature = [(run.starts_at, min(run.ends_at, run.read_at - lag)) for run in readings]
+    reached = max((run.ends_at for run in readings), default=starts_at)
+    return reached >= settles_from + lag and covers(mature, start=starts_at, end=settles_from)
+
+
+def could_be(*, identifier: str, email: str) -> bool:
+    """Say whether an unlinked guest with this identifier could be the learner with `email`.
+
+    A whole address belongs to somebody else, or it would be linked. A masked one speaks of
+    those whom it fits. Anything else could be anyone.
+    """
+    if is_full_email(identifier):
+        return False
+    return fits_mask(mask=identifier, email=email) if is_masked(identifier) else True
+
+
+def conclude(
+    *, learner: LearnerEvidence, session: ClassEvidence, policy: Policy, now: datetime
+) -> Conclusion:
+    """Put a verdict through the gate for its kind."""
+    verdict = learner.verdict
+    if verdict.outcome in PRESENT_KINDS:
+        rules = _presence_rules(learner, session, policy, now)
+    else:
+        rules = _absence_rules(learner, session, policy, now)
+    failed = next((rule for rule in rules if not rule.passed), None)
+    if failed is None:
+        return Conclusion(verdict.outcome, verdict.reason, effective=True, rules=rules)
+    return Conclusion(failed.outcome, failed.reason, effective=False, rules=rules)
+
+
+def _presence_rules(
+    learner: LearnerEvidence, session: ClassEvidence, policy: Policy, now: datetime
+) -> tuple[Rule, ...]:
+    opens_at = session.settles_from + policy.settle_positive
+    verdict = learner.verdict
+    return (
+        *_common_rules(learner, session),
+        # Before its time the verdict is shown, but has no effect.
+        Rule(
+            "settling_time_over",
+            opens_at.isoformat(),
+            passed=now >= opens_at,
+            outcome=verdict.outcome,
+            reason=Reason.NOT_SETTLED_YET,
+        ),
+        _verdict_rule(verdict),
+    )
+
+
+def _absence_rules(
+    learner: LearnerEvidence, session: ClassEvidence, policy: Policy, now: datetime
+) -> tuple[Rule, ...]:
+    opens_at = session.settles_from + policy.settle_missed
+    given_up = now >= session.settles_from + GUEST_HOLDS_FOR
+    unknown, pending = OutcomeKind.UNKNOWN, OutcomeKind.PENDING
+    held = (
+        (unknown, Reason.GUEST_NEVER_RESOLVED) if given_up else (pending, Reason.UNRESOLVED_GUEST)
+    )
+    return (
+        *_common_rules(learner, session),
+        _fact("identity_verified", learner.identified, unknown, Reason.NO_VERIFIED_IDENTITY),
+        Rule(
+            "settling_time_over",
+            opens_at.isoformat(),
+            passed=now >= opens_at,
+            outcome=pending,
+            reason=Reason.NOT_SETTLED_YET,
+        ),
+        _fact("log_complete", session.log_complete, pending, Reason.SYNC_INCOMPLETE),
+        _fact("anyone_seen", session.anyone_seen, unknown, Reason.NO_HUMAN_SEEN),
+        _fact("no_unresolved_guest", not learner.held_by_guest, *held),
+        _verdict_rule(learner.verdict),
+    )
+
+
+def _fact(name: str, passed: bool, outcome: OutcomeKind, reason: Reason) -> Rule:
+    return Rule(name, str(passed).lower(), passed, outcome, reason)
+
+
+def _common_rules(learner: LearnerEvidence, session: ClassEvidence) -> tuple[Rule, Rule]:
+    return (
+        _fact("enrolled", learner.enrolled, OutcomeKind.UNKNOWN, Reason.NOT_ENROLLED),
+        _fact("class_confirmed", session.confirmed, OutcomeKind.UNKNOWN, Reason.SESSION_CANCELLED),
+    )
+
+
+def _verdict_rule(verdict: Verdict) -> Rule:
+    seconds = int(verdict.present.total_seconds())
+    return Rule(
+        "policy", f"{seconds} s, {verdict.share:.0%}", True, verdict.outcome, verdict.reason
+    )
