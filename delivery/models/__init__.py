@@ -1,0 +1,24 @@
+"""The tables of delivery."""
+
+from __future__ import annotations
+
+from delivery.models.chats import Chat, ChatKind, Consent, Reachability
+from delivery.models.deliveries import Attempt, AttemptOutcome, Delivery, InboundUpdate, Lane
+from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
+
+__all__ = [
+    "OPEN",
+    "UNTIL_OPENED",
+    "Attempt",
+    "AttemptOutcome",
+    "Chat",
+    "ChatKind",
+    "Consent",
+    "Delivery",
+    "Gate",
+    "InboundUpdate",
+    "Installation",
+    "Lane",
+    "Reachability",
+    "Scope",
+]

@@ -1,0 +1,69 @@
+"""Whom we may write to: chats and what they agreed to."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class Reachability(models.TextChoices):
+    """Whether Telegram would let us write; not whether the learner wants it (that is consent)."""
+
+    OK = "ok", "reachable"
+    NEVER_STARTED = "never_started", "never pressed Start"
+    BLOCKED = "blocked", "blocked the bot"
+    DEACTIVATED = "deactivated", "account deactivated"
+    GONE = "gone", "chat not found"
+
+
+class ChatKind(models.TextChoices):
+    """Groups have slower limits than private chats."""
+
+    PRIVATE = "private", "private"
+    GROUP = "group", "group"
+
+
+class Chat(models.Model):
+    """One Telegram chat. Its pace is kept here, in real time: `next_slot_at`."""
+
+    telegram_id = models.BigIntegerField(unique=True)
+    kind = models.CharField(max_length=8, choices=ChatKind, default=ChatKind.PRIVATE)
+    reachability = models.CharField(max_length=16, choices=Reachability, default=Reachability.OK)
+    reachability_changed_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    next_slot_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reachability__in=Reachability.values), name="delivery_chat_reachability"
+            ),
+            models.CheckConstraint(condition=~Q(telegram_id=0), name="delivery_chat_telegram_id"),
+        ]
+
+    def __str__(self) -> str:
+        return f"chat {self.pk}"
+
+
+class Consent(models.Model):
+    """Whether a chat agreed to a category.
+
+    The category "" is the default: it answers for every category without a row of its own.
+    """
+
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="consents")
+    category = models.CharField(max_length=64, blank=True, default="")
+    granted = models.BooleanField()
+    changed_at = models.DateTimeField()
+    source = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            # Also read by the intent: the answer of one chat for one category.
+            models.UniqueConstraint(fields=["chat", "category"], name="delivery_consent_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"consent {self.pk} of chat {self.chat_id}"

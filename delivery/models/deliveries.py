@@ -1,0 +1,238 @@
+"""What is owed to whom, and each try to give it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from delivery.domain.states import ENDS, IN_FLIGHT, Status
+from delivery.models.chats import Chat
+from delivery.models.gates import Gate
+
+_STATUSES = [(status.value, status.value) for status in Status]
+_ENDS = sorted(status.value for status in ENDS)
+_IN_FLIGHT = sorted(status.value for status in IN_FLIGHT)
+
+
+class Lane(models.IntegerChoices):
+    """Replies to a learner's own action never wait behind bulk."""
+
+    REPLY = 0, "reply"
+    BULK = 1, "bulk"
+
+
+class Delivery(models.Model):
+    """One text for one chat, once. Changes only by the guarded statements in queries.py.
+
+    `due_at` is what was planned and orders the queue; retries and put-offs move `run_at`.
+    `fence` rises with each lease, so that a stalled worker cannot write over its successor.
+    """
+
+    chat = models.ForeignKey(Chat, models.PROTECT, related_name="deliveries")
+    stream = models.ForeignKey(
+        Gate, models.PROTECT, db_column="stream", db_index=False, related_name="+"
+    )
+    lane = models.SmallIntegerField(choices=Lane, default=Lane.BULK)
+    priority = models.PositiveSmallIntegerField(default=100)
+    category = models.CharField(max_length=64, blank=True, default="")
+    dedupe_key = models.CharField(max_length=200, unique=True)
+    text = models.TextField()
+    buttons = models.JSONField(default=list, blank=True)
+    status = models.CharField(max_length=10, choices=_STATUSES, default=Status.PENDING)
+    reason = models.CharField(max_length=32, blank=True, default="")
+
+    due_at = models.DateTimeField()
+    run_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    window_opens = models.TimeField(null=True, blank=True)
+    window_closes = models.TimeField(null=True, blank=True)
+    window_days = models.PositiveSmallIntegerField(default=127)  # bit 0 = Monday
+    window_zone = models.CharField(max_length=64, blank=True, default="")
+    cap_per_day = models.PositiveSmallIntegerField(null=True, blank=True)
+
+    lease_until = models.DateTimeField(null=True, blank=True)
+    leased_by = models.CharField(max_length=80, blank=True, default="")
+    fence = models.PositiveIntegerField(default=0)
+    slot_at = models.DateTimeField(null=True, blank=True)
+    intent_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    deaths = models.PositiveSmallIntegerField(default=0)  # workers that died while they held it
+
+    message_id = models.BigIntegerField(null=True, blank=True)
+    last_error = models.CharField(max_length=300, blank=True, default="")
+    is_test = models.BooleanField(default=False)
+    diverted = models.BooleanField(default=False)  # went to the sandbox inbox instead of Telegram
+    resend_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="resends"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    observed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "nurture_deliveries"
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=[status.value for status in Status]),
+                name="delivery_delivery_status",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=[s for s in _ENDS if s != Status.SENT]) | ~Q(reason=""),
+                name="delivery_delivery_end_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=_IN_FLIGHT) ^ Q(lease_until__isnull=True),
+                name="delivery_delivery_in_flight_leased",
+            ),
+            models.CheckConstraint(
+                # An unknown settles when its quarantine is over: an answer may still come.
+                condition=Q(status=Status.UNKNOWN)
+                | (Q(status__in=_ENDS) ^ Q(settled_at__isnull=True)),
+                name="delivery_delivery_end_is_settled",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SENT) | Q(sent_at__isnull=False),
+                name="delivery_delivery_sent_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SENDING) | Q(intent_at__isnull=False),
+                name="delivery_delivery_intent_first",
+            ),
+            models.CheckConstraint(
+                condition=(Q(window_opens__isnull=True) & Q(window_closes__isnull=True))
+                | (
+                    Q(window_opens__isnull=False)
+                    & Q(window_closes__isnull=False)
+                    & ~Q(window_zone="")
+                ),
+                name="delivery_delivery_window_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(window_days__gte=1) & Q(window_days__lte=127),
+                name="delivery_delivery_window_days",
+            ),
+            models.CheckConstraint(
+                condition=Q(lane__in=Lane.values), name="delivery_delivery_lane"
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__isnull=True) | Q(expires_at__gte=F("due_at")),
+                name="delivery_delivery_expires_after_due",
+            ),
+        ]
+        indexes = [
+            # Read by the claim: the oldest due of each open stream. run_at is tested inside the
+            # index, so rows that were put off cost nothing at the head.
+            models.Index(
+                fields=["stream", "due_at", "run_at", "id"],
+                condition=Q(status=Status.PENDING, lane=Lane.BULK),
+                name="delivery_due_bulk",
+            ),
+            # Read by the claim of replies.
+            models.Index(
+                fields=["due_at", "run_at", "id"],
+                condition=Q(status=Status.PENDING, lane=Lane.REPLY),
+                name="delivery_due_reply",
+            ),
+            # Read by the claim: is another delivery of this chat in flight?
+            models.Index(
+                fields=["chat"], condition=Q(status__in=_IN_FLIGHT), name="delivery_in_flight"
+            ),
+            # Read by the rescue of leases whose worker died.
+            models.Index(
+                fields=["lease_until"], condition=Q(status__in=_IN_FLIGHT), name="delivery_lease"
+            ),
+            # Read by the sweep of what expired before it could go out.
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(status=Status.PENDING, expires_at__isnull=False),
+                name="delivery_expiry",
+            ),
+            # Read by the sweep that settles an unknown after its quarantine.
+            models.Index(
+                fields=["intent_at"],
+                condition=Q(status=Status.UNKNOWN, settled_at__isnull=True),
+                name="delivery_quarantine",
+            ),
+            # Read by nurture: settled and not yet taken note of.
+            models.Index(
+                fields=["settled_at", "id"],
+                condition=Q(settled_at__isnull=False, observed_at__isnull=True),
+                name="delivery_settled_unseen",
+            ),
+            # Read by the work queues of staff: what needs a person.
+            models.Index(
+                fields=["settled_at"],
+                condition=Q(status__in=[Status.UNKNOWN, Status.DEAD]),
+                name="delivery_needs_person",
+            ),
+            # Read by the daily cap in the intent, and by the learner's page.
+            models.Index(fields=["chat", "sent_at"], name="delivery_chat_sent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"
+
+
+class AttemptOutcome(models.TextChoices):
+    """How one try ended; empty while it runs."""
+
+    OPEN = "", "open"
+    SENT = "sent", "sent"
+    REJECTED = "rejected", "rejected"
+    NOT_SENT = "not_sent", "not sent"
+    UNKNOWN = "unknown", "unknown"
+
+
+class Attempt(models.Model):
+    """One try, written before its first byte. Closed rows do not change (trigger)."""
+
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="tries")
+    fence = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(
+        max_length=8, choices=AttemptOutcome, blank=True, default=AttemptOutcome.OPEN
+    )
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    error_code = models.IntegerField(null=True, blank=True)
+    description = models.CharField(max_length=300, blank=True, default="")
+    retry_after = models.PositiveIntegerField(null=True, blank=True)
+    message_id = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "fence"], name="delivery_attempt_one"),
+            models.CheckConstraint(
+                condition=Q(outcome="") ^ Q(finished_at__isnull=False),
+                name="delivery_attempt_closed_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.fence} of delivery {self.delivery_id}"
+
+
+class InboundUpdate(models.Model):
+    """One update from Telegram, stored before it is handled; `update_id` makes it happen once."""
+
+    update_id = models.BigIntegerField(unique=True)
+    chat_key = models.BigIntegerField(default=0)  # orders the updates of one chat
+    payload = models.JSONField()
+    received_at = models.DateTimeField()
+    handled_at = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            # Read by the handler: what is not done, in order.
+            models.Index(
+                fields=["id"], condition=Q(handled_at__isnull=True), name="delivery_update_waiting"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"update {self.update_id}"
