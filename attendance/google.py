@@ -1,0 +1,219 @@
+"""The only door to Google: the Meet log of the Reports API, and Calendar.
+
+Reads return pages of plain dictionaries; every failure leaves as a GoogleError that says
+whether waiting helps. https://developers.google.com/workspace/admin/reports/reference/rest/v1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import google_auth_httplib2
+import httplib2
+from django.conf import settings
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.oauth2 import service_account
+from googleapiclient.discovery import build
+from googleapiclient.errors import Error as ClientError
+from googleapiclient.errors import HttpError
+
+from attendance.domain.records import CALL_ENDED
+
+REPORTS_SCOPE = "https://www.googleapis.com/auth/admin.reports.audit.readonly"
+CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
+TIMEOUT_SECONDS = 30
+# Blips only: the client retries 5xx, 429 and rate limits after a second or two. Longer
+# troubles are met by the next run, whose window overlaps.
+RETRIES = 2
+ACTIVITIES_A_PAGE = 1000
+EVENTS_A_PAGE = 250
+
+_RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
+
+Page = list[dict[str, Any]]
+
+
+class Failure(StrEnum):
+    """What a failure of Google means for us."""
+
+    TRANSIENT = "transient"  # wait; the watermark stays
+    CONFIG = "config"  # a person must change something; waiting does not help
+    INVALID = "invalid"  # the request was refused: window or page token
+    NOT_FOUND = "not_found"  # no such calendar, or not shared with us
+
+
+class GoogleError(Exception):
+    """A request to Google failed; `failure` says what kind, the text says what to do."""
+
+    def __init__(self, failure: Failure, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+def is_configured() -> bool:
+    """Say whether Google is on: a service account key and a user to act for."""
+    return bool(settings.GOOGLE_SERVICE_ACCOUNT_JSON and settings.GOOGLE_DELEGATED_USER)
+
+
+def from_settings() -> Google:
+    """Build the door from the settings; raise GoogleError (config) where Google is off."""
+    if not is_configured():
+        raise GoogleError(
+            Failure.CONFIG,
+            "Google is off: set GOOGLE_SERVICE_ACCOUNT_JSON, GOOGLE_DELEGATED_USER and "
+            "GOOGLE_CALENDAR_IDS. Nothing was read and nothing was changed.",
+        )
+    return Google(
+        key=settings.GOOGLE_SERVICE_ACCOUNT_JSON or {},
+        delegated_user=settings.GOOGLE_DELEGATED_USER,
+        api_url=settings.GOOGLE_API_URL,
+    )
+
+
+@dataclass(frozen=True)
+class Google:
+    """Reads for one delegated user. Safe for threads: nothing is shared between calls."""
+
+    key: Mapping[str, Any] = field(repr=False)
+    delegated_user: str
+    api_url: str = ""  # empty: Google's own
+    timeout_seconds: float = TIMEOUT_SECONDS
+    retries: int = RETRIES
+    _credentials: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def activities(self, *, starts_at: datetime, ends_at: datetime) -> Iterator[Page]:
+        """Yield pages of the Meet log with event times in [starts_at, ends_at), newest first.
+
+        A record appears minutes to hours after its event time; reading again is the cure.
+        """
+        collection = self._service("admin", "reports_v1", REPORTS_SCOPE, "").activities()
+        request = collection.list(
+            userKey="all",
+            applicationName="meet",
+            eventName=CALL_ENDED,
+            startTime=_stamp(starts_at),
+            endTime=_stamp(ends_at),
+            maxResults=ACTIVITIES_A_PAGE,
+        )
+        return self._pages(collection, request, REPORTS_SCOPE)
+
+    def events(self, *, calendar_id: str, starts_at: datetime, ends_at: datetime) -> Iterator[Page]:
+        """Yield pages of single events, cancelled ones too, that touch (starts_at, ends_at)."""
+        collection = self._service("calendar", "v3", CALENDAR_SCOPE, "calendar/v3/").events()
+        request = collection.list(
+            calendarId=calendar_id,
+            timeMin=_stamp(starts_at),
+            timeMax=_stamp(ends_at),
+            singleEvents=True,
+            showDeleted=True,
+            orderBy="startTime",
+            maxResults=EVENTS_A_PAGE,
+        )
+        return self._pages(collection, request, CALENDAR_SCOPE)
+
+    def _pages(self, collection: Any, request: Any, scope: str) -> Iterator[Page]:
+        while request is not None:
+            try:
+                # A fresh Http each time: one that threads share hands out wrong answers.
+                with closing(self._http(scope)) as http:
+                    answer = request.execute(http=http, num_retries=self.retries)
+            except (ClientError, GoogleAuthError, httplib2.HttpLib2Error, OSError) as error:
+                raise _translate(error) from error
+            yield answer.get("items") or []
+            request = collection.list_next(request, answer)
+
+    def _service(self, name: str, version: str, scope: str, path: str) -> Any:
+        options = {"api_endpoint": f"{self.api_url.rstrip('/')}/{path}"} if self.api_url else None
+        with closing(self._http(scope)) as http:
+            return build(
+                name,
+                version,
+                http=http,
+                cache_discovery=False,
+                static_discovery=True,
+                client_options=options,
+            )
+
+    def _http(self, scope: str) -> google_auth_httplib2.AuthorizedHttp:
+        proxies = {"proxy_info": None} if _is_loopback(self.api_url) else {}
+        return google_auth_httplib2.AuthorizedHttp(
+            self._credentials_for(scope),
+            http=httplib2.Http(timeout=self.timeout_seconds, **proxies),
+        )
+
+    def _credentials_for(self, scope: str) -> Any:
+        """Return the credentials of a scope; shared, so that pages share a token, too."""
+        if scope in self._credentials:
+            return self._credentials[scope]
+        from_key: Any = service_account.Credentials.from_service_account_info
+        try:
+            made = from_key(dict(self.key), scopes=[scope], subject=self.delegated_user)
+        except (ValueError, GoogleAuthError) as error:
+            raise GoogleError(
+                Failure.CONFIG,
+                f"GOOGLE_SERVICE_ACCOUNT_JSON is no usable service account key ({error}). "
+                "Nothing was read; create a key in Google Cloud and set it again.",
+            ) from error
+        return self._credentials.setdefault(scope, made)
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _translate(error: Exception) -> GoogleError:
+    if isinstance(error, RefreshError):
+        if error.retryable:
+            return GoogleError(Failure.TRANSIENT, f"Google gave no token: {error}")
+        return GoogleError(
+            Failure.CONFIG,
+            f"Google gave no token: {error}. Check that the service account has domain-wide "
+            f"delegation for {REPORTS_SCOPE} and {CALENDAR_SCOPE}, that GOOGLE_DELEGATED_USER "
+            "exists, and that the clock is right.",
+        )
+    if isinstance(error, HttpError):
+        return _translate_http(error)
+    if isinstance(error, TransportError | httplib2.HttpLib2Error | OSError):
+        return GoogleError(Failure.TRANSIENT, f"Google did not answer: {type(error).__name__}")
+    return GoogleError(Failure.CONFIG, f"Google's client refused: {error}")
+
+
+def _translate_http(error: HttpError) -> GoogleError:
+    status = error.status_code
+    reasons = _reasons(error)
+    text = f"Google answered {status} {', '.join(sorted(reasons)) or error.reason}"
+    if status == 429 or status >= 500 or reasons & _RATE_LIMITS:
+        return GoogleError(Failure.TRANSIENT, f"{text}; the next run reads the window again.")
+    if status == 404:
+        return GoogleError(
+            Failure.NOT_FOUND, f"{text}; is the calendar shared with GOOGLE_DELEGATED_USER?"
+        )
+    if status in {400, 410}:
+        return GoogleError(Failure.INVALID, f"{text}; the next run reads the window again.")
+    return GoogleError(
+        Failure.CONFIG,
+        f"{text}. Check that the Admin SDK and Calendar APIs are enabled, that the scopes are "
+        "delegated, and that GOOGLE_DELEGATED_USER holds the Reports privilege.",
+    )
+
+
+def _reasons(error: HttpError) -> set[str]:
+    details = error.error_details
+    if not isinstance(details, list):
+        return set()
+    return {str(item["reason"]) for item in details if isinstance(item, dict) and "reason" in item}
