@@ -1,0 +1,39 @@
+"""The tables of nurture."""
+
+from __future__ import annotations
+
+from nurture.models.contacts import Contact, ContactTag, LinkToken
+from nurture.models.journeys import (
+    OPEN,
+    Decision,
+    HoldoutAssignment,
+    Journey,
+    JourneyStatus,
+    StaffTask,
+    TaskKind,
+)
+from nurture.models.sequences import (
+    AttendanceTrigger,
+    Sequence,
+    SequenceVersion,
+    Step,
+    VersionStatus,
+)
+
+__all__ = [
+    "OPEN",
+    "AttendanceTrigger",
+    "Contact",
+    "ContactTag",
+    "Decision",
+    "HoldoutAssignment",
+    "Journey",
+    "JourneyStatus",
+    "LinkToken",
+    "Sequence",
+    "SequenceVersion",
+    "StaffTask",
+    "Step",
+    "TaskKind",
+    "VersionStatus",
+]
