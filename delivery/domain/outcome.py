@@ -1,0 +1,163 @@
+"""What an answer of Telegram, or the lack of one, means.
+
+Two questions, in this order. Was it accepted? (`judge`: from what the wire saw, never from the
+class of an exception alone, since one class covers both "never sent" and "may have arrived".) And
+what follows? (the fields of the Verdict.) Error texts are those of the official Bot API server:
+https://github.com/tdlib/telegram-bot-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from delivery.domain.reasons import Reason
+
+
+class Kind(StrEnum):
+    """Whether Telegram executed the request."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"  # certainly never written: try again
+    REJECTED = "rejected"  # answered with a refusal: certainly not executed
+    UNKNOWN = "unknown"  # may have been executed
+
+
+class Consequence(StrEnum):
+    """What a rejection asks for."""
+
+    RETRY = "retry"  # later, by back-off
+    FAIL = "fail"  # never again
+    HOLD_BOT = "hold_bot"  # 429: everybody waits
+    STOP_BOT = "stop_bot"  # the token is wrong: a person must look
+    MIGRATE = "migrate"  # the group has a new id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What one attempt came to."""
+
+    kind: Kind
+    consequence: Consequence | None = None
+    reason: Reason | None = None
+    #: The chat's new reachability, where the answer tells it.
+    reachability: str = ""
+    retry_after: timedelta | None = None
+    migrate_to: int | None = None
+    message_id: int | None = None
+    error_code: int | None = None
+    description: str = ""
+
+
+# (part of the description, lower case) → reason, reachability of the chat
+_FORBIDDEN: tuple[tuple[str, Reason, str], ...] = (
+    ("bot was blocked", Reason.CHAT_BLOCKED, "blocked"),
+    ("user is deactivated", Reason.CHAT_DEACTIVATED, "deactivated"),
+    ("can't initiate conversation", Reason.CHAT_NEVER_STARTED, "never_started"),
+)
+_CHAT_NOT_FOUND = ("chat not found", "peer_id_invalid", "user not found")
+_CONTENT = (
+    "can't parse entities",
+    "is too long",
+    "text is empty",
+    "text must be non-empty",
+    "button_",
+    "inline keyboard",
+    "reply markup",
+    "entity",
+    "wrong http url",
+)
+DEFAULT_HOLD = timedelta(seconds=30)  # a 429 without parameters, as a proxy gives it
+
+
+def judge(*, started: bool, status: int | None, body: Mapping[str, Any] | None) -> Verdict:
+    """Say what came of a send, from what the wire saw.
+
+    `started`: a first byte may have been written; `status`, `body`: the answer, None where none
+    came (or none that is a JSON object).
+    """
+    if status is None:
+        if started:
+            return Verdict(kind=Kind.UNKNOWN, reason=Reason.NO_ANSWER)
+        return Verdict(kind=Kind.NOT_SENT, consequence=Consequence.RETRY)
+    if status >= 500:
+        # Nothing published says that a 5xx was not executed, and the server answers so for sends
+        # in flight when it restarts.
+        return Verdict(kind=Kind.UNKNOWN, reason=Reason.SERVER_ERROR, **_said(body, status))
+    if status == 200:
+        return _accepted(body)
+    return _refused(status, body)
+
+
+def _accepted(body: Mapping[str, Any] | None) -> Verdict:
+    result = body.get("result") if body and body.get("ok") is True else None
+    if isinstance(result, Mapping) and isinstance(result.get("message_id"), int):
+        return Verdict(kind=Kind.SENT, message_id=result["message_id"])
+    # Garbage, or `{"ok": false}` under 200: somebody executed something, we cannot know what.
+    return Verdict(kind=Kind.UNKNOWN, reason=Reason.NO_ANSWER, **_said(body, 200))
+
+
+def _refused(status: int, body: Mapping[str, Any] | None) -> Verdict:
+    said = _said(body, status)
+    text = said["description"].lower()
+    parameters = body.get("parameters") if body else None
+    parameters = parameters if isinstance(parameters, Mapping) else {}
+    if status == 429:
+        return _too_many(parameters, said)
+    if status in {401, 404}:
+        return Verdict(kind=Kind.REJECTED, consequence=Consequence.STOP_BOT, **said)
+    if isinstance(new_id := parameters.get("migrate_to_chat_id"), int):
+        return Verdict(
+            kind=Kind.REJECTED, consequence=Consequence.MIGRATE, migrate_to=new_id, **said
+        )
+    if status == 403:
+        return _forbidden(text, said)
+    if status in {408, 421}:
+        return Verdict(kind=Kind.REJECTED, consequence=Consequence.RETRY, **said)
+    return _bad_request(text, said)
+
+
+def _too_many(parameters: Mapping[str, Any], said: dict[str, Any]) -> Verdict:
+    seconds = parameters.get("retry_after")
+    told = isinstance(seconds, int | float) and seconds >= 0
+    wait = timedelta(seconds=float(seconds)) if told and seconds is not None else DEFAULT_HOLD
+    return Verdict(kind=Kind.REJECTED, consequence=Consequence.HOLD_BOT, retry_after=wait, **said)
+
+
+def _forbidden(text: str, said: dict[str, Any]) -> Verdict:
+    for part, reason, reachability in _FORBIDDEN:
+        if part in text:
+            return _failed(reason, said, reachability)
+    # Kicked from a group, not a member, the group is gone, the recipient is a bot.
+    return _failed(Reason.CHAT_GONE, said, "gone")
+
+
+def _bad_request(text: str, said: dict[str, Any]) -> Verdict:
+    if any(part in text for part in _CHAT_NOT_FOUND):
+        return _failed(Reason.CHAT_GONE, said, "gone")
+    if any(part in text for part in _CONTENT):
+        return _failed(Reason.CONTENT_REFUSED, said)
+    return _failed(Reason.REQUEST_REFUSED, said)
+
+
+def _failed(reason: Reason, said: dict[str, Any], reachability: str = "") -> Verdict:
+    return Verdict(
+        kind=Kind.REJECTED,
+        consequence=Consequence.FAIL,
+        reason=reason,
+        reachability=reachability,
+        **said,
+    )
+
+
+def _said(body: Mapping[str, Any] | None, status: int) -> dict[str, Any]:
+    """Error code and description as Telegram gave them; the status where it gave none."""
+    code = body.get("error_code") if body else None
+    description = body.get("description") if body else None
+    return {
+        "error_code": code if isinstance(code, int) else status,
+        "description": str(description)[:300] if description else f"HTTP {status}",
+    }

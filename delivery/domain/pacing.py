@@ -1,0 +1,131 @@
+"""Which candidate may go in which slot. No clock, no database.
+
+Slots follow the generic cell rate algorithm: the next slot of the bot is `next_slot_at`, and each
+one taken moves it by 1/rate. So any number of workers that take slots under one row lock pace
+exactly together. All instants here are those of the real clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+#: Never hand out more than this much work in one claim.
+HORIZON = timedelta(seconds=2)
+MAX_BATCH = 60
+#: From here on the limiter counts as switched off: nobody waits for a slot, none is ever missed.
+UNPACED_RATE = 1000.0
+#: Near Telegram's limit of about 30 a second a late sender may not be late by much.
+TIGHT_RATE = 28.0
+LATENESS = timedelta(milliseconds=100)
+TIGHT_LATENESS = timedelta(milliseconds=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A due delivery that a claim looks at."""
+
+    delivery_id: int
+    chat_id: int
+    #: When its chat may have its next message.
+    chat_free_at: datetime
+    #: Another delivery of its chat is in flight.
+    chat_busy: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One delivery's moment."""
+
+    delivery_id: int
+    chat_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutOff:
+    """A delivery whose chat is not free: look again after `wait`."""
+
+    delivery_id: int
+    wait: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a claim writes."""
+
+    slots: tuple[Slot, ...]
+    put_off: tuple[PutOff, ...]
+    next_slot_at: datetime
+
+
+def allowed_lateness(rate: float) -> timedelta | None:
+    """How late a slot may be used; None where the limiter is off.
+
+    A sliding second holds at most rate × (1 + lateness) + 1 sends, so near 30 it must be small.
+    """
+    if rate >= UNPACED_RATE:
+        return None
+    return TIGHT_LATENESS if rate >= TIGHT_RATE else LATENESS
+
+
+def room(*, now: datetime, next_slot_at: datetime, rate: float, most: int = MAX_BATCH) -> int:
+    """How many slots may be handed out at `now`.
+
+    None while more than half a horizon is out already: otherwise every worker would claim single
+    rows all the time.
+    """
+    out = next_slot_at - now
+    if out > HORIZON / 2:
+        return 0
+    free = HORIZON - max(out, timedelta(0))
+    return max(1, min(most, math.ceil(free.total_seconds() * rate)))
+
+
+def plan(
+    candidates: Sequence[Candidate], *, most: int, base: datetime, rate: float, spacing: timedelta
+) -> Plan:
+    """Give slots from `base` on, in the order of `candidates`; put off whose chat is not free.
+
+    At most one delivery of a chat per claim. `spacing` is the pause between two messages of one
+    chat; it includes the allowed lateness, so that a late first message cannot come too close to
+    the next one.
+    """
+    gap = timedelta(seconds=1 / rate)
+    slots: list[Slot] = []
+    put_off: list[PutOff] = []
+    taken: dict[int, datetime] = {}
+    at = base
+    for candidate in candidates:
+        free_at = _free_at(candidate, taken=taken, base=base, spacing=spacing)
+        if candidate.chat_id not in taken and free_at <= at and len(slots) < most:
+            slots.append(Slot(delivery_id=candidate.delivery_id, chat_id=candidate.chat_id, at=at))
+            taken[candidate.chat_id] = at + spacing
+            at += gap
+        elif candidate.chat_id in taken or free_at > at:
+            moment = max(free_at, base)
+            put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=moment - base))
+            taken[candidate.chat_id] = moment + spacing
+    return Plan(slots=tuple(slots), put_off=tuple(put_off), next_slot_at=at)
+
+
+def _free_at(
+    candidate: Candidate, *, taken: dict[int, datetime], base: datetime, spacing: timedelta
+) -> datetime:
+    if candidate.chat_id in taken:
+        return taken[candidate.chat_id]
+    if candidate.chat_busy:
+        return max(candidate.chat_free_at, base + spacing)
+    return candidate.chat_free_at
+
+
+def lowered(rate: float, *, floor: float = 5.0) -> float:
+    """The rate after a 429 (never raised by it)."""
+    return min(rate, max(rate * 0.8, floor))
+
+
+def recovered(rate: float, *, configured: float) -> float:
+    """The rate after a quiet minute."""
+    return min(configured, rate + 1.0)

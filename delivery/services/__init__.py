@@ -1,0 +1,49 @@
+"""What delivery does for others. Each function is one unit of work with keyword-only arguments."""
+
+from __future__ import annotations
+
+from delivery.services.chats import (
+    DEFAULT_CATEGORY,
+    has_consent,
+    meet_chat,
+    register_chat,
+    set_consent,
+    set_reachability,
+    snooze,
+)
+from delivery.services.deliveries import (
+    cancel,
+    claim_settled,
+    enqueue,
+    mark_observed,
+    resolve_by_evidence,
+    retime,
+)
+from delivery.services.gates import (
+    close_gate,
+    ensure_pacing,
+    ensure_stream,
+    open_gate,
+    stream_key,
+)
+
+__all__ = [
+    "DEFAULT_CATEGORY",
+    "cancel",
+    "claim_settled",
+    "close_gate",
+    "enqueue",
+    "ensure_pacing",
+    "ensure_stream",
+    "has_consent",
+    "mark_observed",
+    "meet_chat",
+    "open_gate",
+    "register_chat",
+    "resolve_by_evidence",
+    "retime",
+    "set_consent",
+    "set_reachability",
+    "snooze",
+    "stream_key",
+]

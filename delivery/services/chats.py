@@ -1,0 +1,97 @@
+"""Chats: whom we may write to, and what they agreed to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from delivery.domain.reasons import Reason
+from delivery.models import Chat, Consent, Delivery, Reachability
+from delivery.services.deliveries import cancel_all
+
+DEFAULT_CATEGORY = ""
+
+
+@transaction.atomic
+def register_chat(*, telegram_id: int, reachability: str = Reachability.OK) -> Chat:
+    """Return the chat of this Telegram id, made reachable and consenting if it is new.
+
+    A chat that is known keeps what it said: registering again never undoes a /stop or a block.
+    """
+    chat, _ = Chat.objects.get_or_create(
+        telegram_id=telegram_id, defaults={"reachability": reachability}
+    )
+    if not chat.consents.exists():
+        Consent.objects.bulk_create(
+            [
+                Consent(
+                    chat=chat,
+                    category=DEFAULT_CATEGORY,
+                    granted=True,
+                    changed_at=chat.created_at,
+                    source="registered",
+                )
+            ],
+            ignore_conflicts=True,
+        )
+    return chat
+
+
+@transaction.atomic
+def meet_chat(*, telegram_id: int, now: datetime) -> Chat:
+    """Return the chat of somebody who wrote to us: reachable, but nothing agreed to by that.
+
+    Safe to run twice.
+    """
+    chat, _ = Chat.objects.get_or_create(telegram_id=telegram_id)
+    set_reachability(chat=chat, reachability=Reachability.OK, now=now)
+    return chat
+
+
+def set_reachability(*, chat: Chat, reachability: str, now: datetime) -> bool:
+    """Record whether Telegram lets us write; return whether that is news. Says nothing of consent."""
+    changed = Chat.objects.filter(pk=chat.pk).exclude(reachability=reachability)
+    news = bool(changed.update(reachability=reachability, reachability_changed_at=now))
+    chat.reachability = reachability
+    return news
+
+
+@transaction.atomic
+def set_consent(*, chat: Chat, category: str, granted: bool, source: str, now: datetime) -> Consent:
+    """Record what a chat agrees to.
+
+    The category "" is the default. Withdrawing it withdraws every category, and cancels what is
+    owed to the chat and not yet on the wire, in this transaction. Safe to run twice.
+    """
+    consent, _ = Consent.objects.update_or_create(
+        chat=chat,
+        category=category,
+        defaults={"granted": granted, "changed_at": now, "source": source},
+    )
+    if granted:
+        return consent
+    owed = Delivery.objects.filter(chat=chat, lane=1)
+    if category == DEFAULT_CATEGORY:
+        Consent.objects.filter(chat=chat, granted=True).update(
+            granted=False, changed_at=now, source=source
+        )
+    else:
+        owed = owed.filter(category=category)
+    cancel_all(owed, reason=Reason.OPTED_OUT)
+    return consent
+
+
+def has_consent(*, chat: Chat, category: str) -> bool:
+    """Whether a chat agreed to a category; the default category answers where it said nothing."""
+    said = dict(
+        Consent.objects.filter(chat=chat, category__in={category, DEFAULT_CATEGORY}).values_list(
+            "category", "granted"
+        )
+    )
+    return said.get(category, said.get(DEFAULT_CATEGORY, False))
+
+
+def snooze(*, chat: Chat, until: datetime | None) -> None:
+    """Hold what is owed to a chat until a moment (UTC), or no longer (None)."""
+    Chat.objects.filter(pk=chat.pk).update(snoozed_until=until)

@@ -1,0 +1,162 @@
+"""What others do to deliveries: owe one, withdraw, move, take note of how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, time
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.expressions import Func
+from django.db.models.fields import DateTimeField
+
+from delivery.domain.states import UNSENT, Status
+from delivery.domain.windows import EVERY_DAY, Window
+from delivery.models import Chat, Delivery, Lane
+from delivery.services.gates import ensure_stream
+
+DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WindowLike = tuple[time | str, time | str, Iterable[str] | int | None, str]
+
+
+class BusinessNow(Func):
+    """telbot_now() in an UPDATE."""
+
+    function = "telbot_now"
+    output_field = DateTimeField()
+
+
+def enqueue(
+    *,
+    chat: Chat,
+    text: str,
+    dedupe_key: str,
+    due_at: datetime,
+    expires_at: datetime | None = None,
+    stream: str = "",
+    category: str = "",
+    window: WindowLike | Window | None = None,
+    buttons: Sequence[Sequence[Sequence[str]]] = (),
+    lane: int = Lane.BULK,
+    priority: int = 100,
+    cap_per_day: int | None = None,
+    is_test: bool = False,
+) -> Delivery:
+    """Owe `text` to `chat`, once per `dedupe_key`; call it inside the transaction that causes it.
+
+    `due_at`, `expires_at`: aware datetimes. `window`: (opens, closes, days, zone) with days as
+    names, a bit mask or None for every day. `buttons`: rows of (text, action). A known
+    `dedupe_key` returns its row unchanged, so it is safe to run twice. Raises ValueError for a
+    naive datetime or a window that can never open; nothing is written then.
+    """
+    if due_at.tzinfo is None or (expires_at is not None and expires_at.tzinfo is None):
+        raise ValueError("a moment needs a zone")
+    hours = _window(window)
+    row = Delivery(
+        chat=chat,
+        stream_id=ensure_stream(stream),
+        lane=lane,
+        priority=priority,
+        category=category,
+        dedupe_key=dedupe_key,
+        text=text,
+        buttons=[[list(button) for button in line] for line in buttons],
+        due_at=due_at,
+        run_at=due_at,
+        expires_at=max(expires_at, due_at) if expires_at else None,
+        window_opens=hours.opens if hours else None,
+        window_closes=hours.closes if hours else None,
+        window_days=hours.days if hours else EVERY_DAY,
+        window_zone=hours.zone if hours else "",
+        cap_per_day=cap_per_day,
+        is_test=is_test,
+    )
+    Delivery.objects.bulk_create([row], ignore_conflicts=True)
+    return Delivery.objects.get(dedupe_key=dedupe_key)
+
+
+def _window(window: WindowLike | Window | None) -> Window | None:
+    if window is None or isinstance(window, Window):
+        return window
+    opens, closes, days, zone = window
+    if days is None:
+        mask = EVERY_DAY
+    elif isinstance(days, int):
+        mask = days
+    else:
+        mask = sum(1 << DAY_NAMES.index(day) for day in set(days))
+    return Window(opens=_time(opens), closes=_time(closes), days=mask, zone=zone)
+
+
+def _time(value: time | str) -> time:
+    return time.fromisoformat(value) if isinstance(value, str) else value
+
+
+def cancel(*, dedupe_keys: Iterable[str], reason: str) -> int:
+    """Withdraw what is not on the wire yet; return how many were. Safe to run twice.
+
+    A worker that holds one of them loses it: its fence rises. What is being sent, or was, stays.
+    """
+    return cancel_all(Delivery.objects.filter(dedupe_key__in=list(dedupe_keys)), reason=reason)
+
+
+def cancel_all(deliveries: QuerySet[Delivery], *, reason: str) -> int:
+    """As `cancel`, for a queryset."""
+    return deliveries.filter(status__in=UNSENT).update(
+        status=Status.CANCELLED,
+        reason=str(reason),
+        fence=F("fence") + 1,
+        lease_until=None,
+        leased_by="",
+        slot_at=None,
+        settled_at=BusinessNow(),
+    )
+
+
+def retime(*, dedupe_key: str, due_at: datetime, expires_at: datetime | None = None) -> bool:
+    """Move what is not on the wire yet to another moment; return whether it was still to be moved.
+
+    A lease on it is broken, so that it cannot go out at the old time.
+    """
+    return bool(
+        Delivery.objects.filter(dedupe_key=dedupe_key, status__in=UNSENT).update(
+            status=Status.PENDING,
+            due_at=due_at,
+            run_at=due_at,
+            expires_at=expires_at,
+            fence=F("fence") + 1,
+            lease_until=None,
+            leased_by="",
+            slot_at=None,
+        )
+    )
+
+
+def claim_settled(*, limit: int) -> list[Delivery]:
+    """Settled deliveries nobody took note of yet, oldest first, locked for this transaction."""
+    return list(
+        Delivery.objects.filter(settled_at__isnull=False, observed_at__isnull=True)
+        .order_by("settled_at", "id")
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
+    )
+
+
+def mark_observed(*, deliveries: Iterable[Delivery]) -> int:
+    """Say that their end was taken note of, in the transaction that acts on it."""
+    keys = [delivery.pk for delivery in deliveries]
+    return Delivery.objects.filter(pk__in=keys, observed_at__isnull=True).update(
+        observed_at=BusinessNow()
+    )
+
+
+@transaction.atomic
+def resolve_by_evidence(*, delivery_id: int) -> bool:
+    """A button of this delivery was pressed, so it did arrive: unknown → sent. Safe to run twice."""
+    return bool(
+        Delivery.objects.filter(pk=delivery_id, status=Status.UNKNOWN).update(
+            status=Status.SENT,
+            reason="",
+            sent_at=F("intent_at"),
+            settled_at=BusinessNow(),
+        )
+    )
