@@ -247,6 +247,7 @@ function toggleMenu(open) {
 }
 
 async function openFromHash() {
+  $("toast").hidden = true;
   const id = Number(location.hash.slice(1)) || null;
   if (id !== current) shown = "";
   current = id;

@@ -134,7 +134,8 @@ def test_quiet_is_demanded_before_a_connection_is_used_again() -> None:
 
 def test_an_idle_limit_is_learnt_from_a_closed_connection() -> None:
     async def scenario() -> tuple[float, int]:
-        async with serving(closes_when_idle(0.1)) as server, initialized(AiohttpRequest()) as request:
+        request = AiohttpRequest()
+        async with serving(closes_when_idle(0.1)) as server, initialized(request):
             await send(request, server.url, 1)
             await asyncio.sleep(0.2)
             await send(request, server.url, 2)

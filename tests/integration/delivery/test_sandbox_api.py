@@ -1,0 +1,384 @@
+"""python-telegram-bot cannot tell the sandbox from Telegram (S05), over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from telegram import (
+    BotCommand,
+    CopyTextButton,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    Message,
+    MessageEntity,
+)
+from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, RetryAfter
+
+from tests.integration.delivery.sandboxed import Sandbox, sandbox
+
+Scenario = Callable[[Sandbox], Awaitable[None]]
+
+
+def play(scenario: Scenario, **options: object) -> None:
+    """Run one scenario against a fresh sandbox."""
+
+    async def main() -> None:
+        async with sandbox(**options) as box:  # type: ignore[arg-type]
+            await scenario(box)
+
+    asyncio.run(main())
+
+
+def keyboard(*data: str) -> InlineKeyboardMarkup:
+    """One row of buttons."""
+    return InlineKeyboardMarkup([[InlineKeyboardButton(d, callback_data=d) for d in data]])
+
+
+def test_a_message_with_markup_and_buttons_is_stored_as_telegram_would() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        sent = await box.bot.send_message(
+            7,
+            "Hi <b>Rosa</b> 😀 <i>bye</i>",
+            parse_mode="HTML",
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+            reply_markup=keyboard("v1:1:a", "v1:1:b"),
+        )
+        assert sent.text == "Hi Rosa 😀 bye"
+        assert [(e.type, e.offset, e.length) for e in sent.entities] == [
+            (MessageEntity.BOLD, 3, 4),
+            (MessageEntity.ITALIC, 11, 3),
+        ]
+        assert sent.reply_markup == keyboard("v1:1:a", "v1:1:b")
+        assert sent.chat.id == 7
+        assert sent.from_user is not None
+        assert sent.from_user.is_bot
+        assert (await box.control("people/7"))["messages"][0]["message_id"] == sent.message_id
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("<p>x</p>", 'unsupported start tag "p" at byte offset 0'),
+        ("a < b", "unsupported start tag"),
+        ("x" * 4097, "message is too long"),
+        ("<b>" * 8000 + "x" + "</b>" * 8000, "text is too long"),
+        ("", "message text is empty"),
+        ("  \n", "message text is empty"),
+        ("<b> </b>", "must be non-empty"),
+    ],
+)
+def test_texts_telegram_refuses(text: str, problem: str) -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        with pytest.raises(BadRequest) as refusal:
+            await box.bot.send_message(7, text, parse_mode="HTML")
+        assert problem.lower() in str(refusal.value).lower()
+        assert box.world.messages == {}
+
+    play(scenario)
+
+
+def test_a_text_of_4096_code_points_passes_whatever_its_markup_weighs() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        sent = await box.bot.send_message(7, f"<b>{'😀' * 4096}</b>", parse_mode="HTML")
+        assert len(sent.text or "") == 4096
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("markup", "problem"),
+    [
+        (keyboard("x" * 65), "button_data_invalid"),
+        (keyboard("é" * 33), "button_data_invalid"),
+        (keyboard(*"123456789"), "reply markup is too long"),
+        (InlineKeyboardMarkup([[InlineKeyboardButton("x", callback_data="x")]] * 101), "too long"),
+        (InlineKeyboardMarkup([[InlineKeyboardButton("x", url="nowhere")]]), "wrong http url"),
+        (
+            InlineKeyboardMarkup([[InlineKeyboardButton("x", copy_text=CopyTextButton("x"))]]),
+            "unallowed",
+        ),
+    ],
+)
+def test_keyboards_telegram_refuses(markup: InlineKeyboardMarkup, problem: str) -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        with pytest.raises(BadRequest) as refusal:
+            await box.bot.send_message(7, "x", reply_markup=markup)
+        assert problem in str(refusal.value).lower()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "problem"),
+    [
+        ({"started": False}, Forbidden, "bot can't initiate conversation with a user"),
+        ({"blocked": True}, Forbidden, "bot was blocked by the user"),
+        ({"deactivated": True}, Forbidden, "user is deactivated"),
+    ],
+)
+def test_people_who_cannot_be_written_to(
+    state: dict[str, bool], error: type[Exception], problem: str
+) -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7, **state)
+        with pytest.raises(error, match=problem):
+            await box.bot.send_message(7, "x")
+
+    play(scenario)
+
+
+def test_an_unknown_chat_is_refused_unless_the_world_is_open() -> None:
+    async def scenario(box: Sandbox) -> None:
+        with pytest.raises(BadRequest, match="Chat not found"):
+            await box.bot.send_message(123, "x")
+        await box.control("flags", {"open": True})
+        await box.bot.send_message(123, "x")
+        with pytest.raises(BadRequest, match="Chat not found"):
+            await box.bot.send_message(-123, "x")
+        assert box.world.people[123].started
+
+    play(scenario)
+
+
+def test_more_than_thirty_a_second_is_flood_for_the_whole_bot() -> None:
+    async def scenario(box: Sandbox) -> None:
+        for number in range(1, 32):
+            box.person(number)
+        for number in range(1, 31):
+            await box.bot.send_message(number, "x")
+            box.clock.now += 0.02
+        with pytest.raises(RetryAfter) as refusal:
+            await box.bot.send_message(31, "x")
+        status, body, headers = await box.raw("sendMessage", data={"chat_id": 31, "text": "x"})
+        assert (status, body["error_code"]) == (429, 429)
+        assert body["parameters"] == {"retry_after": 3}
+        assert headers["Retry-After"] == "3"
+        assert refusal.value.retry_after == timedelta(seconds=3)
+        box.clock.now += 3.1
+        await box.bot.send_message(31, "x")
+
+    play(scenario)
+
+
+def test_twenty_five_a_second_is_no_flood() -> None:
+    async def scenario(box: Sandbox) -> None:
+        for number in range(1, 101):
+            box.person(number)
+            await box.bot.send_message(number, "x")
+            box.clock.now += 0.04
+
+    play(scenario)
+
+
+def test_one_chat_takes_a_small_burst_and_then_one_a_second() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        box.person(8)
+        for _ in range(3):
+            await box.bot.send_message(7, "x")
+        with pytest.raises(RetryAfter):
+            await box.bot.send_message(7, "x")
+        await box.bot.send_message(8, "others are not concerned")
+        for _ in range(5):
+            box.clock.now += 1
+            await box.bot.send_message(7, "x")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("token", ["2:other", "1:sandbo"])
+def test_a_foreign_token_is_unauthorized_and_a_malformed_one_not_found(token: str) -> None:
+    async def scenario(box: Sandbox) -> None:
+        async with box.http.get(f"{box.url}/bot{token}/getMe") as response:
+            assert response.status == 401
+        async with box.http.get(f"{box.url}/botnonsense/getMe") as response:
+            assert response.status == 404
+        with pytest.raises(InvalidToken):
+            await box.bot.do_api_request("noSuchMethod", {})
+
+    play(scenario)
+
+
+def test_parameters_arrive_by_query_form_multipart_and_json() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        fields = {"chat_id": "7", "text": "x"}
+        url = f"{box.url}/bot{box.world.token}/SENDMESSAGE"
+        async with box.http.get(url, params=fields) as response:
+            assert (await response.json())["ok"]
+        for options in ({"data": fields}, {"json": {"chat_id": 7, "text": "x"}}):
+            assert (await box.raw("sendMessage", **options))[1]["ok"]  # type: ignore[arg-type]
+            box.clock.now += 5
+        form = aiohttp.FormData(fields)
+        form.add_field("file", b"x", filename="x.txt")
+        assert (await box.raw("sendMessage", data=form))[1]["ok"]
+
+    play(scenario)
+
+
+def test_updates_are_given_until_confirmed_and_expire() -> None:
+    async def scenario(box: Sandbox) -> None:
+        person = box.person(7)
+        await box.control("people/7/text", {"text": "/status"})
+        sent = await box.bot.send_message(7, "x", reply_markup=keyboard("v1:1:a"))
+        await box.control("people/7/press", {"message_id": sent.message_id})
+        first = await box.bot.get_updates()
+        assert [u.update_id for u in first] == [u.update_id for u in await box.bot.get_updates()]
+        assert first[0].message is not None
+        assert first[0].message.entities[0].type == MessageEntity.BOT_COMMAND
+        query = first[1].callback_query
+        assert query is not None
+        assert (query.data, query.from_user.id) == ("v1:1:a", person.id)
+        rest = await box.bot.get_updates(offset=first[0].update_id + 1)
+        assert [u.update_id for u in rest] == [first[1].update_id]
+        box.clock.now += 151
+        assert await box.bot.get_updates() == ()
+        with pytest.raises(BadRequest, match="Query is too old"):
+            await box.bot.answer_callback_query(query.id)
+
+    play(scenario)
+
+
+def test_a_long_poll_wakes_up_and_a_second_poller_ends_the_first() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        poll = asyncio.create_task(box.bot.get_updates(timeout=30))
+        while not box.world.changed:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        await box.control("people/7/text", {"text": "hello"})
+        (update,) = await asyncio.wait_for(poll, 5)
+        assert update.message is not None
+        first = asyncio.create_task(box.bot.get_updates(offset=update.update_id + 1, timeout=30))
+        await asyncio.sleep(0.1)
+        second = asyncio.create_task(box.bot.get_updates(timeout=1))
+        with pytest.raises(Conflict, match="terminated by other getUpdates"):
+            await asyncio.wait_for(first, 5)
+        await second
+        await box.bot.set_webhook("http://127.0.0.1:1/")
+        with pytest.raises(Conflict, match="while webhook is active"):
+            await box.bot.get_updates()
+
+    play(scenario)
+
+
+def test_buttons_are_answered_and_taken_away() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        sent = await box.bot.send_message(7, "x", reply_markup=keyboard("v1:1:a"))
+        pressed = await box.control("people/7/press", {"message_id": sent.message_id})
+        await box.bot.answer_callback_query(pressed["callback_id"], "Thank you")
+        answer = (await box.control(f"callbacks/{pressed['callback_id']}"))["answer"]
+        assert answer == {"text": "Thank you", "show_alert": False}
+        edited = await box.bot.edit_message_reply_markup(7, sent.message_id)
+        assert isinstance(edited, Message)
+        assert edited.reply_markup is None
+        assert edited.edit_date is not None
+        with pytest.raises(BadRequest, match="not modified"):
+            await box.bot.edit_message_reply_markup(7, sent.message_id)
+        changed = await box.bot.edit_message_text("<b>y</b>", 7, sent.message_id, parse_mode="HTML")
+        assert isinstance(changed, Message)
+        assert changed.text == "y"
+
+    play(scenario)
+
+
+def test_blocking_and_unblocking_are_told_to_the_bot() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        await box.control("people/7/block", {})
+        await box.control("people/7/block", {})
+        await box.control("people/7/unblock", {})
+        told = [u.my_chat_member for u in await box.bot.get_updates()]
+        assert [m and m.new_chat_member.status for m in told] == ["kicked", "member"]
+
+    play(scenario)
+
+
+def test_start_links_carry_their_payload_and_unblock() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7, started=False, blocked=True)
+        await box.control("people/7/start", {"payload": "abc-_1"})
+        membership, start = await box.bot.get_updates()
+        assert membership.my_chat_member is not None
+        assert start.message is not None
+        assert start.message.text == "/start abc-_1"
+        await box.bot.send_message(7, "welcome")
+
+    play(scenario)
+
+
+def test_commands_chat_and_webhook_info() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        commands = [BotCommand("start", "Begin"), BotCommand("stop", "No more")]
+        await box.bot.set_my_commands(commands)
+        await box.bot.set_my_commands(commands[:1], language_code="es")
+        assert await box.bot.get_my_commands() == tuple(commands)
+        assert await box.bot.get_my_commands(language_code="es") == tuple(commands[:1])
+        with pytest.raises(BadRequest, match=r"(?i)command_invalid"):
+            await box.bot.set_my_commands([BotCommand("Start!", "x")])
+        assert (await box.bot.get_chat(7)).first_name == "Person 7"
+        assert (await box.bot.get_webhook_info()).url == ""
+        assert (await box.bot.get_me()).username == "telbot_sandbox_bot"
+
+    play(scenario)
+
+
+def test_a_restart_loses_nothing(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+
+    async def before(box: Sandbox) -> None:
+        box.person(7)
+        sent = await box.bot.send_message(7, "one", reply_markup=keyboard("v1:1:a"))
+        await box.control("people/7/press", {"message_id": sent.message_id})
+        await box.control("people/7/text", {"text": "two"})
+        await box.bot.get_updates(offset=(await box.bot.get_updates())[0].update_id + 1)
+
+    async def after(box: Sandbox) -> None:
+        (update,) = await box.bot.get_updates()
+        assert update.message is not None
+        assert update.message.text == "two"
+        texts = [m["text"] for m in (await box.control("messages"))["messages"]]
+        assert texts == ["one", "two"]
+        assert (await box.bot.send_message(7, "three")).message_id == 3
+
+    play(before, journal=journal)
+    with journal.open("a") as file:
+        file.write('{"event": "message", "at"')  # a line cut off by a kill
+    play(after, journal=journal)
+    play(after_only_reads, journal=journal)
+
+
+async def after_only_reads(box: Sandbox) -> None:
+    """The cut-off line was removed, so later lines are whole."""
+    assert len(box.world.messages[7]) == 3
+
+
+def test_foreign_pages_get_nowhere() -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.person(7)
+        url = f"{box.url}/sandbox/people/7/text"
+        async with box.http.post(url, data='{"text": "x"}') as response:
+            assert response.status == 415
+        async with box.http.get(f"{box.url}/", headers={"Host": "evil.example"}) as response:
+            assert response.status == 403
+        async with box.http.get(f"{box.url}/") as response:
+            policy = response.headers["Content-Security-Policy"]
+            assert "unsafe" not in policy
+            assert "default-src 'none'" in policy
+            assert "http" not in policy
+
+    play(scenario)
