@@ -219,7 +219,7 @@ def test_parameters_arrive_by_query_form_multipart_and_json() -> None:
         async with box.http.get(url, params=fields) as response:
             assert (await response.json())["ok"]
         for options in ({"data": fields}, {"json": {"chat_id": 7, "text": "x"}}):
-            assert (await box.raw("sendMessage", **options))[1]["ok"]  # type: ignore[arg-type]
+            assert (await box.raw("sendMessage", **options))[1]["ok"]
             box.clock.now += 5
         form = aiohttp.FormData(fields)
         form.add_field("file", b"x", filename="x.txt")

@@ -1,0 +1,86 @@
+"""Handling what learners did: the actor, its bell, and the work itself for whoever rings nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import dramatiq
+import redis
+from django.conf import settings
+from dramatiq.errors import ConnectionError as BrokerUnreachable
+
+from delivery import clock
+from delivery.services.updates import Handled, Press, handle_waiting
+from delivery.telegram import TelegramGateway, gateway
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+
+
+@dramatiq.actor(queue_name="inbound", max_retries=0, time_limit=60_000, max_age=60_000)
+def handle_updates() -> None:
+    """Rung by the webhook, and by the clock while updates wait; a run that is missed is made up."""
+    work_off()
+
+
+def ring() -> None:
+    """Say that updates wait. A bell that nobody hears costs one tick of the clock."""
+    _send(handle_updates)
+
+
+def work_off() -> Handled:
+    """Handle all that waits, end the waiting signs of pressed buttons, ring for the replies."""
+    total = Handled()
+    while True:
+        done = handle_waiting(now=clock.now(), limit=BATCH)
+        total.handled += done.handled
+        total.failed += done.failed
+        total.replies += done.replies
+        total.presses += done.presses
+        if done.replies:
+            from delivery import tasks
+
+            _send(tasks.drain_deliveries)
+        if done.handled + done.failed < BATCH:
+            break
+    if presses := [press for press in total.presses if may_call(press.chat_id)]:
+        asyncio.run(_answer(presses))
+    return total
+
+
+def may_call(chat_id: int) -> bool:
+    """Whether this environment may call Telegram about a chat; the sandbox takes everybody."""
+    allowed = settings.STAGING_ALLOWED_CHATS
+    if settings.ENVIRONMENT == "production" or not settings.BOT_TOKEN or allowed is None:
+        return True
+    return chat_id in allowed
+
+
+async def _answer(presses: Sequence[Press]) -> None:
+    door = gateway()
+    await door.open()
+    try:
+        await asyncio.gather(*(_answer_one(door, press) for press in presses))
+    finally:
+        await door.close()
+
+
+async def _answer_one(door: TelegramGateway, press: Press) -> None:
+    answered = await door.answer_callback(callback_id=press.callback_id)
+    if answered.status not in {200, 400}:  # 400: the press is older than Telegram remembers
+        log.warning(
+            "inbound.press_not_answered",
+            extra={"status": answered.status, "cause": answered.cause},
+        )
+    if press.message_id is not None:
+        await door.remove_buttons(chat_id=press.chat_id, message_id=press.message_id)
+
+
+def _send(actor: dramatiq.Actor[[], None]) -> None:
+    try:
+        actor.send()
+    except (redis.RedisError, BrokerUnreachable):
+        log.warning("inbound.redis_unreachable", extra={"actor": actor.actor_name})

@@ -1,0 +1,177 @@
+"""Receive updates by long polling."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from argparse import ArgumentParser
+from collections.abc import Coroutine
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
+
+from delivery import clock
+from delivery.gateways import Call
+from delivery.inbound_tasks import work_off
+from delivery.services.updates import store_updates
+from delivery.telegram import TelegramGateway, gateway
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 25  # how long Telegram holds a poll open
+LONGEST_PAUSE = 30.0  # seconds between tries while Telegram cannot be reached
+CONFLICT_SECONDS = 60.0  # another poller this long: give way, so that one of the two remains
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What came in and what was done with it."""
+
+    received: int = 0
+    new: int = 0
+    handled: int = 0
+    failed: int = 0
+    replies: int = 0
+
+
+class Command(BaseCommand):
+    """One process. Updates are stored before Telegram is told that they arrived."""
+
+    help = "Receive what learners write and press, by long polling, until SIGTERM."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """How long to run and how to report."""
+        parser.add_argument("--once", action="store_true", help="one pass, without waiting")
+        parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+
+    def handle(self, *args: Any, once: bool, json: bool, **options: Any) -> None:
+        """Poll; raise CommandError where polling makes no sense (token refused, other poller)."""
+        report = Report()
+        with asyncio.Runner() as runner:
+            poller = Poller(runner, gateway(), report)
+            try:
+                poller.open(signals=not once)
+                if once:
+                    poller.once()
+                else:
+                    self.stdout.write("The bot listens.")
+                    poller.forever()
+            finally:
+                poller.close()
+        self._say(report, as_json=json)
+
+    def _say(self, report: Report, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(asdict(report)))
+        else:
+            self.stdout.write(
+                f"{report.received} updates received, {report.handled} handled, "
+                f"{report.failed} failed, {report.replies} replies queued."
+            )
+
+
+class Poller:
+    """The loop: poll, store, confirm by the next poll, handle. Sync but for the calls."""
+
+    def __init__(self, runner: asyncio.Runner, door: TelegramGateway, report: Report) -> None:
+        self.runner = runner
+        self.door = door
+        self.report = report
+        self.offset = 0
+        self.stopping = False
+        self.waiting: asyncio.Task[Any] | None = None
+
+    def open(self, *, signals: bool) -> None:
+        """Make the connection pools and, for a long run, listen for SIGTERM."""
+        self.runner.run(self.door.open())
+        if signals:
+            loop = self.runner.get_loop()
+            for name in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(name, self.stop)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.runner.run(self.door.close())
+
+    def stop(self) -> None:
+        """Leave the loop; a poll that waits is given up, what is being stored is finished."""
+        self.stopping = True
+        if self.waiting is not None:
+            self.waiting.cancel()
+
+    def once(self) -> None:
+        """One pass; what was stored is confirmed, so that Telegram does not send it again."""
+        for call in (self._wait(self.door.delete_webhook()), self._poll(0)):
+            if call is None or call.status != 200:
+                raise CommandError(_why(call))
+        self._wait(self.door.get_updates(offset=self.offset, wait_seconds=0))
+
+    def forever(self) -> None:
+        """Poll until told to stop; survive every trouble that may pass."""
+        pause, conflict = 1.0, 0.0
+        asked = False  # whether the webhook is known to be off
+        while not self.stopping:
+            close_old_connections()
+            call = self._poll(WAIT_SECONDS) if asked else self._wait(self.door.delete_webhook())
+            if call is not None and call.status == 200:
+                asked, pause, conflict = True, 1.0, 0.0
+                continue
+            if call is None:
+                continue
+            if call.status in {401, 404}:
+                raise CommandError(_why(call))
+            conflict += pause if call.status == 409 else 0.0
+            if conflict > CONFLICT_SECONDS:
+                raise CommandError(_why(call))
+            log.warning("runbot.poll_failed", extra={"why": _why(call), "pause_seconds": pause})
+            self._wait(asyncio.sleep(pause))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _poll(self, seconds: int) -> Call | None:
+        call = self._wait(self.door.get_updates(offset=self.offset, wait_seconds=seconds))
+        if call is None or call.status != 200 or call.body is None:
+            return call
+        updates = call.body.get("result") or []
+        if updates:
+            self.report.received += len(updates)
+            self.report.new += store_updates(payloads=updates, now=clock.now())
+            self.offset = max(int(update["update_id"]) for update in updates) + 1
+        done = work_off()  # also what a webhook or a killed process left behind
+        self.report.handled += done.handled
+        self.report.failed += done.failed
+        self.report.replies += done.replies
+        return call
+
+    def _wait(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """Await one call; None where a signal ended the waiting."""
+
+        async def waited() -> T | None:
+            if self.stopping:
+                call.close()
+                return None
+            self.waiting = asyncio.current_task()
+            try:
+                return await call
+            finally:
+                self.waiting = None
+
+        try:
+            return self.runner.run(waited())
+        except asyncio.CancelledError:
+            return None
+
+
+def _why(call: Call | None) -> str:
+    if call is None:
+        return "interrupted"
+    if call.status in {401, 404}:
+        return "Telegram refuses the token; nothing was received. Check BOT_TOKEN."
+    if call.status == 409:
+        return "another process polls with this token; updates go to that one. End one of the two."
+    return f"Telegram gave no updates (status {call.status}, {call.cause or 'no error'})"
