@@ -33,6 +33,9 @@ class Candidate:
     chat_free_at: datetime
     #: Another delivery of its chat is in flight.
     chat_busy: bool
+    #: The pause between two messages of its chat, allowed lateness included, so that a late first
+    #: message cannot come too close to the next one.
+    spacing: timedelta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +87,10 @@ def room(*, now: datetime, next_slot_at: datetime, rate: float, most: int = MAX_
     return max(1, min(most, math.ceil(free.total_seconds() * rate)))
 
 
-def plan(
-    candidates: Sequence[Candidate], *, most: int, base: datetime, rate: float, spacing: timedelta
-) -> Plan:
+def plan(candidates: Sequence[Candidate], *, most: int, base: datetime, rate: float) -> Plan:
     """Give slots from `base` on, in the order of `candidates`; put off whose chat is not free.
 
-    At most one delivery of a chat per claim. `spacing` is the pause between two messages of one
-    chat; it includes the allowed lateness, so that a late first message cannot come too close to
-    the next one.
+    At most one delivery of a chat per claim.
     """
     gap = timedelta(seconds=1 / rate)
     slots: list[Slot] = []
@@ -99,25 +98,23 @@ def plan(
     taken: dict[int, datetime] = {}
     at = base
     for candidate in candidates:
-        free_at = _free_at(candidate, taken=taken, base=base, spacing=spacing)
+        free_at = _free_at(candidate, taken=taken, base=base)
         if candidate.chat_id not in taken and free_at <= at and len(slots) < most:
             slots.append(Slot(delivery_id=candidate.delivery_id, chat_id=candidate.chat_id, at=at))
-            taken[candidate.chat_id] = at + spacing
+            taken[candidate.chat_id] = at + candidate.spacing
             at += gap
         elif candidate.chat_id in taken or free_at > at:
             moment = max(free_at, base)
             put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=moment - base))
-            taken[candidate.chat_id] = moment + spacing
+            taken[candidate.chat_id] = moment + candidate.spacing
     return Plan(slots=tuple(slots), put_off=tuple(put_off), next_slot_at=at)
 
 
-def _free_at(
-    candidate: Candidate, *, taken: dict[int, datetime], base: datetime, spacing: timedelta
-) -> datetime:
+def _free_at(candidate: Candidate, *, taken: dict[int, datetime], base: datetime) -> datetime:
     if candidate.chat_id in taken:
         return taken[candidate.chat_id]
     if candidate.chat_busy:
-        return max(candidate.chat_free_at, base + spacing)
+        return max(candidate.chat_free_at, base + candidate.spacing)
     return candidate.chat_free_at
 
 

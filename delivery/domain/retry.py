@@ -7,7 +7,9 @@ from datetime import timedelta
 FIRST = timedelta(seconds=1)
 LONGEST = timedelta(minutes=1)
 MAX_ATTEMPTS = 8
-MAX_DEATHS = 2  # workers that died while they held it
+#: Workers that died while they held it. A claim leases many at once, so a few deaths say nothing
+#: of any one of them.
+MAX_DEATHS = 10
 
 
 def backoff(*, attempts: int, fraction: float) -> timedelta:
@@ -16,7 +18,7 @@ def backoff(*, attempts: int, fraction: float) -> timedelta:
     Doubles from one second to one minute; half of it is certain, the other half is `fraction` of
     the rest (0 to 1, drawn by the caller).
     """
-    base = min(LONGEST, FIRST * 2 ** min(attempts, 16))
+    base = min(LONGEST, FIRST * float(1 << min(attempts, 16)))
     return base / 2 + base / 2 * fraction
 
 

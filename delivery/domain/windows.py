@@ -41,7 +41,8 @@ def resolve(day: date, at: time, zone: ZoneInfo) -> datetime:
         return instant
     # In the gap. Its end is the first instant at which the new offset holds.
     before, after = local.utcoffset(), local.replace(fold=1).utcoffset()
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     low, high = instant - abs(after - before), instant
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) / 2

@@ -54,6 +54,7 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     leased_by = models.CharField(max_length=80, blank=True, default="")
     fence = models.PositiveIntegerField(default=0)
+    withdrawal = models.CharField(max_length=32, blank=True, default="")  # came while on the wire
     slot_at = models.DateTimeField(null=True, blank=True)
     intent_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

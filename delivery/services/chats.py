@@ -50,7 +50,7 @@ def meet_chat(*, telegram_id: int, now: datetime) -> Chat:
 
 
 def set_reachability(*, chat: Chat, reachability: str, now: datetime) -> bool:
-    """Record whether Telegram lets us write; return whether that is news. Says nothing of consent."""
+    """Record whether Telegram lets us write (not consent); return whether that is news."""
     changed = Chat.objects.filter(pk=chat.pk).exclude(reachability=reachability)
     news = bool(changed.update(reachability=reachability, reachability_changed_at=now))
     chat.reachability = reachability

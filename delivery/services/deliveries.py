@@ -101,7 +101,12 @@ def cancel(*, dedupe_keys: Iterable[str], reason: str) -> int:
 
 
 def cancel_all(deliveries: QuerySet[Delivery], *, reason: str) -> int:
-    """As `cancel`, for a queryset."""
+    """As `cancel`, for a queryset.
+
+    What is on the wire just now is marked: should it turn out not to have been accepted, it ends
+    here instead of being tried again.
+    """
+    deliveries.filter(status=Status.SENDING).update(withdrawal=str(reason))
     return deliveries.filter(status__in=UNSENT).update(
         status=Status.CANCELLED,
         reason=str(reason),
@@ -151,7 +156,7 @@ def mark_observed(*, deliveries: Iterable[Delivery]) -> int:
 
 @transaction.atomic
 def resolve_by_evidence(*, delivery_id: int) -> bool:
-    """A button of this delivery was pressed, so it did arrive: unknown → sent. Safe to run twice."""
+    """A button of this delivery was pressed, so it arrived: unknown → sent. Safe to run twice."""
     return bool(
         Delivery.objects.filter(pk=delivery_id, status=Status.UNKNOWN).update(
             status=Status.SENT,
