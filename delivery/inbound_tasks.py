@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dramatiq
 import redis
 from django.conf import settings
-from dramatiq.errors import ConnectionError as BrokerUnreachable
+from dramatiq.errors import BrokerConnectionError
 
 from delivery import clock
 from delivery.services.updates import Handled, Press, handle_waiting
@@ -82,5 +82,5 @@ async def _answer_one(door: TelegramGateway, press: Press) -> None:
 def _send(actor: dramatiq.Actor[[], None]) -> None:
     try:
         actor.send()
-    except (redis.RedisError, BrokerUnreachable):
+    except (redis.RedisError, BrokerConnectionError):
         log.warning("inbound.redis_unreachable", extra={"actor": actor.actor_name})

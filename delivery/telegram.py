@@ -33,7 +33,13 @@ from delivery.inbound import (
     split_command,
 )
 from delivery.sandbox import client as sandbox
-from delivery.telegram_request import WIRE, AiohttpRequest, Wire
+from delivery.telegram_request import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    WIRE,
+    AiohttpRequest,
+    Wire,
+)
 
 # What telbot reads; Telegram keeps the choice. https://core.telegram.org/bots/api#getupdates
 ALLOWED_UPDATES = ("message", "callback_query", "my_chat_member")
@@ -57,8 +63,18 @@ class TelegramGateway:
     cancellation passes through. Sending never calls getMe.
     """
 
-    def __init__(self, *, token: str, api_url: str) -> None:
-        self._requests = AiohttpRequest(), AiohttpRequest()
+    def __init__(
+        self,
+        *,
+        token: str,
+        api_url: str,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._requests = tuple(
+            AiohttpRequest(connect_seconds=connect_seconds, answer_seconds=answer_seconds)
+            for _ in range(2)
+        )
         self._bot = Bot(
             token,
             base_url=f"{api_url}/bot",
@@ -210,7 +226,8 @@ def parse_update(payload: Mapping[str, Any]) -> Inbound | None:
     Raises UnreadableUpdateError where the payload is not of Telegram's making.
     """
     try:
-        update = Update.de_json(dict(payload), None)
+        known = {key: payload[key] for key in ("update_id", *ALLOWED_UPDATES) if key in payload}
+        update = Update.de_json(known, None)
         if update.callback_query is not None:
             return _button(update)
         if update.my_chat_member is not None:
