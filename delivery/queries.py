@@ -156,7 +156,8 @@ RECORD = """
 WITH r AS (
     SELECT * FROM unnest(
         %(ids)s::bigint[], %(fences)s::int[], %(statuses)s::text[], %(reasons)s::text[],
-        %(waits)s::interval[], %(uncounted)s::int[], %(message_ids)s::bigint[], %(diverted)s::bool[],
+        %(waits)s::interval[], %(uncounted)s::int[], %(message_ids)s::bigint[],
+        %(diverted)s::bool[],
         %(outcomes)s::text[], %(http)s::int[], %(codes)s::int[], %(said)s::text[],
         %(retry_after)s::int[])
         AS r(id, fence, status, reason, wait, uncounted, message_id, diverted, outcome, http, code,

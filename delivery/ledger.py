@@ -1,0 +1,334 @@
+"""The queue as the sender sees it: claim, intend, record, release, rescue.
+
+One psycopg connection in autocommit, used by one coroutine; the SQL is in queries.py, what it
+means in domain/. Nothing here knows Telegram.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connection as django_connection
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from delivery import queries, rows
+from delivery.domain import pacing
+from delivery.domain.retry import MAX_DEATHS
+from delivery.rows import Entry, Held
+
+BULK, REPLY = "bot", "bot:reply"
+LEASE_SECONDS = 60.0  # a call ends after 20 s, so this leaves time to record it
+QUARANTINE = timedelta(minutes=15)
+MARGIN = timedelta(milliseconds=20)  # from the claim to its first slot
+CLOCK_TRIES = 5
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """A worker's way to the queue. `open` first; `close` gives its advisory lock back."""
+
+    simulated: datetime | None = None
+    me: int = field(default_factory=lambda: secrets.randbelow(2**31 - 1) + 1)
+    rate: float = 0.0
+    _db: AsyncConnection[dict[str, Any]] | None = None
+    _offset: float = 0.0  # seconds of the database's clock above the loop's
+    _began: float = 0.0
+
+    async def open(self) -> None:
+        """Connect (again), take the lock that says "I live", and learn the database's clock."""
+        await self.close()
+        self._db = await AsyncConnection.connect(
+            **_parameters(), autocommit=True, row_factory=dict_row
+        )
+        await self._run(queries.HELLO, {"me": self.me})
+        self._began = self._began or _loop_time()
+        await self.follow_clock()
+
+    async def close(self) -> None:
+        """Disconnect. Safe to call twice."""
+        if self._db is not None:
+            await self._db.close()
+            self._db = None
+
+    async def follow_clock(self) -> None:
+        """Measure the database's clock against the loop's: the quickest of some round trips."""
+        best = float("inf")
+        for _ in range(CLOCK_TRIES):
+            before = _loop_time()
+            row = await self._one(queries.CLOCK)
+            took = _loop_time() - before
+            if took < best:
+                best, moment = took, row["clock_timestamp"].timestamp()
+                self._offset = moment - (before + took / 2)
+
+    def now(self) -> datetime:
+        """The database's real clock."""
+        return datetime.fromtimestamp(_loop_time() + self._offset, tz=UTC)
+
+    def seconds_until(self, moment: datetime) -> float:
+        """How long until a moment of the database's real clock; negative if it is over."""
+        return moment.timestamp() - self._offset - _loop_time()
+
+    async def claim(self, *, replies: bool) -> list[Held]:
+        """Lease due deliveries and give each its slot; the short transaction of DESIGN's pacing."""
+        await self._advance_simulation()
+        key = REPLY if replies else BULK
+        most = 20 if replies else pacing.MAX_BATCH
+        db = self._connection()
+        async with db.transaction():
+            gate = await self._maybe(
+                queries.LOCK_GATE, {"key": key, "low_water": pacing.HORIZON / 2}
+            )
+            if gate is None or gate["closed_until"] is not None:
+                return []
+            if not replies:
+                self.rate = gate["rate"]
+            now = self.now()
+            most = pacing.room(
+                now=now, next_slot_at=gate["next_slot_at"], rate=gate["rate"], most=most
+            )
+            found = await self._all(queries.READ_REPLIES if replies else queries.READ_BULK)
+            plan = pacing.plan(
+                [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
+                most=most,
+                base=max(gate["next_slot_at"], now + MARGIN),
+                rate=gate["rate"],
+            )
+            return await self._grant(plan, found=found, key=key)
+
+    async def _grant(
+        self, plan: pacing.Plan, *, found: Sequence[dict[str, Any]], key: str
+    ) -> list[Held]:
+        if not plan.slots and not plan.put_off:
+            return []
+        pause = {
+            row["chat_id"]: rows.spacing(row["telegram_id"], rate=self.rate, per_chat=_per_chat())
+            for row in found
+        }
+        granted = await self._all(
+            queries.GRANT,
+            {
+                "ids": [slot.delivery_id for slot in plan.slots],
+                "chats": [slot.chat_id for slot in plan.slots],
+                "slots": [slot.at for slot in plan.slots],
+                "free": [slot.at + pause[slot.chat_id] for slot in plan.slots],
+                "off": [off.delivery_id for off in plan.put_off],
+                "waits": [off.wait for off in plan.put_off],
+                "next": plan.next_slot_at,
+                "key": key,
+                "me": str(self.me),
+                "lease": _lease(),
+            },
+        )
+        if key == REPLY and granted:
+            await self._run(queries.PUSH_BULK, {"slots": len(granted)})
+        fences = {row["id"]: row["fence"] for row in granted}
+        by_id = {row["id"]: row for row in found}
+        return [
+            rows.held(by_id[slot.delivery_id], fence=fences[slot.delivery_id], slot_at=slot.at)
+            for slot in plan.slots
+            if slot.delivery_id in fences
+        ]
+
+    async def intend(self, batch: Sequence[Held]) -> list[Held]:
+        """Commit the intent of what may still go; end or put off the rest.
+
+        Returns those that are now `sending`; the caller writes to Telegram only for these.
+        """
+        looked = await self._all(
+            queries.INTEND,
+            {
+                "ids": [held.id for held in batch],
+                "fences": [held.fence for held in batch],
+                "lease": _lease(),
+            },
+        )
+        said = {row["id"]: row for row in looked}
+        await self._end([row for row in looked if row["verdict"] in rows.ENDING])
+        await self._put_off([row for row in looked if row["verdict"] in rows.PUT_OFF])
+        going = []
+        for held in batch:
+            row = said.get(held.id)
+            if row and row["verdict"] == "go" and row["attempts"] is not None:
+                held.attempts = row["attempts"]
+                going.append(held)
+        return going
+
+    async def _end(self, refused: Sequence[dict[str, Any]]) -> None:
+        if not refused:
+            return
+        ends = [rows.ending(row) for row in refused]
+        await self._run(
+            queries.END_LEASED,
+            {
+                "ids": [row["id"] for row in refused],
+                "fences": [row["fence"] for row in refused],
+                "statuses": [status.value for status, _ in ends],
+                "reasons": [str(reason) for _, reason in ends],
+            },
+        )
+
+    async def _put_off(self, waiting: Sequence[dict[str, Any]]) -> None:
+        if waiting:
+            await self._run(
+                queries.RELEASE_LEASED,
+                {
+                    "ids": [row["id"] for row in waiting],
+                    "fences": [row["fence"] for row in waiting],
+                    "ats": [rows.again_at(row) for row in waiting],
+                },
+            )
+
+    async def release(self, batch: Sequence[Held]) -> None:
+        """Give back what was leased and not intended."""
+        if batch:
+            await self._run(
+                queries.RELEASE_LEASED,
+                {
+                    "ids": [held.id for held in batch],
+                    "fences": [held.fence for held in batch],
+                    "ats": [None] * len(batch),
+                },
+            )
+
+    async def record(self, entries: Sequence[Entry]) -> list[str]:
+        """Write what came of tries, in one statement; returns the states that took effect."""
+        await self._advance_simulation()
+        done = await self._all(
+            queries.RECORD,
+            {
+                "ids": [e.held.id for e in entries],
+                "fences": [e.held.fence for e in entries],
+                "statuses": [e.result.status.value for e in entries],
+                "reasons": [e.result.reason for e in entries],
+                "waits": [e.result.wait for e in entries],
+                "uncounted": [0 if e.result.counted else 1 for e in entries],
+                "message_ids": [e.verdict.message_id for e in entries],
+                "diverted": [e.diverted for e in entries],
+                "outcomes": [e.outcome for e in entries],
+                "http": [e.http_status for e in entries],
+                "codes": [e.verdict.error_code for e in entries],
+                "said": [e.verdict.description for e in entries],
+                "retry_after": [_seconds(e.verdict.retry_after) for e in entries],
+            },
+        )
+        return [row["status"] for row in done]
+
+    async def tidy(self) -> None:
+        """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate."""
+        await self._advance_simulation()
+        await self._run(queries.RESCUE_LEASED, {"most": MAX_DEATHS})
+        await self._run(queries.RESCUE_SENDING)
+        await self._run(queries.EXPIRE)
+        await self._run(queries.SETTLE_UNKNOWN, {"quarantine": QUARANTINE})
+        await self._run(queries.RECOVER_RATE, {"configured": settings.TELEGRAM_SENDS_PER_SECOND})
+
+    async def soonest(self) -> float | None:
+        """Seconds until a delivery that is due by plan may be claimed; None if there is none."""
+        await self._advance_simulation()
+        wait = next(iter((await self._one(queries.SOONEST)).values()))
+        return None if wait is None else max(0.0, wait.total_seconds())
+
+    async def hold_bot(self, *, wait: timedelta) -> None:
+        """A 429: everybody waits, and the rate falls once."""
+        await self._run(
+            queries.HOLD_BOT,
+            {"wait": wait * 1.05, "rate": pacing.lowered(self.rate)},
+        )
+
+    async def shut(self, *, key: str, reason: str, wait: timedelta | None) -> None:
+        """Close one of the bot's gates: for `wait`, or until a person opens it."""
+        await self._run(queries.SHUT, {"key": key, "reason": reason, "by": "sender", "wait": wait})
+
+    async def half_open(self, *, key: str) -> bool:
+        """Whether a gate's time is over and nobody has said yet that all is well."""
+        return bool((await self._one(queries.HALF_OPEN, {"key": key}))["count"])
+
+    async def reopen(self, *, key: str) -> None:
+        """All is well again behind `key`."""
+        await self._run(queries.OPEN, {"key": key})
+
+    async def chat_is(self, held: Held, *, reachability: str, reason: str) -> None:
+        """Telegram says whether it lets us write to a chat; what is owed to it is withdrawn."""
+        await self._run(queries.SET_REACHABILITY, {"chat": held.chat, "reachability": reachability})
+        await self._run(queries.CANCEL_CHAT, {"chat": held.chat, "reason": reason})
+
+    async def chat_moved(self, held: Held, *, to: int) -> None:
+        """A group has a new id."""
+        await self._run(queries.MIGRATE_CHAT, {"chat": held.chat, "new": to})
+
+    async def _advance_simulation(self) -> None:
+        # Simulated time runs while we work, else what pacing puts off would never come.
+        if self.simulated is not None:
+            moment = self.simulated + timedelta(seconds=_loop_time() - self._began)
+            await self._run(queries.SIMULATE, {"at": moment.isoformat()})
+
+    def _connection(self) -> AsyncConnection[dict[str, Any]]:
+        if self._db is None or self._db.closed:
+            raise psycopg.OperationalError("the ledger is not connected")
+        return self._db
+
+    async def _run(self, sql: str, values: dict[str, Any] | None = None) -> None:
+        await self._connection().execute(sql.encode(), values)
+
+    async def _all(self, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        cursor = await self._connection().execute(sql.encode(), values)
+        return await cursor.fetchall()
+
+    async def _maybe(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        cursor = await self._connection().execute(sql.encode(), values)
+        return await cursor.fetchone()
+
+    async def _one(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
+        row = await self._maybe(sql, values)
+        if row is None:
+            raise LookupError("the query returned no row")
+        return row
+
+
+def _parameters() -> dict[str, Any]:
+    """Where Django's database is, for a psycopg connection of our own (tests use another name)."""
+    config = django_connection.settings_dict
+    known = {
+        "dbname": config["NAME"],
+        "user": config["USER"],
+        "password": config["PASSWORD"],
+        "host": config["HOST"],
+        "port": config["PORT"],
+    }
+    options = {k: v for k, v in config["OPTIONS"].items() if k in _LIBPQ_OPTIONS}
+    # Unsent words of a connection that is black-holed are given up, as is the wait for an answer.
+    return {
+        **{key: value for key, value in known.items() if value},
+        **options,
+        "application_name": "telbot-sender",
+        "tcp_user_timeout": 20_000,
+        "options": "-c statement_timeout=20s -c lock_timeout=10s",
+    }
+
+
+_LIBPQ_OPTIONS = frozenset({"host", "sslmode", "sslrootcert", "connect_timeout", "passfile"})
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=getattr(settings, "DELIVERY_LEASE_SECONDS", LEASE_SECONDS))
+
+
+def _per_chat() -> float:
+    return settings.TELEGRAM_SENDS_PER_SECOND_PER_CHAT
+
+
+def _seconds(duration: timedelta | None) -> int | None:
+    return None if duration is None else round(duration.total_seconds())
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,110 @@
+"""Rows of the queue as values: what the ledger reads, and what the last look said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from delivery.domain import pacing
+from delivery.domain.outcome import Verdict
+from delivery.domain.reasons import Reason
+from delivery.domain.results import Result
+from delivery.domain.states import Status
+from delivery.domain.windows import Window, next_opening
+
+GROUP_SPACING = timedelta(seconds=3)  # 20 a minute: https://core.telegram.org/bots/faq
+
+#: Verdicts of the intent that end a delivery, and those that only put it off.
+ENDING = frozenset({"expired", "unreachable", "no_consent", "capped"})
+PUT_OFF = frozenset({"gate", "snoozed", "window"})
+
+_UNREACHABLE = {
+    "never_started": Reason.CHAT_NEVER_STARTED,
+    "blocked": Reason.CHAT_BLOCKED,
+    "deactivated": Reason.CHAT_DEACTIVATED,
+    "gone": Reason.CHAT_GONE,
+}
+_SKIPPED = {"no_consent": Reason.NO_CONSENT, "capped": Reason.CAPPED}
+
+
+@dataclass(kw_only=True)
+class Held:
+    """A delivery that this worker leases. `attempts` is filled in by the intent."""
+
+    id: int
+    fence: int
+    chat: int
+    telegram_id: int
+    text: str
+    buttons: list[list[list[str]]]
+    slot_at: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What came of one try, to be recorded."""
+
+    held: Held
+    result: Result
+    verdict: Verdict
+    outcome: str  # of the attempt
+    http_status: int | None = None
+    diverted: bool = False
+
+
+def spacing(telegram_id: int, *, rate: float, per_chat: float) -> timedelta:
+    """The pause between two messages of one chat, with the lateness a slot may have."""
+    pause = GROUP_SPACING if telegram_id < 0 else timedelta(seconds=1 / per_chat)
+    return pause + (pacing.allowed_lateness(rate) or timedelta(0))
+
+
+def candidate(row: Mapping[str, Any], *, rate: float, per_chat: float) -> pacing.Candidate:
+    """What the plan needs to know of a due delivery."""
+    return pacing.Candidate(
+        delivery_id=row["id"],
+        chat_id=row["chat_id"],
+        chat_free_at=row["chat_free_at"],
+        chat_busy=row["chat_busy"],
+        spacing=spacing(row["telegram_id"], rate=rate, per_chat=per_chat),
+    )
+
+
+def held(row: Mapping[str, Any], *, fence: int, slot_at: datetime) -> Held:
+    """A leased delivery."""
+    return Held(
+        id=row["id"],
+        fence=fence,
+        chat=row["chat_id"],
+        telegram_id=row["telegram_id"],
+        text=row["text"],
+        buttons=row["buttons"],
+        slot_at=slot_at,
+    )
+
+
+def ending(row: Mapping[str, Any]) -> tuple[Status, Reason]:
+    """How a delivery ends that the last look refused."""
+    if row["verdict"] == "expired":
+        return Status.EXPIRED, Reason.EXPIRED
+    if row["verdict"] == "unreachable":
+        return Status.SKIPPED, _UNREACHABLE[row["reachability"]]
+    return Status.SKIPPED, _SKIPPED[row["verdict"]]
+
+
+def again_at(row: Mapping[str, Any]) -> datetime | None:
+    """When to look again at a delivery that the last look put off; None: as it was."""
+    if row["verdict"] == "snoozed":
+        until: datetime = row["snoozed_until"]
+        return until
+    if row["verdict"] == "window":
+        window = Window(
+            opens=row["window_opens"],
+            closes=row["window_closes"],
+            days=row["window_days"],
+            zone=row["window_zone"],
+        )
+        return next_opening(window, at=row["now"])
+    return None  # a gate: nothing behind it is claimed while it is closed

@@ -1,0 +1,71 @@
+"""What others may ask of delivery."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from django.db import connection
+from django.db.models import Count, Q
+from django.db.models.functions import Now
+
+from delivery.domain.states import IN_FLIGHT, Status
+from delivery.models import Delivery, Gate, InboundUpdate, Scope
+from delivery.services.deliveries import BusinessNow
+
+_HAS_DUE = """
+SELECT EXISTS (
+    SELECT FROM delivery_gate s
+     WHERE s.scope = 'stream' AND s.closed_until <= (SELECT clock_timestamp())
+       AND EXISTS (SELECT FROM nurture_deliveries d
+                    WHERE d.stream = s.key AND d.status = 'pending' AND d.lane = 1
+                      AND d.run_at <= (SELECT telbot_now())))
+    OR EXISTS (SELECT FROM nurture_deliveries d
+                WHERE d.status = 'pending' AND d.lane = 0 AND d.run_at <= (SELECT telbot_now()))
+    OR EXISTS (SELECT FROM nurture_deliveries d
+                WHERE d.status IN ('leased', 'sending')
+                  AND d.lease_until < (SELECT clock_timestamp()))
+    OR EXISTS (SELECT FROM nurture_deliveries d
+                WHERE d.status = 'pending' AND d.expires_at <= (SELECT telbot_now()))
+    OR EXISTS (SELECT FROM nurture_deliveries d
+                WHERE d.status = 'unknown' AND d.settled_at IS NULL
+                  AND d.intent_at < (SELECT clock_timestamp()) - interval '15 minutes')
+"""
+
+
+def has_due() -> bool:
+    """Whether a sender would find something to do now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HAS_DUE)
+        found: bool = cursor.fetchone()[0]
+    return found
+
+
+def has_updates() -> bool:
+    """Whether an update of Telegram waits to be handled."""
+    return InboundUpdate.objects.filter(handled_at__isnull=True, tries__lt=3).exists()
+
+
+def closed_gates() -> list[Gate]:
+    """Every gate that holds something back now."""
+    return list(Gate.objects.filter(closed_until__gt=Now()).order_by("key"))
+
+
+def blocking_gates() -> list[Gate]:
+    """The gates that hold back everything now."""
+    return [gate for gate in closed_gates() if gate.scope == Scope.BOT]
+
+
+def count_by_status() -> Counter[str]:
+    """How many deliveries are in which state."""
+    rows = Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by()
+    return Counter(dict(rows))
+
+
+def count_waiting() -> dict[str, int]:
+    """What is owed: due now, due later, and in flight."""
+    due = Q(status=Status.PENDING, run_at__lte=BusinessNow())
+    return Delivery.objects.aggregate(
+        due=Count("pk", filter=due),
+        later=Count("pk", filter=Q(status=Status.PENDING) & ~due),
+        in_flight=Count("pk", filter=Q(status__in=IN_FLIGHT)),
+    )

@@ -1,0 +1,85 @@
+"""Which database this is: a cloned or restored one sends nothing until somebody says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from delivery.models import OPEN, Delivery, Gate, Installation
+from delivery.services.gates import FENCE, close_gate, open_gate
+
+
+def arm(*, now: datetime) -> str:
+    """Compare this database with what it was armed as; return what is wrong, or "".
+
+    A new, empty database arms itself. One that was armed in another environment, for another bot
+    or on another server has its sending closed (gate `bot:fence`) until `rearm`. Safe to run
+    often: it is run before every drain.
+    """
+    present = _present()
+    stored = Installation.objects.first()
+    if stored is None:
+        if Delivery.objects.filter(settled_at__isnull=False).exists():
+            return _refuse("it holds deliveries but was never armed")
+        Installation.objects.bulk_create(
+            [Installation(armed_at=now, **present)], ignore_conflicts=True
+        )
+        return ""
+    wrong = _difference(stored, present)
+    if wrong:
+        return _refuse(wrong)
+    if stored.bot_id != present["bot_id"]:
+        # From the sandbox to a bot, or back, on one and the same database.
+        Installation.objects.filter(pk=stored.pk).update(bot_id=present["bot_id"])
+    return ""
+
+
+@transaction.atomic
+def rearm(*, now: datetime) -> None:
+    """An operator says that this database is the one that sends here. Safe to run twice."""
+    Installation.objects.update_or_create(pk=True, defaults={**_present(), "armed_at": now})
+    open_gate(key=FENCE, by="operator")
+
+
+@transaction.atomic
+def simulate_until(*, at: datetime) -> bool:
+    """Move the simulated clock of a local world to `at`; False if that would be back in time."""
+    Installation.objects.select_for_update(no_key=True).filter(pk=True).first()
+    behind = Installation.objects.filter(simulated_at__gt=at).exists()
+    if not behind:
+        Installation.objects.filter(pk=True).update(simulated_at=at)
+    return not behind
+
+
+def _present() -> dict[str, object]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
+        system: str = cursor.fetchone()[0]
+        cursor.execute("SELECT current_database()")
+        database: str = cursor.fetchone()[0]
+    bot = settings.BOT_TOKEN.partition(":")[0]
+    return {
+        "environment": settings.ENVIRONMENT,
+        "bot_id": int(bot) if bot.isdigit() else None,
+        "system_identifier": f"{system}/{database}"[:32],
+    }
+
+
+def _difference(stored: Installation, present: dict[str, object]) -> str:
+    if stored.environment != present["environment"]:
+        return f"it was armed for {stored.environment}, this is {present['environment']}"
+    if stored.system_identifier != present["system_identifier"]:
+        return "it was armed on another database server or under another name"
+    both = stored.bot_id is not None and present["bot_id"] is not None
+    if both and stored.bot_id != present["bot_id"] and settings.ENVIRONMENT != "local":
+        return "it was armed for another bot"
+    return ""
+
+
+def _refuse(why: str) -> str:
+    said = f"this database does not send: {why}; if that is meant, run manage.py post_restore"
+    if not Gate.objects.filter(key=FENCE, closed_until__gt=OPEN).exists():
+        close_gate(key=FENCE, reason=said[:200], by="environment fence")
+    return said
