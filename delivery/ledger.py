@@ -234,8 +234,8 @@ class Ledger:
     async def soonest(self) -> float | None:
         """Seconds until a delivery that is due by plan may be claimed; None if there is none."""
         await self._advance_simulation()
-        wait = next(iter((await self._one(queries.SOONEST)).values()))
-        return None if wait is None else max(0.0, wait.total_seconds())
+        row = await self._maybe(queries.SOONEST)
+        return None if row is None else max(0.0, row["greatest"].total_seconds())
 
     async def hold_bot(self, *, wait: timedelta) -> None:
         """A 429: everybody waits, and the rate falls once."""

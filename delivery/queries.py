@@ -298,9 +298,12 @@ UPDATE delivery_chat c SET telegram_id = %(new)s, kind = 'group'
    AND NOT EXISTS (SELECT FROM delivery_chat o WHERE o.telegram_id = %(new)s)
 """
 
-# The soonest moment at which a delivery that is due by plan may be claimed (put off by pacing).
+# The soonest moment at which a delivery that is due by plan may be claimed: put off by pacing, or
+# held by a 429. What staff or a broken token hold back comes at no moment.
 SOONEST = """
-SELECT min(x.run_at) - telbot_now()
+SELECT greatest(
+        min(x.run_at) - telbot_now(),
+        (SELECT closed_until - clock_timestamp() FROM delivery_gate WHERE key = 'bot'))
   FROM delivery_gate s
  CROSS JOIN LATERAL (
     SELECT q.run_at FROM nurture_deliveries q
@@ -308,7 +311,9 @@ SELECT min(x.run_at) - telbot_now()
      ORDER BY q.run_at LIMIT 1) x
  WHERE s.scope = 'stream' AND s.closed_until <= (SELECT clock_timestamp())
    AND NOT EXISTS (SELECT FROM delivery_gate b
-                    WHERE b.scope = 'bot' AND b.closed_until > (SELECT clock_timestamp()))
+                    WHERE b.scope = 'bot' AND b.key <> 'bot'
+                      AND b.closed_until > (SELECT clock_timestamp()))
+HAVING count(*) > 0
 """
 
 CLOCK = "SELECT clock_timestamp()"

@@ -39,7 +39,7 @@ RECORD_EVERY = 0.1  # seconds: results wait this long for company
 LOOK_EVERY = 0.25  # seconds: how often an idle sender looks for work
 TIDY_EVERY = 2.0
 CALL_SECONDS = 20.0  # a call ends after this in all
-SHORT_WAIT = 3.0  # what pacing puts off is awaited; a retry later than this is not
+SHORT_WAIT = 5.0  # pacing and a short 429 are awaited; a retry later than this is not
 BREAKER_FAILURES, BREAKER_WINDOW = 5, 30.0
 BREAKER_WAIT = timedelta(seconds=15)
 BREAKER, TOKEN = "bot:breaker", "bot:token"
