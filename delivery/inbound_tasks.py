@@ -11,7 +11,7 @@ import redis
 from django.conf import settings
 from dramatiq.errors import BrokerConnectionError
 
-from delivery import clock
+from delivery import clock, tasks
 from delivery.services.updates import Handled, Press, handle_waiting
 from delivery.telegram import TelegramGateway, gateway
 
@@ -28,7 +28,10 @@ def handle_updates() -> None:
 
 def ring() -> None:
     """Say that updates wait. A bell that nobody hears costs one tick of the clock."""
-    _send(handle_updates)
+    try:
+        handle_updates.send()
+    except (redis.RedisError, BrokerConnectionError):
+        log.warning("inbound.redis_unreachable")
 
 
 def work_off() -> Handled:
@@ -41,9 +44,7 @@ def work_off() -> Handled:
         total.replies += done.replies
         total.presses += done.presses
         if done.replies:
-            from delivery import tasks
-
-            _send(tasks.drain_deliveries)
+            tasks.ring()
         if done.handled + done.failed < BATCH:
             break
     if presses := [press for press in total.presses if may_call(press.chat_id)]:
@@ -77,10 +78,3 @@ async def _answer_one(door: TelegramGateway, press: Press) -> None:
         )
     if press.message_id is not None:
         await door.remove_buttons(chat_id=press.chat_id, message_id=press.message_id)
-
-
-def _send(actor: dramatiq.Actor[[], None]) -> None:
-    try:
-        actor.send()
-    except (redis.RedisError, BrokerConnectionError):
-        log.warning("inbound.redis_unreachable", extra={"actor": actor.actor_name})

@@ -23,6 +23,7 @@ from delivery.telegram import TelegramGateway, gateway
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 25  # how long Telegram holds a poll open
+FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0  # seconds between tries while Telegram cannot be reached
 CONFLICT_SECONDS = 60.0  # another poller this long: give way, so that one of the two remains
 
@@ -114,13 +115,13 @@ class Poller:
 
     def forever(self) -> None:
         """Poll until told to stop; survive every trouble that may pass."""
-        pause, conflict = 1.0, 0.0
+        pause, conflict = FIRST_PAUSE, 0.0
         asked = False  # whether the webhook is known to be off
         while not self.stopping:
             close_old_connections()
             call = self._poll(WAIT_SECONDS) if asked else self._wait(self.door.delete_webhook())
             if call is not None and call.status == 200:
-                asked, pause, conflict = True, 1.0, 0.0
+                asked, pause, conflict = True, FIRST_PAUSE, 0.0
                 continue
             if call is None:
                 continue

@@ -8,15 +8,20 @@ from typing import Any
 
 from delivery.inbound import Inbound, InboundButton, InboundMessage, Reply
 
-PERSON = {"id": 7, "is_bot": False, "first_name": "Rosa\n<b>", "language_code": "es"}
-CHAT = {"id": 7, "type": "private", "first_name": "Rosa"}
+PERSON: dict[str, Any] = {
+    "id": 7,
+    "is_bot": False,
+    "first_name": "Rosa\n<b>",
+    "language_code": "es",
+}
+CHAT: dict[str, Any] = {"id": 7, "type": "private", "first_name": "Rosa"}
 BOT = {"id": 1, "is_bot": True, "first_name": "telbot", "username": "telbot_bot"}
 
 
 def message(update_id: int, text: str, *, chat: dict[str, Any] | None = None) -> dict[str, Any]:
     """A text of a person."""
     chat = chat or CHAT
-    sender = PERSON | {"id": abs(chat["id"])}
+    sender = PERSON | {"id": abs(int(chat["id"]))}
     body = {"message_id": update_id, "date": 1, "chat": chat, "from": sender, "text": text}
     return {"update_id": update_id, "message": body}
 

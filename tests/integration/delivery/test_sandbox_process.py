@@ -15,6 +15,7 @@ from aiohttp import web
 from django.conf import settings
 from django.test import override_settings
 
+from config import embedded
 from delivery.sandbox import client
 from delivery.sandbox.webhook import SECRET_HEADER
 from tests.integration.delivery.sandboxed import Sandbox, sandbox
@@ -52,6 +53,7 @@ def test_twelve_processes_start_one_sandbox_that_outlives_them(tmp_path: Path) -
             assert [person["id"] for person in people] == [7]
         finally:
             client.stop()
+            embedded.stop(tmp_path)  # manage.py starts these for every command
         assert client.address() == ""
         client.stop()
 

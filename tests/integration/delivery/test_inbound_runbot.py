@@ -1,0 +1,249 @@
+"""Long polling: stored before confirmed, handled in this process, ends when told (S05)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from delivery import clock, inbound_tasks, services, tasks
+from delivery.gateways import Call
+from delivery.inbound import callback_data
+from delivery.management.commands import runbot
+from delivery.models import Delivery, InboundUpdate
+from delivery.sandbox import client
+from delivery.sandbox.app import build_app
+from delivery.sandbox.state import World
+from tests.integration.delivery import inbound_updates
+
+TOKEN = "1:sandbox"
+SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("session", aiohttp.ClientSession)
+
+
+async def _session(app: web.Application) -> Any:
+    async with aiohttp.ClientSession() as session:
+        app[SESSION] = session
+        yield
+
+
+class Running:
+    """A Bot API server in a thread of its own."""
+
+    def __init__(self, app: web.Application) -> None:
+        self.ready = threading.Event()
+        self.url = ""
+        self.app = app
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        assert self.ready.wait(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.5)
+        self.loop.run_until_complete(runner.setup())
+        self.loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.ready.set()
+        self.loop.run_forever()
+        self.loop.run_until_complete(runner.cleanup())
+        self.loop.close()
+
+    def close(self) -> None:
+        """End the server."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+
+    def control(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Use a control address of the sandbox."""
+        method = "GET" if body is None else "POST"
+        return client.request(self.url, method, f"/sandbox/{path}", body)
+
+
+@pytest.fixture(autouse=True)
+def bells(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which actors were rung; nobody hears them here."""
+    rung: list[str] = []
+    monkeypatch.setattr(tasks, "ring", lambda: rung.append("drain_deliveries"))
+    return rung
+
+
+@pytest.fixture
+def box() -> Iterator[Running]:
+    """A sandbox with one person, set as the Telegram of this process."""
+    running = Running(build_app(World(token=TOKEN)))
+    inbound_updates.heard.clear()
+    with override_settings(
+        BOT_TOKEN=TOKEN,
+        TELEGRAM_API_URL=running.url,
+        STAGING_ALLOWED_CHATS=None,
+        DELIVERY_INBOUND_HANDLER="tests.integration.delivery.inbound_updates.echo",
+    ):
+        running.control("people", {"id": 7, "first_name": "Rosa", "started": True})
+        yield running
+    running.close()
+
+
+def run_once() -> dict[str, int]:
+    """runbot --once --json."""
+    out = StringIO()
+    call_command("runbot", "--once", "--json", stdout=out)
+    report: dict[str, int] = json.loads(out.getvalue().splitlines()[-1])
+    return report
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_pass_stores_handles_and_confirms(box: Running, bells: list[str]) -> None:
+    box.control("people/7/text", {"text": "/status"})
+    box.control("people/7/text", {"text": "hello"})
+    assert run_once() == {"received": 2, "new": 2, "handled": 2, "failed": 0, "replies": 2}
+    assert set(Delivery.objects.values_list("lane", flat=True)) == {0}
+    assert bells == ["drain_deliveries"]
+    assert run_once()["received"] == 0  # confirmed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_press_is_answered_and_its_buttons_go(box: Running) -> None:
+    chat = services.register_chat(telegram_id=7)
+    delivery = services.enqueue(chat=chat, text="x", dedupe_key="k", due_at=clock.now())
+    data = callback_data(delivery_id=delivery.pk, action="dispute")
+    sent = client_call(box, "sendMessage", data)
+    pressed = box.control("people/7/press", {"message_id": sent, "data": data})
+    run_once()
+    assert box.control(f"callbacks/{pressed['callback_id']}")["answer"] is not None
+    (message,) = box.control("people/7")["messages"]
+    assert "reply_markup" not in message
+
+
+def client_call(box: Running, method: str, data: str) -> int:
+    """The bot sends a message with one button; returns its id."""
+    body = {
+        "chat_id": 7, "text": "x",
+        "reply_markup": {"inline_keyboard": [[{"text": "x", "callback_data": data}]]},
+    }  # fmt: skip
+    request = urllib.request.Request(
+        f"{box.url}/bot{TOKEN}/{method}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        message_id: int = json.load(answer)["result"]["message_id"]
+    return message_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_earlier_process_left_behind_is_handled_too(box: Running) -> None:
+    payload = inbound_updates.message(3, "left behind")
+    services.updates.store_updates(payloads=[payload], now=clock.now())
+    assert run_once() == {"received": 0, "new": 0, "handled": 1, "failed": 0, "replies": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_set_webhook_is_taken_away_first(box: Running) -> None:
+    url = f"{box.url}/bot{TOKEN}/setWebhook?url=http://127.0.0.1:1/x"
+    with urllib.request.urlopen(url):
+        pass
+    assert run_once()["received"] == 0
+
+
+@pytest.mark.django_db
+def test_a_refused_token_is_said_plainly(box: Running) -> None:
+    with override_settings(BOT_TOKEN="2:wrong"), pytest.raises(CommandError, match="BOT_TOKEN"):
+        run_once()
+
+
+def end_when(condition: Callable[[], bool]) -> threading.Thread:
+    """Send SIGTERM to this process once something is so, or after ten seconds."""
+
+    def watch() -> None:
+        for _ in range(1000):
+            if condition():
+                break
+            threading.Event().wait(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_listens_until_sigterm_and_ends_at_once(box: Running) -> None:
+    box.control("people/7/text", {"text": "hello"})
+    watcher = end_when(lambda: bool(inbound_updates.heard))
+    before = time.monotonic()
+    call_command("runbot", stdout=StringIO())
+    seconds = time.monotonic() - before
+    watcher.join()
+    assert [i.chat_id for i in inbound_updates.heard] == [7]
+    assert InboundUpdate.objects.filter(handled_at__isnull=False).count() == 1
+    assert seconds < 5  # though each poll waits for 25 s
+
+
+@pytest.mark.django_db(transaction=True)
+def test_network_trouble_is_survived(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, box: Running
+) -> None:
+    """A server that fails twice, and then gives an update."""
+    troubles = [web.Response(status=502, text="x"), web.Response(status=500, text="{}")]
+    monkeypatch.setattr(runbot, "FIRST_PAUSE", 0.01)
+
+    async def moody(request: web.Request) -> web.Response:
+        if request.match_info["method"] == "deleteWebhook" and troubles:
+            return troubles.pop()
+        async with request.app[SESSION].post(
+            f"{box.url}{request.path}", data=await request.read(), headers=request.headers
+        ) as answer:
+            return web.json_response(await answer.json(), status=answer.status)
+
+    app = web.Application()
+    app.cleanup_ctx.append(_session)
+    app.router.add_route("*", "/bot{token}/{method}", moody)
+    front = Running(app)
+    box.control("people/7/text", {"text": "hello"})
+    watcher = end_when(lambda: bool(inbound_updates.heard))
+    with override_settings(TELEGRAM_API_URL=front.url):
+        call_command("runbot", stdout=StringIO())
+    watcher.join()
+    front.close()
+    pauses = [getattr(record, "pause_seconds", None) for record in caplog.records]
+    assert [pause for pause in pauses if pause] == [0.01, 0.02]
+    assert len(inbound_updates.heard) == 1
+
+
+def test_a_second_poller_for_a_minute_makes_it_give_way() -> None:
+    """Ends with a message instead of fighting on; driven without waiting."""
+
+    class Door:
+        async def delete_webhook(self) -> Any:
+            return Call(started=True, status=409, body={"ok": False})
+
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runbot, "close_old_connections", lambda: None)
+        patch.setattr(runbot, "FIRST_PAUSE", 0.01)
+        patch.setattr(runbot, "CONFLICT_SECONDS", 0.05)
+        poller = runbot.Poller(runner, Door(), runbot.Report())  # type: ignore[arg-type]
+        with pytest.raises(CommandError, match="another process polls"):
+            poller.forever()
+
+
+def test_staging_answers_only_chats_it_may_call() -> None:
+    with override_settings(ENVIRONMENT="staging", BOT_TOKEN="1:x", STAGING_ALLOWED_CHATS={5}):
+        assert [inbound_tasks.may_call(5), inbound_tasks.may_call(6)] == [True, False]
+    with override_settings(ENVIRONMENT="staging", BOT_TOKEN="", STAGING_ALLOWED_CHATS={5}):
+        assert inbound_tasks.may_call(6)
+    with override_settings(ENVIRONMENT="production", BOT_TOKEN="1:x", STAGING_ALLOWED_CHATS={5}):
+        assert inbound_tasks.may_call(6)
