@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import dramatiq
 import redis
-from django.conf import settings
 from dramatiq.errors import BrokerConnectionError
 
 from delivery import clock, tasks
+from delivery.sender import may_call
 from delivery.services.updates import Handled, Press, handle_waiting
 from delivery.telegram import TelegramGateway, gateway
 
@@ -50,14 +50,6 @@ def work_off() -> Handled:
     if presses := [press for press in total.presses if may_call(press.chat_id)]:
         asyncio.run(_answer(presses))
     return total
-
-
-def may_call(chat_id: int) -> bool:
-    """Whether this environment may call Telegram about a chat; the sandbox takes everybody."""
-    allowed = settings.STAGING_ALLOWED_CHATS
-    if settings.ENVIRONMENT == "production" or not settings.BOT_TOKEN or allowed is None:
-        return True
-    return chat_id in allowed
 
 
 async def _answer(presses: Sequence[Press]) -> None:

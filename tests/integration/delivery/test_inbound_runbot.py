@@ -19,7 +19,7 @@ from aiohttp import web
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from delivery import clock, inbound_tasks, services, tasks
+from delivery import clock, services, tasks
 from delivery.gateways import Call
 from delivery.inbound import callback_data
 from delivery.management.commands import runbot
@@ -240,10 +240,11 @@ def test_a_second_poller_for_a_minute_makes_it_give_way() -> None:
             poller.forever()
 
 
-def test_staging_answers_only_chats_it_may_call() -> None:
-    with override_settings(ENVIRONMENT="staging", BOT_TOKEN="1:x", STAGING_ALLOWED_CHATS={5}):
-        assert [inbound_tasks.may_call(5), inbound_tasks.may_call(6)] == [True, False]
-    with override_settings(ENVIRONMENT="staging", BOT_TOKEN="", STAGING_ALLOWED_CHATS={5}):
-        assert inbound_tasks.may_call(6)
-    with override_settings(ENVIRONMENT="production", BOT_TOKEN="1:x", STAGING_ALLOWED_CHATS={5}):
-        assert inbound_tasks.may_call(6)
+@pytest.mark.django_db(transaction=True)
+def test_staging_answers_no_chat_it_may_not_call(box: Running) -> None:
+    """S06: also the small calls after a press keep to the list."""
+    sent = client_call(box, "sendMessage", "v1:1:a")
+    pressed = box.control("people/7/press", {"message_id": sent})
+    with override_settings(ENVIRONMENT="staging", STAGING_ALLOWED_CHATS=frozenset({5})):
+        assert run_once()["handled"] == 1
+    assert box.control(f"callbacks/{pressed['callback_id']}")["answer"] is None
