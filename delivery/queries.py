@@ -21,16 +21,18 @@ SELECT g.rate, g.next_slot_at,
    FOR NO KEY UPDATE
 """
 
+# LATERAL by primary key: no plan can hash or scan the table for seventy rows.
 _CANDIDATE = """
 SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
                 WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy
   FROM ({picked}) p
-  JOIN nurture_deliveries d ON d.id = p.id
-  JOIN delivery_chat c ON c.id = d.chat_id
- WHERE d.status = 'pending'
+ CROSS JOIN LATERAL (
+    SELECT w.id, w.chat_id, w.text, w.buttons FROM nurture_deliveries w
+     WHERE w.id = p.id AND w.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) d
+ CROSS JOIN LATERAL (
+    SELECT h.telegram_id, h.next_slot_at FROM delivery_chat h WHERE h.id = d.chat_id OFFSET 0) c
  ORDER BY p.due_at, p.run_at, p.id
-   FOR NO KEY UPDATE OF d SKIP LOCKED
 """
 
 # Driven from the open streams, so that a large backlog behind a closed one costs nothing

@@ -121,8 +121,3 @@ def _free_at(candidate: Candidate, *, taken: dict[int, datetime], base: datetime
 def lowered(rate: float, *, floor: float = 5.0) -> float:
     """The rate after a 429 (never raised by it)."""
     return min(rate, max(rate * 0.8, floor))
-
-
-def recovered(rate: float, *, configured: float) -> float:
-    """The rate after a quiet minute."""
-    return min(configured, rate + 1.0)

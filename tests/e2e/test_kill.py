@@ -1,0 +1,95 @@
+"""kill -9 of the sender in mid-sending: nothing lost, nothing twice (P15, promises 1-3)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.models import Count
+
+from delivery import sender
+from delivery.models import Attempt, Delivery
+from tests.factories.delivery import make_delivery
+from tests.integration.delivery.receiver import Receiver, receiving
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+ROOT = Path(__file__).resolve().parent.parent.parent
+MESSAGES = 200
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving(Receiver(latency=0.05)) as running:
+        yield running
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    config = connection.settings_dict
+    host = config["HOST"] or config["OPTIONS"].get("host", "")
+    user, password = config["USER"] or "", config["PASSWORD"] or ""
+    port = f"&port={config['PORT']}" if config["PORT"] else ""
+    return f"postgresql://{user}:{password}@/{config['NAME']}?host={host}{port}"
+
+
+def start_sender(receiver: Receiver) -> subprocess.Popen[bytes]:
+    """A real `send_due` process, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "send_due", "--until-empty"],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ
+        | {
+            "DATABASE_URL": database_url(),
+            "BOT_TOKEN": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "TELEGRAM_API_URL": receiver.url,
+            "STAGING_ALLOWED_CHATS": "*",
+            "TELEGRAM_SENDS_PER_SECOND": "100",
+        },
+    )
+
+
+def test_a_killed_sender_loses_nothing_and_repeats_nothing(receiver: Receiver) -> None:
+    for _ in range(MESSAGES):
+        make_delivery()
+
+    kills = 0
+    for goal in (20, 60, 110):
+        process = start_sender(receiver)
+        receiver.await_count(goal)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert start_sender(receiver).wait(timeout=90) == 0
+
+    states = dict(Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by())
+    assert set(states) <= {"sent", "unknown"}
+    assert sum(states.values()) == MESSAGES
+    assert states.get("unknown", 0) <= kills * sender.IN_FLIGHT
+    assert max(receiver.arrived.values()) == 1
+    # Whoever is called sent did arrive; whoever never arrived is called unknown.
+    for delivery in Delivery.objects.select_related("chat"):
+        arrived = receiver.arrived[delivery.chat.telegram_id]
+        assert arrived == 1 or delivery.status == "unknown"
+    assert not Attempt.objects.filter(outcome="").exists()
+
+
+def test_a_stop_by_signal_leaves_no_unknown(receiver: Receiver) -> None:
+    for _ in range(80):
+        make_delivery()
+    process = start_sender(receiver)
+    receiver.await_count(20)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=25) == 0
+    states = dict(Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by())
+    assert set(states) == {"sent", "pending"}
+    assert states["sent"] == receiver.total

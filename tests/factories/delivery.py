@@ -1,0 +1,29 @@
+"""Rows of delivery for tests: typed functions, one line of story each."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+from delivery import services
+from delivery.models import Chat, Delivery
+
+LONG_AGO = datetime(2026, 1, 5, 12, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def make_chat(**overrides: Any) -> Chat:
+    """A chat that is reachable and consents."""
+    return services.register_chat(**({"telegram_id": 700_000 + next(_numbers)} | overrides))
+
+
+def make_delivery(**overrides: Any) -> Delivery:
+    """A delivery that has long been due, to a chat of its own."""
+    number = next(_numbers)
+    values = {
+        "text": f"Hello {number}",
+        "dedupe_key": f"test:{number}",
+        "due_at": LONG_AGO,
+    } | overrides
+    return services.enqueue(**({"chat": values.pop("chat", None) or make_chat()} | values))

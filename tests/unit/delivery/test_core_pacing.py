@@ -1,0 +1,110 @@
+"""Slots: exact, in order, one chat at a time (P16)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delivery.domain import pacing
+from delivery.domain.pacing import Candidate, plan, room
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+PAUSE = timedelta(seconds=1.1)
+LONG_AGO = NOON - timedelta(days=1)
+
+
+def due(
+    number: int, *, chat: int | None = None, free: datetime = LONG_AGO, busy: bool = False
+) -> Candidate:
+    """A candidate; by default each has a free chat of its own."""
+    return Candidate(
+        delivery_id=number,
+        chat_id=number if chat is None else chat,
+        chat_free_at=free,
+        chat_busy=busy,
+        spacing=PAUSE,
+    )
+
+
+def test_slots_follow_each_other_at_the_rate() -> None:
+    made = plan([due(1), due(2), due(3)], most=60, base=NOON, rate=25)
+
+    assert [slot.at - NOON for slot in made.slots] == [
+        timedelta(milliseconds=40 * n) for n in range(3)
+    ]
+    assert made.next_slot_at == NOON + timedelta(milliseconds=120)
+    assert made.put_off == ()
+
+
+def test_a_second_message_of_a_chat_waits_and_takes_no_slot_from_others() -> None:
+    made = plan([due(1, chat=7), due(2, chat=7), due(3)], most=60, base=NOON, rate=25)
+
+    assert [slot.delivery_id for slot in made.slots] == [1, 3]
+    assert made.put_off == (pacing.PutOff(delivery_id=2, wait=PAUSE),)
+
+
+def test_a_chat_that_is_not_free_yet_is_put_off_until_it_is() -> None:
+    made = plan([due(1, free=NOON + timedelta(seconds=5))], most=60, base=NOON, rate=25)
+
+    assert made.slots == ()
+    assert made.put_off[0].wait == timedelta(seconds=5)
+    assert made.next_slot_at == NOON
+
+
+def test_a_chat_with_one_in_flight_waits_at_least_its_spacing() -> None:
+    made = plan([due(1, busy=True)], most=60, base=NOON, rate=25)
+
+    assert made.put_off[0].wait == PAUSE
+
+
+def test_what_finds_no_room_is_left_as_it_is() -> None:
+    made = plan([due(1), due(2)], most=1, base=NOON, rate=25)
+
+    assert [slot.delivery_id for slot in made.slots] == [1]
+    assert made.put_off == ()
+
+
+@pytest.mark.parametrize(
+    ("out", "rate", "expected"),
+    [
+        pytest.param(timedelta(0), 25, 50, id="nothing is out: two seconds of work"),
+        pytest.param(timedelta(0), 100, 60, id="never more than sixty"),
+        pytest.param(timedelta(seconds=0.5), 10, 15, id="what is out counts"),
+        pytest.param(timedelta(seconds=1.5), 25, 0, id="enough is out"),
+        pytest.param(timedelta(seconds=-9), 0.1, 1, id="a slow bot still gets one"),
+    ],
+)
+def test_room(out: timedelta, rate: float, expected: int) -> None:
+    assert room(now=NOON, next_slot_at=NOON + out, rate=rate) == expected
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(25, 0.1), (28, 0.03), (999, 0.03), (1000, None)])
+def test_allowed_lateness(rate: float, expected: float | None) -> None:
+    allowed = pacing.allowed_lateness(rate)
+
+    assert (allowed.total_seconds() if allowed else None) == expected
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(25, 20), (6, 5), (4, 4), (0.5, 0.5)])
+def test_a_429_lowers_the_rate_and_never_raises_it(rate: float, expected: float) -> None:
+    assert pacing.lowered(rate) == expected
+
+
+@given(
+    chats=st.lists(st.integers(0, 5), max_size=40),
+    rate=st.floats(0.5, 900),
+    most=st.integers(1, 60),
+)
+def test_any_plan_paces_exactly(chats: list[int], rate: float, most: int) -> None:
+    made = plan(
+        [due(n, chat=chat) for n, chat in enumerate(chats)], most=most, base=NOON, rate=rate
+    )
+
+    gaps = [after.at - before.at for before, after in zip(made.slots, made.slots[1:], strict=False)]
+    assert all(gap >= timedelta(seconds=1 / rate) - timedelta(microseconds=1) for gap in gaps)
+    assert len({slot.chat_id for slot in made.slots}) == len(made.slots) <= most
+    assert {s.delivery_id for s in made.slots}.isdisjoint(o.delivery_id for o in made.put_off)
+    assert all(off.wait >= timedelta(0) for off in made.put_off)
