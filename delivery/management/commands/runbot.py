@@ -7,12 +7,14 @@ import json
 import logging
 import signal
 from argparse import ArgumentParser
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.urls import reverse
 
 from delivery import clock
 from delivery.gateways import Call
@@ -49,13 +51,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How long to run and how to report."""
         parser.add_argument("--once", action="store_true", help="one pass, without waiting")
+        parser.add_argument(
+            "--webhook",
+            action="store_true",
+            help="instead of polling, let Telegram push to PUBLIC_URL, and end",
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
-    def handle(self, *args: Any, once: bool, json: bool, **options: Any) -> None:
+    def handle(self, *args: Any, once: bool, webhook: bool, json: bool, **options: Any) -> None:
         """Poll; raise CommandError where polling makes no sense (token refused, other poller)."""
+        if webhook:
+            self._set_webhook(as_json=json)
+            return
         report = Report()
         with asyncio.Runner() as runner:
-            poller = Poller(runner, gateway(), report)
+            poller = Poller(runner, gateway, report)
             try:
                 poller.open(signals=not once)
                 if once:
@@ -66,6 +76,15 @@ class Command(BaseCommand):
             finally:
                 poller.close()
         self._say(report, as_json=json)
+
+    def _set_webhook(self, *, as_json: bool) -> None:
+        url = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
+        if not settings.TELEGRAM_WEBHOOK_SECRET:
+            raise CommandError("TELEGRAM_WEBHOOK_SECRET is empty, so the webhook would refuse all.")
+        call = asyncio.run(_set_webhook(url))
+        if call.status != 200:
+            raise CommandError(f"Telegram did not take the webhook. {_why(call)}")
+        self.stdout.write(json.dumps({"webhook": url}) if as_json else f"Telegram pushes to {url}.")
 
     def _say(self, report: Report, *, as_json: bool) -> None:
         if as_json:
@@ -80,9 +99,12 @@ class Command(BaseCommand):
 class Poller:
     """The loop: poll, store, confirm by the next poll, handle. Sync but for the calls."""
 
-    def __init__(self, runner: asyncio.Runner, door: TelegramGateway, report: Report) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, make: Callable[[], TelegramGateway], report: Report
+    ) -> None:
         self.runner = runner
-        self.door = door
+        self.make = make
+        self.door = make()
         self.report = report
         self.offset = 0
         self.stopping = False
@@ -108,31 +130,45 @@ class Poller:
 
     def once(self) -> None:
         """One pass; what was stored is confirmed, so that Telegram does not send it again."""
-        for call in (self._wait(self.door.delete_webhook()), self._poll(0)):
-            if call is None or call.status != 200:
-                raise CommandError(_why(call))
+        self._wait(self.door.delete_webhook())  # where that fails, the poll says why
+        call = self._poll(0)
+        if call is None or call.status != 200:
+            raise CommandError(_why(call))
         self._wait(self.door.get_updates(offset=self.offset, wait_seconds=0))
 
     def forever(self) -> None:
         """Poll until told to stop; survive every trouble that may pass."""
-        pause, conflict = FIRST_PAUSE, 0.0
-        asked = False  # whether the webhook is known to be off
+        pause, conflict, listening = FIRST_PAUSE, 0.0, False
         while not self.stopping:
-            close_old_connections()
-            call = self._poll(WAIT_SECONDS) if asked else self._wait(self.door.delete_webhook())
-            if call is not None and call.status == 200:
-                asked, pause, conflict = True, FIRST_PAUSE, 0.0
-                continue
-            if call is None:
-                continue
-            if call.status in {401, 404}:
-                raise CommandError(_why(call))
-            conflict += pause if call.status == 409 else 0.0
-            if conflict > CONFLICT_SECONDS:
-                raise CommandError(_why(call))
-            log.warning("runbot.poll_failed", extra={"why": _why(call), "pause_seconds": pause})
+            try:
+                close_old_connections()
+                call = self._poll(WAIT_SECONDS) if listening else self._without_webhook()
+            except (OperationalError, InterfaceError):
+                log.warning("runbot.database_lost", extra={"pause_seconds": pause})
+            else:
+                if call is None:
+                    continue
+                if call.status == 200:
+                    pause, conflict, listening = FIRST_PAUSE, 0.0, True
+                    continue
+                conflict += pause if call.status == 409 else 0.0
+                if call.status in {401, 404} or conflict > CONFLICT_SECONDS:
+                    raise CommandError(_why(call))
+                log.warning("runbot.poll_failed", extra={"why": _why(call), "pause_seconds": pause})
+                if call.status is None:
+                    self._reopen()
             self._wait(asyncio.sleep(pause))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _without_webhook(self) -> Call | None:
+        """Webhook and long polling exclude each other, so the webhook goes first."""
+        return self._wait(self.door.delete_webhook())
+
+    def _reopen(self) -> None:
+        """Look for the server again: the sandbox may be back at another port."""
+        self._wait(self.door.close())
+        self.door = self.make()
+        self._wait(self.door.open())
 
     def _poll(self, seconds: int) -> Call | None:
         call = self._wait(self.door.get_updates(offset=self.offset, wait_seconds=seconds))
@@ -166,6 +202,15 @@ class Poller:
             return self.runner.run(waited())
         except asyncio.CancelledError:
             return None
+
+
+async def _set_webhook(url: str) -> Call:
+    door = gateway()
+    await door.open()
+    try:
+        return await door.set_webhook(url=url, secret=settings.TELEGRAM_WEBHOOK_SECRET)
+    finally:
+        await door.close()
 
 
 def _why(call: Call | None) -> str:

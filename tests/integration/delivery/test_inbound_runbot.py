@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import override_settings
 
 from delivery import clock, services, tasks
@@ -235,7 +236,7 @@ def test_a_second_poller_for_a_minute_makes_it_give_way() -> None:
         patch.setattr(runbot, "close_old_connections", lambda: None)
         patch.setattr(runbot, "FIRST_PAUSE", 0.01)
         patch.setattr(runbot, "CONFLICT_SECONDS", 0.05)
-        poller = runbot.Poller(runner, Door(), runbot.Report())  # type: ignore[arg-type]
+        poller = runbot.Poller(runner, Door, runbot.Report())  # type: ignore[arg-type]
         with pytest.raises(CommandError, match="another process polls"):
             poller.forever()
 
@@ -248,3 +249,37 @@ def test_staging_answers_no_chat_it_may_not_call(box: Running) -> None:
     with override_settings(ENVIRONMENT="staging", STAGING_ALLOWED_CHATS=frozenset({5})):
         assert run_once()["handled"] == 1
     assert box.control(f"callbacks/{pressed['callback_id']}")["answer"] is None
+
+
+@pytest.mark.django_db
+def test_the_webhook_is_set_with_its_secret(box: Running) -> None:
+    with override_settings(TELEGRAM_WEBHOOK_SECRET=""), pytest.raises(CommandError, match="SECRET"):
+        call_command("runbot", "--webhook")
+    out = StringIO()
+    with override_settings(TELEGRAM_WEBHOOK_SECRET="s3cret", PUBLIC_URL="https://telbot.example"):
+        call_command("runbot", "--webhook", "--json", stdout=out)
+    assert json.loads(out.getvalue()) == {"webhook": "https://telbot.example/telegram/webhook/"}
+    with urllib.request.urlopen(f"{box.url}/bot{TOKEN}/getWebhookInfo") as answer:
+        assert json.load(answer)["result"]["url"] == "https://telbot.example/telegram/webhook/"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_database_is_survived(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, box: Running
+) -> None:
+    """What could not be stored was not confirmed, so it comes again."""
+    monkeypatch.setattr(runbot, "FIRST_PAUSE", 0.01)
+    lost = [OperationalError("gone")]
+
+    def moody(**options: Any) -> int:
+        if lost:
+            raise lost.pop()
+        return services.updates.store_updates(**options)
+
+    monkeypatch.setattr(runbot, "store_updates", moody)
+    box.control("people/7/text", {"text": "hello"})
+    watcher = end_when(lambda: bool(inbound_updates.heard))
+    call_command("runbot", stdout=StringIO())
+    watcher.join()
+    assert "runbot.database_lost" in caplog.text
+    assert len(inbound_updates.heard) == 1
