@@ -34,8 +34,8 @@ env-example: setup ## Write .env.example from the table of settings
 ##: Run
 
 .PHONY: demo
-demo: setup ## Play a cohort from Meet records to Telegram messages; ONCE=1 prints JSON and ends
-	@$(MANAGE) demo $(if $(ONCE),--once,)
+demo: setup ## Play a cohort from Meet records to Telegram messages; ONCE=1 prints JSON and ends, RESET=1 begins anew
+	@$(MANAGE) demo $(if $(ONCE),--once,) $(if $(RESET),--reset,)
 
 .PHONY: stop
 stop: ## End everything that runs under LOCAL_DIR

@@ -6,16 +6,28 @@ part never hides the others. Nothing is written and nothing is sent to a learner
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Literal
 
 import redis
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
+import delivery.selectors
+from attendance import google
+from attendance.models import Course
 from config import views
+from delivery.gateways import Call
+from delivery.services.gates import TOKEN
+from delivery.services.installation import arm
+from delivery.telegram import gateway
+from nurture import flags
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +129,109 @@ def _redis() -> Item:
     return Item(name="redis", verdict="fail" if bad else "pass", value=value, source="REDIS_URL")
 
 
+def _telegram() -> Item:
+    async def ask() -> Call:
+        door = gateway()
+        await door.open()
+        try:
+            return await door.get_me()
+        finally:
+            await door.close()
+
+    source = (
+        f"getMe at {settings.TELEGRAM_API_URL}" if settings.BOT_TOKEN else "the sandbox's getMe"
+    )
+    call = asyncio.run(ask())
+    if call.status == http.client.OK and call.body:
+        name = call.body.get("result", {}).get("username", "?")
+        return Item(name="telegram", verdict="pass", value=f"@{name} answers", source=source)
+    value = f"no answer ({call.cause})" if call.status is None else f"refused with {call.status}"
+    if call.status in {401, 404}:
+        value += "; BOT_TOKEN is wrong, take a new one from @BotFather"
+    return Item(name="telegram", verdict="fail", value=value, source=source)
+
+
+def _updates() -> Item:
+    way = "webhook" if settings.TELEGRAM_WEBHOOK_SECRET else "long polling"
+    hint = "manage.py runbot --webhook sets it" if way == "webhook" else "manage.py runbot"
+    return Item(
+        name="updates", verdict="pass", value=f"{way}; {hint}", source="TELEGRAM_WEBHOOK_SECRET"
+    )
+
+
+def _google() -> Item:
+    if not google.is_configured():
+        value = "off; set GOOGLE_SERVICE_ACCOUNT_JSON, GOOGLE_DELEGATED_USER, GOOGLE_CALENDAR_IDS"
+        return Item(name="google", verdict="not_yet", value=value, source="settings")
+    now = timezone.now()
+    try:
+        door = google.from_settings()
+        next(door.activities(starts_at=now - timedelta(minutes=5), ends_at=now), None)
+    except google.GoogleError as error:
+        return Item(name="google", verdict="fail", value=_one_line(error), source="Reports API")
+    return Item(
+        name="google", verdict="pass", value="the Meet log is readable", source="Reports API"
+    )
+
+
+def _calendars() -> Item:
+    known = set(settings.GOOGLE_CALENDAR_IDS) | set(
+        Course.objects.filter(active=True).values_list("calendar_id", flat=True)
+    )
+    value = f"{len(known)} calendars" if known else "none; import learners or set the calendar ids"
+    return Item(
+        name="calendars",
+        verdict="pass" if known else "not_yet",
+        value=value,
+        source="GOOGLE_CALENDAR_IDS and courses",
+    )
+
+
+def _flags() -> Item:
+    states = {
+        "nurture": flags.nurture_is_on(),
+        "attendance": flags.attendance_is_on(),
+        "deliver": flags.deliver_is_on(),
+    }
+    value = ", ".join(f"{name} {'on' if on else 'off'}" for name, on in states.items())
+    if not all(states.values()):
+        value += "; manage.py switch NAME on"
+    return Item(
+        name="flags", verdict="pass" if all(states.values()) else "not_yet", value=value,
+        source="waffle",
+    )  # fmt: skip
+
+
+def _installation() -> Item:
+    problem = arm(now=timezone.now())
+    return Item(
+        name="installation",
+        verdict="fail" if problem else "pass",
+        value=problem or f"armed for {settings.ENVIRONMENT}",
+        source="delivery_installation",
+    )
+
+
+def _gates() -> Item:
+    closed = delivery.selectors.closed_gates()
+    value = "; ".join(f"{gate.key}: {gate.reason or 'closed by staff'}" for gate in closed)
+    # A gate that staff or a 429 closed is a state, not a fault; a refused token is one.
+    broken = any(gate.key == TOKEN for gate in closed)
+    verdict: Verdict = "fail" if broken else "not_yet" if closed else "pass"
+    return Item(name="gates", verdict=verdict, value=value or "all open", source="delivery_gate")
+
+
 CHECKS: dict[str, Callable[[], Item]] = {
     "settings": _settings,
     "database": _database,
     "migrations": _migrations,
     "permissions": _permissions,
     "redis": _redis,
+    "installation": _installation,
+    "flags": _flags,
+    "telegram": _telegram,
+    "updates": _updates,
+    "google": _google,
+    "calendars": _calendars,
+    "gates": _gates,
 }

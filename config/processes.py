@@ -104,4 +104,7 @@ def _is_ours(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return False
-    return any(word.endswith("manage.py") or word.startswith("config.wsgi") for word in words)
+    return any(
+        word.endswith("manage.py") or word in {"config.wsgi", "django_dramatiq.setup"}
+        for word in words
+    )

@@ -1,4 +1,4 @@
-"""Run the local stand-in for Telegram."""
+"""Run the local stand-in for Telegram, and for the demo's Google."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from delivery.sandbox import client
+from config.demo.school import PREFIXES, MountedGoogle
+from delivery.sandbox import app, client
 
 
 class Command(BaseCommand):
@@ -31,7 +32,13 @@ class Command(BaseCommand):
         if settings.ENVIRONMENT == "production":
             raise CommandError("the sandbox is for local and staging; production has Telegram")
         try:
-            client.serve(port=port, open_to_all=not strict, ready=self._say)
+            google = app.plain(MountedGoogle(settings.LOCAL_DIR))
+            client.serve(
+                port=port,
+                open_to_all=not strict,
+                mounts=dict.fromkeys(PREFIXES, google),
+                ready=self._say,
+            )
         except client.SandboxError as error:
             raise CommandError(str(error)) from error
 
