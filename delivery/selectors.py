@@ -9,8 +9,7 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from delivery.domain.states import IN_FLIGHT, Status
-from delivery.models import Delivery, Gate, InboundUpdate, Scope
-from delivery.services.deliveries import BusinessNow
+from delivery.models import BusinessNow, Delivery, Gate, InboundUpdate, Scope
 
 _HAS_DUE = """
 SELECT EXISTS (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from delivery.models.chats import Chat, ChatKind, Consent, Reachability
 from delivery.models.deliveries import Attempt, AttemptOutcome, Delivery, InboundUpdate, Lane
+from delivery.models.functions import BusinessNow
 from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "UNTIL_OPENED",
     "Attempt",
     "AttemptOutcome",
+    "BusinessNow",
     "Chat",
     "ChatKind",
     "Consent",

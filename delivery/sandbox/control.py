@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +20,13 @@ from delivery.sandbox.state import Json, Person, World
 
 SHOWN = 200  # people in one answer of the list
 NAME = "telbot sandbox"
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "first_name": str,
+    "language_code": str,
+    "username": str,
+    "started": bool,
+    "blocked": bool,
+}
 
 
 def routes(world: World) -> web.RouteTableDef:
@@ -170,15 +178,11 @@ def _from_json(world: World, raw: Json) -> Person:
         chosen = int(raw.get("id") or max([1_000_000, *world.people]) + 1)
     except (TypeError, ValueError):
         raise _refusal(400, "the id of a person is a number") from None
-    name = str(raw.get("first_name") or f"Learner {chosen}")[:64]
-    return Person(
-        id=chosen,
-        first_name=name,
-        language_code=str(raw.get("language_code") or "en"),
-        username=str(raw.get("username") or ""),
-        started=bool(raw.get("started", False)),
-        blocked=bool(raw.get("blocked", False)),
-    )
+    # Whoever is known keeps what is not said anew: importing twice never undoes a block.
+    known = world.people.get(chosen) or Person(chosen, f"Learner {chosen}")
+    said = {key: kind(raw[key]) for key, kind in _FIELDS.items() if raw.get(key) not in (None, "")}
+    person = replace(known, **said)
+    return replace(person, first_name=person.first_name[:64])
 
 
 def _person(world: World, request: web.Request) -> Person:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -99,8 +100,6 @@ class Webhook:
         if content_type != "application/json" or not body.strip():
             return
         with contextlib.suppress(Exception):
-            import json
-
             params = json.loads(body)
             if isinstance(params, dict) and "method" in params:
                 self.call(str(params.pop("method")), params)

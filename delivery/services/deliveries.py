@@ -7,23 +7,14 @@ from datetime import datetime, time
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.db.models.expressions import Func
-from django.db.models.fields import DateTimeField
 
 from delivery.domain.states import UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
-from delivery.models import Chat, Delivery, Lane
+from delivery.models import BusinessNow, Chat, Delivery, Lane
 from delivery.services.gates import ensure_stream
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WindowLike = tuple[time | str, time | str, Iterable[str] | int | None, str]
-
-
-class BusinessNow(Func):
-    """telbot_now() in an UPDATE."""
-
-    function = "telbot_now"
-    output_field = DateTimeField()
 
 
 def enqueue(
