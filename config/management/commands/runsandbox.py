@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from typing import Any
 
 from django.conf import settings
@@ -22,12 +22,15 @@ class Command(BaseCommand):
         """Where to listen, and whether unknown chat ids are welcome."""
         parser.add_argument("--port", type=int, default=settings.SANDBOX_PORT)
         parser.add_argument(
-            "--strict",
-            action="store_true",
-            help="refuse chats of people who never pressed Start, as Telegram does",
+            "--open",
+            dest="open_to_all",
+            action=BooleanOptionalAction,
+            default=settings.ENVIRONMENT == "local",
+            help="let an unknown chat id become a person who has pressed Start (local: on), "
+            "instead of refusing it as Telegram does",
         )
 
-    def handle(self, *args: Any, port: int, strict: bool, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, open_to_all: bool, **options: Any) -> None:
         """Serve until SIGTERM."""
         if settings.ENVIRONMENT == "production":
             raise CommandError("the sandbox is for local and staging; production has Telegram")
@@ -35,7 +38,7 @@ class Command(BaseCommand):
             google = app.plain(MountedGoogle(settings.LOCAL_DIR))
             client.serve(
                 port=port,
-                open_to_all=not strict,
+                open_to_all=open_to_all,
                 mounts=dict.fromkeys(PREFIXES, google),
                 ready=self._say,
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from telegram import (
     BotCommand,
     CopyTextButton,
@@ -19,7 +20,10 @@ from telegram import (
     MessageEntity,
 )
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, RetryAfter
+from yarl import URL
 
+from delivery.sandbox.app import build_app, plain
+from delivery.sandbox.state import World
 from tests.integration.delivery.sandboxed import Sandbox, sandbox
 
 Scenario = Callable[[Sandbox], Awaitable[None]]
@@ -382,3 +386,40 @@ def test_foreign_pages_get_nowhere() -> None:
             assert "http" not in policy
 
     play(scenario)
+
+
+def test_people_are_imported_many_at_once_and_keep_what_they_did() -> None:
+    async def scenario(box: Sandbox) -> None:
+        people = [{"id": number, "started": True} for number in range(1, 501)]
+        await box.control("people", {"people": people})
+        await box.control("people/7/block", {})
+        await box.control("people", {"people": people})
+        assert box.world.people[7].blocked
+        listed = await box.control("people?q=Learner%20499")
+        assert [person["id"] for person in listed["people"]] == [499]
+
+    play(scenario)
+
+
+def test_another_api_can_be_mounted_beside_telegrams() -> None:
+    def google(
+        method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        said = f"{method} {path} {headers['X-Test']} {body.decode()}"
+        return 201, {"Content-Type": "text/plain"}, said.encode()
+
+    async def main() -> None:
+        runner = web.AppRunner(build_app(World(), mounts={"/calendar/v3": plain(google)}))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/calendar/v3/calendars/a%40b/events?x=1"
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(URL(url, encoded=True), data=b"body", headers={"X-Test": "t"}) as response,
+        ):
+            assert response.status == 201
+            expected = "POST /calendar/v3/calendars/a%40b/events?x=1 t body"
+            assert await response.text() == expected
+        await runner.cleanup()
+
+    asyncio.run(main())
