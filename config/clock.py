@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import redis
 from django.db import DatabaseError, close_old_connections
 from dramatiq import Actor
-from dramatiq.errors import ConnectionError as BrokerUnreachable
+from dramatiq.errors import BrokerConnectionError
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Bell:
     def _ring(self) -> None:
         try:
             self.actor.send()
-        except (redis.RedisError, BrokerUnreachable):
+        except (redis.RedisError, BrokerConnectionError):
             # Redis is only the doorbell: without it the clock does the work itself.
             log.warning("clock.redis_unreachable", extra={"actor": self.actor.actor_name})
             self.actor()

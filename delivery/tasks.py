@@ -7,7 +7,7 @@ import threading
 
 import dramatiq
 import redis
-from dramatiq.errors import ConnectionError as BrokerUnreachable
+from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Interrupt
 
 from delivery import clock, selectors, sender
@@ -50,5 +50,5 @@ def ring() -> None:
     """Say that there is something to send. A bell that nobody hears costs one tick of the clock."""
     try:
         drain_deliveries.send()
-    except (redis.RedisError, BrokerUnreachable):
+    except (redis.RedisError, BrokerConnectionError):
         log.warning("delivery.redis_unreachable")

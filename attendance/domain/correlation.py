@@ -62,9 +62,7 @@ def correlate(*, call: Call, classes: Sequence[PlannedClass]) -> Correlation:
         return Correlation({})
     rules = {planned.pk: MatchRule.EVENT_ID for planned in held}
     same_link = [
-        planned
-        for planned in classes
-        if call.meeting_code and planned.meeting_code == call.meeting_code and not planned.cancelled
+        planned for planned in classes if not planned.cancelled and _on_same_link(call, planned)
     ]
     if not rules:
         best = _best_overlap(call, same_link)
@@ -75,6 +73,11 @@ def correlate(*, call: Call, classes: Sequence[PlannedClass]) -> Correlation:
         if rules and planned.pk not in rules and _share_held(call, planned) >= CONTINUED_FROM:
             rules[planned.pk] = MatchRule.CONTINUED
     return Correlation(rules)
+
+
+def _on_same_link(call: Call, planned: PlannedClass) -> bool:
+    same_code = bool(call.meeting_code) and planned.meeting_code == call.meeting_code
+    return same_code or planned.recurring_event_id in call.event_ids
 
 
 def _rule(call: Call, planned: PlannedClass) -> MatchRule:

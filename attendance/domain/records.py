@@ -36,6 +36,14 @@ _KEPT = frozenset(
         "start_timestamp_seconds",
     }
 )
+_LONGEST = {
+    "calendar_event_id": 1024,
+    "conference_id": 200,
+    "device_type": 32,
+    "endpoint_id": 200,
+    "identifier_type": 32,
+    "meeting_code": 64,
+}
 _ROOM_DEVICES = frozenset({"chromebox", "chromebase", "jamboard", "smart_display", "interop"})
 _PHONE_DEVICES = frozenset({"pstn_in", "pstn_out"})
 _BOTS = re.compile(
@@ -156,9 +164,15 @@ def _parameters(event: Mapping[str, Any]) -> dict[str, Any]:
         name = parameter.get("name")
         if name in _KEPT:
             for container in ("value", "intValue", "boolValue"):
-                if parameter.get(container) is not None:
-                    values[name] = parameter[container]
+                value = parameter.get(container)
+                if value is not None:
+                    values[name] = _storable(value, _LONGEST.get(name, 300))
     return values
+
+
+def _storable(value: Any, longest: int) -> Any:
+    """Cut what a guest may have typed to what a column holds; PostgreSQL refuses NUL."""
+    return value.replace("\x00", "")[:longest] if isinstance(value, str) else value
 
 
 def _start(values: Mapping[str, Any], ended_at: datetime) -> tuple[datetime, StartSource]:
@@ -198,4 +212,4 @@ def _digest(*parts: str) -> str:
 
 def _stand_in(hint: str, at: datetime) -> str:
     """Name a call or an endpoint that Google did not name: stable when it is read again."""
-    return f"unnamed:{hint}:{at:%Y-%m-%d}" if hint else f"unnamed:{at.isoformat()}"
+    return f"unnamed:{hint[:100]}:{at:%Y-%m-%d}" if hint else f"unnamed:{at.isoformat()}"
