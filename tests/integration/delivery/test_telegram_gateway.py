@@ -17,7 +17,7 @@ import pytest
 from delivery.domain.outcome import Consequence, Kind, judge
 from delivery.gateways import Call
 from delivery.telegram import TelegramGateway
-from tests.unit.delivery.scripted import Peer, Talk, serving
+from tests.integration.delivery.scripted import Peer, Talk, serving
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 SENT = {

@@ -18,7 +18,7 @@ from telegram.request._requestparameter import RequestParameter
 
 from delivery import telegram_request
 from delivery.telegram_request import WIRE, AiohttpRequest, Wire
-from tests.unit.delivery.scripted import Peer, Server, Talk, serving
+from tests.integration.delivery.scripted import Peer, Server, Talk, serving
 
 SENDS = 200
 # Seconds between sends of one lane; none is the very idle limit of a server below.
