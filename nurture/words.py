@@ -1,0 +1,153 @@
+"""What the bot itself says, in English and Spanish. Telegram's HTML subset.
+
+What staff write for a sequence is not here; these are the answers to what somebody just did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+DEFAULT = "en"
+
+_EN = {
+    "neutral": (
+        "Hello. This bot writes to learners of a school, about their classes. "
+        "If you take part, please use the link that the school sent you."
+    ),
+    "is_this_you": "Hello! This link was made for <b>{name}</b>. Is this you?",
+    "is_this_you_nameless": "Hello! This link was made for one learner only. Was it sent to you?",
+    "yes_me": "Yes, that is me",
+    "not_me": "No, not me",
+    "linked": (
+        "Thank you, {name}. From now on I will write to you about your classes.\n"
+        "/status shows what is next, /stop ends it at any time, /privacy says what is stored."
+    ),
+    "not_linked": "All right, nothing was linked. You may delete this chat.",
+    "link_refused": (
+        "This link cannot be used any more. Nothing was changed. "
+        "Please ask the school for a new one."
+    ),
+    "link_conflict": (
+        "This link could not be used here. Nothing was changed; the school will look into it."
+    ),
+    "welcome_back": "Hello again, {name}. You are linked; /status shows what is next.",
+    "welcome_stopped": (
+        "Hello again, {name}. You asked me not to write, so I do not. Would you like me to?"
+    ),
+    "opt_in": "Yes, write to me again",
+    "opted_in": "Good to have you back. /stop ends it at any time.",
+    "stopped": (
+        "Done: I will not write to you any more, and what was planned is cancelled. "
+        "If you change your mind, send /start."
+    ),
+    "help": (
+        "/status – what is next for you\n"
+        "/stop – no more messages\n"
+        "/start – begin again\n"
+        "/privacy – what is stored about you"
+    ),
+    "privacy": (
+        "<b>What is stored:</b> your name and e-mail address as the school gave them, the number "
+        "of this chat, your time zone and language, when you were in class, which messages were "
+        "sent to you, and which buttons you pressed.\n"
+        "<b>Why:</b> to tell you what matters for your classes, and to tell nobody anything that "
+        "is not true of them.\n"
+        "<b>How long:</b> as long as you take part, unless the school has told you otherwise.\n"
+        "<b>Who to ask:</b> the school, to see, correct or delete it. /stop ends all messages."
+    ),
+    "status_next": "Next class: <b>{title}</b>, {when}.",
+    "status_no_class": "No next class is planned.",
+    "status_planned_0": "No message is planned for you.",
+    "status_planned_1": "One message is planned for you.",
+    "status_planned_n": "{count} messages are planned for you.",
+    "status_consent": "You agreed to messages; /stop ends them.",
+    "status_no_consent": "You asked me not to write; /start lets you change that.",
+    "disputed": (
+        "Thank you for telling us. We will look at it, and this series of messages waits "
+        "until then."
+    ),
+    "pledged": "Great, see you at <b>{title}</b>, {when}.",
+    "no_next_class": "Thank you! No next class is planned yet.",
+    "button_too_old": "This button no longer does anything. /status shows what is next.",
+    "unclear": "I only understand a few commands. /help lists them.",
+}
+
+_ES = {
+    "neutral": (
+        "Hola. Este bot escribe a los alumnos de una escuela sobre sus clases. "
+        "Si participas, usa el enlace que te envió la escuela."
+    ),
+    "is_this_you": "¡Hola! Este enlace se creó para <b>{name}</b>. ¿Eres tú?",
+    "is_this_you_nameless": "¡Hola! Este enlace es para un solo alumno. ¿Te lo enviaron a ti?",
+    "yes_me": "Sí, soy yo",
+    "not_me": "No, no soy yo",
+    "linked": (
+        "Gracias, {name}. A partir de ahora te escribiré sobre tus clases.\n"
+        "/status muestra lo próximo, /stop lo termina cuando quieras, /privacy dice qué se guarda."
+    ),
+    "not_linked": "De acuerdo, no se ha vinculado nada. Puedes borrar este chat.",
+    "link_refused": (
+        "Este enlace ya no sirve. No se ha cambiado nada. Pide uno nuevo a la escuela."
+    ),
+    "link_conflict": (
+        "Este enlace no se pudo usar aquí. No se ha cambiado nada; la escuela lo revisará."
+    ),
+    "welcome_back": "Hola de nuevo, {name}. Estás vinculado; /status muestra lo próximo.",
+    "welcome_stopped": (
+        "Hola de nuevo, {name}. Me pediste que no escribiera, y no lo hago. ¿Quieres que vuelva?"
+    ),
+    "opt_in": "Sí, escríbeme otra vez",
+    "opted_in": "Qué bien tenerte de vuelta. /stop lo termina cuando quieras.",
+    "stopped": (
+        "Hecho: no te escribiré más, y lo que estaba previsto queda cancelado. "
+        "Si cambias de idea, envía /start."
+    ),
+    "help": (
+        "/status – lo próximo para ti\n"
+        "/stop – no más mensajes\n"
+        "/start – empezar de nuevo\n"
+        "/privacy – qué se guarda sobre ti"
+    ),
+    "privacy": (
+        "<b>Qué se guarda:</b> tu nombre y tu correo tal como los dio la escuela, el número de "
+        "este chat, tu zona horaria y tu idioma, cuándo estuviste en clase, qué mensajes se te "
+        "enviaron y qué botones pulsaste.\n"
+        "<b>Para qué:</b> para decirte lo que importa de tus clases, y no decir a nadie nada que "
+        "no sea cierto.\n"
+        "<b>Cuánto tiempo:</b> mientras participes, salvo que la escuela te haya dicho otra cosa.\n"
+        "<b>A quién preguntar:</b> a la escuela, para verlo, corregirlo o borrarlo. "
+        "/stop termina todos los mensajes."
+    ),
+    "status_next": "Próxima clase: <b>{title}</b>, {when}.",
+    "status_no_class": "No hay ninguna clase prevista.",
+    "status_planned_0": "No hay ningún mensaje previsto para ti.",
+    "status_planned_1": "Hay un mensaje previsto para ti.",
+    "status_planned_n": "Hay {count} mensajes previstos para ti.",
+    "status_consent": "Aceptaste recibir mensajes; /stop los termina.",
+    "status_no_consent": "Me pediste que no escribiera; con /start puedes cambiarlo.",
+    "disputed": (
+        "Gracias por decírnoslo. Lo revisaremos, y hasta entonces esta serie de mensajes espera."
+    ),
+    "pledged": "Estupendo, nos vemos en <b>{title}</b>, {when}.",
+    "no_next_class": "¡Gracias! Todavía no hay ninguna clase prevista.",
+    "button_too_old": "Este botón ya no hace nada. /status muestra lo próximo.",
+    "unclear": "Solo entiendo unas pocas órdenes. /help las muestra.",
+}
+
+WORDS: Mapping[str, Mapping[str, str]] = {"en": _EN, "es": _ES}
+
+
+def language(*codes: str) -> str:
+    """The first of these language codes ("es", "es-MX") that the bot speaks; English if none."""
+    for code in codes:
+        short = code.lower().replace("_", "-").partition("-")[0]
+        if short in WORDS:
+            return short
+    return DEFAULT
+
+
+def say(key: str, lang: str, /, **values: object) -> str:
+    """A sentence of the bot's; what is put in is escaped for HTML."""
+    safe = {name: escape(str(value), quote=False) for name, value in values.items()}
+    return WORDS[lang][key].format(**safe)
