@@ -15,6 +15,7 @@ _EN = {
         "Hello. This bot writes to learners of a school, about their classes. "
         "If you take part, please use the link that the school sent you."
     ),
+    "nameless": "dear learner",
     "is_this_you": "Hello! This link was made for <b>{name}</b>. Is this you?",
     "is_this_you_nameless": "Hello! This link was made for one learner only. Was it sent to you?",
     "yes_me": "Yes, that is me",
@@ -78,6 +79,7 @@ _ES = {
         "Hola. Este bot escribe a los alumnos de una escuela sobre sus clases. "
         "Si participas, usa el enlace que te envió la escuela."
     ),
+    "nameless": "y un saludo",
     "is_this_you": "¡Hola! Este enlace se creó para <b>{name}</b>. ¿Eres tú?",
     "is_this_you_nameless": "¡Hola! Este enlace es para un solo alumno. ¿Te lo enviaron a ti?",
     "yes_me": "Sí, soy yo",

@@ -1,0 +1,169 @@
+"""The bot's side of a conversation: what somebody sent, done and answered.
+
+Somebody who is not linked learns nothing: whatever they send gets the same sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from attendance.models import ClassSession
+from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundMessage, Reply
+from delivery.models import Chat
+from nurture import texts
+from nurture.models import Contact
+from nurture.services import conversation, links
+from nurture.words import language, say
+
+STOP_WORDS = frozenset({"stop", "unsubscribe", "baja"})
+
+
+def handle(inbound: Inbound, *, now: datetime) -> Sequence[Reply]:
+    """Do what a person asked for, and say what to answer. Runs in the caller's transaction.
+
+    Only in private chats, whose id is the person's own:
+    https://core.telegram.org/bots/api#chat. Safe to run twice for one update.
+    """
+    if isinstance(inbound, InboundMembership) or inbound.chat_id != inbound.user_id:
+        return ()
+    chat = Chat.objects.filter(telegram_id=inbound.chat_id).first()
+    if chat is None:
+        return ()
+    talk = _Talk(inbound, chat, now)
+    return talk.press(inbound) if isinstance(inbound, InboundButton) else talk.read(inbound)
+
+
+class _Talk:
+    """One update: who sent it, and in which language they are answered."""
+
+    def __init__(self, inbound: InboundMessage | InboundButton, chat: Chat, now: datetime) -> None:
+        self.chat, self.now = chat, now
+        self.telegram_language = inbound.language_code
+        self._use(conversation.linked_contact(chat=chat))
+
+    def _use(self, contact: Contact | None) -> None:
+        self.contact = contact
+        self.language = language(contact.language if contact else "", self.telegram_language)
+
+    def read(self, message: InboundMessage) -> Sequence[Reply]:
+        """Answer a text."""
+        command = message.command
+        if not command and message.text.strip().strip(".!").lower() in STOP_WORDS:
+            command = "stop"
+        if command == "start" and message.argument:
+            return self._open_link(message.argument)
+        if command in {"stop", "unsubscribe"}:
+            conversation.stop(chat=self.chat, now=self.now)
+        if self.contact is None:
+            return self._say("neutral")
+        answers: Mapping[str, Callable[[Contact], Sequence[Reply]]] = {
+            "start": self._welcome,
+            "status": self._status,
+            "stop": lambda _: self._say("stopped"),
+            "unsubscribe": lambda _: self._say("stopped"),
+            "help": lambda _: self._say("help"),
+            "privacy": lambda _: self._say("privacy"),
+        }
+        return answers.get(command, lambda _: self._say("unclear"))(self.contact)
+
+    def press(self, button: InboundButton) -> Sequence[Reply]:
+        """Answer a button."""
+        if button.action in {"link_yes", "link_no"}:
+            return self._confirm(yes=button.action == "link_yes")
+        if self.contact is None:
+            return self._say("neutral")
+        if button.action == "optin":
+            conversation.opt_in(chat=self.chat, now=self.now)
+            return self._say("opted_in")
+        return self._press_of_journey(button, self.contact)
+
+    def _press_of_journey(self, button: InboundButton, contact: Contact) -> Sequence[Reply]:
+        journey = button.delivery_id and conversation.journey_of_button(
+            contact=contact, chat=self.chat, delivery_id=button.delivery_id
+        )
+        if not journey:
+            return self._say("button_too_old")
+        if button.action == "dispute" and conversation.dispute(journey=journey, now=self.now):
+            return self._say("disputed")
+        if button.action == "pledge_next":
+            session = conversation.pledge_next(journey=journey, now=self.now)
+            if session is None:
+                return self._say("no_next_class")
+            zone = conversation.zone_for(contact=contact, session=session)
+            return self._say("pledged", title=_title(session), when=self._when(session, zone))
+        return self._say("button_too_old")
+
+    def _open_link(self, token: str) -> Sequence[Reply]:
+        found = links.open_link(token=token, chat=self.chat, now=self.now)
+        if isinstance(found, links.Linked):
+            return self._linked(found, again=True)
+        if isinstance(found, links.Refused):
+            return self._refused(found)
+        key = "is_this_you" if found.name else "is_this_you_nameless"
+        yes, no = say("yes_me", self.language), say("not_me", self.language)
+        return self._say(key, [[(yes, "link_yes"), (no, "link_no")]], name=found.name)
+
+    def _confirm(self, *, yes: bool) -> Sequence[Reply]:
+        found = links.confirm(chat=self.chat, yes=yes, now=self.now)
+        if isinstance(found, links.Linked):
+            return self._linked(found, again=False)
+        return self._refused(found)
+
+    def _linked(self, found: links.Linked, *, again: bool) -> Sequence[Reply]:
+        self._use(found.contact)
+        return self._welcome(found.contact) if again else self._say("linked", name=self._name())
+
+    def _refused(self, found: links.Refused) -> Sequence[Reply]:
+        if found.reason == "not_me":
+            return self._say("not_linked")
+        if found.reason == "conflict":
+            return self._say("link_conflict")
+        if self.contact is not None:
+            return self._say("link_refused")
+        # A guessed link must look like no link at all.
+        guessed = found.reason in {"unknown_link", "nothing_asked"}
+        return self._say("neutral" if guessed else "link_refused")
+
+    def _welcome(self, contact: Contact) -> Sequence[Reply]:
+        state = conversation.status(contact=contact, chat=self.chat, now=self.now)
+        if state.consents:
+            return self._say("welcome_back", name=self._name())
+        button = [[(say("opt_in", self.language), "optin")]]
+        return self._say("welcome_stopped", button, name=self._name())
+
+    def _status(self, contact: Contact) -> Sequence[Reply]:
+        state = conversation.status(contact=contact, chat=self.chat, now=self.now)
+        lines = []
+        if state.next_class is None:
+            lines.append(say("status_no_class", self.language))
+        else:
+            when = self._when(state.next_class, state.zone)
+            title = _title(state.next_class)
+            lines.append(say("status_next", self.language, title=title, when=when))
+        number = str(state.planned) if state.planned < 2 else "n"
+        lines.append(say(f"status_planned_{number}", self.language, count=state.planned))
+        lines.append(
+            say("status_consent" if state.consents else "status_no_consent", self.language)
+        )
+        return [Reply(text="\n".join(lines))]
+
+    def _say(
+        self, key: str, buttons: Sequence[Sequence[tuple[str, str]]] = (), **values: str
+    ) -> Sequence[Reply]:
+        return [Reply(text=say(key, self.language, **values), buttons=buttons)]
+
+    def _name(self) -> str:
+        contact = self.contact
+        name = contact.learner.name.strip().partition(" ")[0] if contact else ""
+        return name or say("nameless", self.language)
+
+    def _when(self, session: ClassSession, zone: ZoneInfo) -> str:
+        local = session.starts_at.astimezone(zone)
+        day, clock = texts.date_words(local, self.language), texts.time_words(local, self.language)
+        return f"{day}, {clock}"
+
+
+def _title(session: ClassSession) -> str:
+    return session.title or session.course.title

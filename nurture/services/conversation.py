@@ -1,0 +1,155 @@
+"""What a learner may do by talking to the bot. Each function is one unit of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from attendance import selectors as attendance_selectors
+from attendance import services as attendance
+from attendance.models import ClassSession, Enrolment
+from delivery import services as delivery
+from delivery.domain.states import UNSENT
+from delivery.models import Chat, Consent, Delivery, Lane
+from nurture.domain.reasons import Reason
+from nurture.domain.schedule import zone_of
+from nurture.models import Contact, Decision, Journey
+from nurture.services import journeys
+from nurture.services.endings import exit_journey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What is next for a learner."""
+
+    next_class: ClassSession | None
+    zone: ZoneInfo  # the learner's, for that class
+    planned: int  # messages owed to the chat and not on the wire
+    consents: bool
+
+
+def linked_contact(*, chat: Chat) -> Contact | None:
+    """Who a chat belongs to."""
+    return Contact.objects.select_related("learner", "chat").filter(chat=chat).first()
+
+
+def status(*, contact: Contact, chat: Chat, now: datetime) -> Status:
+    """The next class of the learner's courses, what is planned, and what was agreed to."""
+    begun = Q(starts_at__isnull=True) | Q(starts_at__lte=now)
+    unfinished = Q(ends_at__isnull=True) | Q(ends_at__gt=now)
+    courses = Enrolment.objects.filter(
+        begun, unfinished, learner=contact.learner_id, course__active=True
+    ).values_list("course_id", flat=True)
+    found = [
+        session
+        for course in set(courses)
+        if (session := attendance_selectors.next_session(course_id=course, after=now))
+    ]
+    soonest = min(found, key=lambda session: session.starts_at, default=None)
+    owed = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status__in=UNSENT)
+    return Status(
+        next_class=soonest,
+        zone=zone_for(contact=contact, session=soonest),
+        planned=owed.count(),
+        consents=delivery.has_consent(chat=chat, category=delivery.DEFAULT_CATEGORY),
+    )
+
+
+def zone_for(*, contact: Contact, session: ClassSession | None) -> ZoneInfo:
+    """The zone in which a learner reads a time: contact, course, TIME_ZONE."""
+    course_zone = session.course.time_zone if session else ""
+    return zone_of(contact.time_zone, course_zone, settings.TIME_ZONE)
+
+
+@transaction.atomic
+def stop(*, chat: Chat, now: datetime) -> int:
+    """Somebody said stop: consent ends, with everything that is planned for them.
+
+    Also kept for a chat that nobody is linked to. Returns how many journeys ended; safe to run
+    twice.
+    """
+    contact = linked_contact(chat=chat)
+    ended = 0
+    if contact is not None:
+        rows = journeys.open_journeys().filter(learner=contact.learner_id)
+        for journey in journeys.locked(rows):
+            ended += exit_journey(journey=journey, reason=Reason.OPTED_OUT, now=now)
+    delivery.set_consent(
+        chat=chat, category=delivery.DEFAULT_CATEGORY, granted=False, source="stop", now=now
+    )
+    return ended
+
+
+@transaction.atomic
+def opt_in(*, chat: Chat, now: datetime) -> None:
+    """Somebody wants to hear from us again: what their /stop withdrew is granted again.
+
+    A category that was withdrawn by itself stays withdrawn. Safe to run twice.
+    """
+    default = Consent.objects.filter(chat=chat, category=delivery.DEFAULT_CATEGORY).first()
+    categories = [delivery.DEFAULT_CATEGORY]
+    if default is not None and not default.granted:
+        categories += Consent.objects.filter(
+            chat=chat, granted=False, changed_at=default.changed_at
+        ).values_list("category", flat=True)
+    for category in set(categories):
+        delivery.set_consent(chat=chat, category=category, granted=True, source="button", now=now)
+
+
+def journey_of_button(*, contact: Contact, chat: Chat, delivery_id: int) -> Journey | None:
+    """The journey of the message whose button was pressed, if it is this learner's in this chat.
+
+    Clients may send any data, so what they name must belong to who presses.
+    """
+    decision = (
+        Decision.objects.select_related("journey__session__course", "journey__learner")
+        .filter(
+            delivery_id=delivery_id,
+            delivery__chat=chat,
+            journey__learner=contact.learner_id,
+        )
+        .order_by("-id")
+        .first()
+    )
+    return decision.journey if decision else None
+
+
+@transaction.atomic
+def dispute(*, journey: Journey, now: datetime) -> bool:
+    """A learner says "I was there": the journey waits, and a person is asked.
+
+    False where the journey has no class to dispute. Safe to run twice.
+    """
+    if journey.session is None:
+        return False
+    journeys.pause(journey=journey, reason=Reason.DISPUTED, now=now)
+    attendance.open_dispute(
+        learner=journey.learner,
+        session=journey.session,
+        note="The learner pressed the button: I was there.",
+        now=now,
+    )
+    return True
+
+
+@transaction.atomic
+def pledge_next(*, journey: Journey, now: datetime) -> ClassSession | None:
+    """A learner says they come to the next class of the journey's course; None if there is none.
+
+    What was planned only for those who have not said so is withdrawn. Safe to run twice.
+    """
+    if journey.course_id is None:
+        return None
+    session = attendance_selectors.next_session(course_id=journey.course_id, after=now)
+    if session is None:
+        return None
+    attendance.pledge(
+        learner=journey.learner, session=session, answer=True, source="button", now=now
+    )
+    journeys.answered_pledge(learner=journey.learner, session=session, now=now)
+    return session
