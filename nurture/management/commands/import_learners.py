@@ -1,0 +1,40 @@
+"""Read learners from a CSV file."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from delivery import clock
+from nurture.management.base import JsonCommand, read_text
+from nurture.services import contacts
+
+
+class Command(JsonCommand):
+    """All lines, or none."""
+
+    help = (
+        "Import learners: columns email, name, and if need be timezone, telegram_chat_id, courses."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Arguments."""
+        super().add_arguments(parser)
+        parser.add_argument("file", metavar="FILE.csv")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import, and say how many learners are new."""
+        content = read_text(options["file"])
+        try:
+            done = contacts.import_learners(content=content, now=clock.now())
+        except contacts.ImportRefusedError as refused:
+            lines = "\n".join(refused.problems)
+            raise CommandError(f"Nothing was imported; mend these lines:\n{lines}") from None
+        self.say(
+            f"{done.created} created, {done.updated} updated, {done.unchanged} unchanged.",
+            asdict(done),
+            as_json=options["json"],
+        )

@@ -1,0 +1,34 @@
+"""Make the link by which a learner binds their Telegram chat."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from delivery import clock
+from nurture.management.base import JsonCommand, learner_of
+from nurture.services import links
+
+
+class Command(JsonCommand):
+    """The token is shown here once; only its hash is kept."""
+
+    help = "Print a link that binds a chat to a learner: good once, for seven days."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Arguments."""
+        super().add_arguments(parser)
+        parser.add_argument("email")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make and print the link."""
+        learner = learner_of(options["email"])
+        if learner is None:
+            raise CommandError(f"No learner has the address {options['email']}. Import them first.")
+        now = clock.now()
+        token = links.create(learner=learner, now=now)
+        link = f"https://t.me/{links.bot_username()}?start={token}"
+        report = {"link": link, "expires_at": (now + links.LIFE).isoformat()}
+        self.say(link, report, as_json=options["json"])

@@ -1,0 +1,23 @@
+"""Let something go on that was paused."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from nurture.management.switching import SwitchCommand
+
+
+class Command(SwitchCommand):
+    """nurture, attendance, deliver, or stream:<slug>."""
+
+    help = "Let something go on that was paused."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Arguments."""
+        super().add_arguments(parser)
+        parser.add_argument("name", help="nurture, attendance, deliver, or stream:<slug>")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Set the switch."""
+        self.turn(options["name"], "resume", as_json=options["json"])
