@@ -55,6 +55,8 @@ class Reason(StrEnum):
     DISPUTED = "disputed"
     STEP_BUDGET = "step_budget"
     SEQUENCE_EXIT = "sequence_exit"
+    # our own fault
+    ENGINE_ERROR = "engine_error"
 
 
 EXPLAIN: Mapping[Reason, str] = {
@@ -100,4 +102,5 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.DISPUTED: "The learner says it is not true; it is held until a person has looked.",
     Reason.STEP_BUDGET: "The journey took as many steps as any journey may.",
     Reason.SEQUENCE_EXIT: "A step of the sequence ends the journey here.",
+    Reason.ENGINE_ERROR: "The engine failed on it; staff were asked, and nothing was sent.",
 }
