@@ -1,0 +1,48 @@
+"""Why somebody did or did not hear something."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from contextlib import nullcontext
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from delivery import clock
+from nurture.management.base import JsonCommand, moment
+from nurture.services import explain
+
+
+class Command(JsonCommand):
+    """The rules in order, each with what it saw; the one that decides; when it would change."""
+
+    help = "Explain a learner in a sequence, or with --session a learner's outcome in a class."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Arguments."""
+        super().add_arguments(parser)
+        parser.add_argument("email")
+        parser.add_argument("sequence", nargs="?", metavar="SEQUENCE", help="slug")
+        parser.add_argument("--session", metavar="ID", help="a class: row id or calendar event id")
+        parser.add_argument("--at", metavar="ISO", help="as if it were then (local only)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Explain."""
+        slug, session = options["sequence"], options["session"]
+        if bool(slug) == bool(session):
+            raise CommandError("Name a sequence, or a class with --session ID; one of the two.")
+        at = moment(options["at"]) if options["at"] else None
+        with clock.simulated(at) if at is not None else nullcontext():
+            now = clock.now()
+            found = (
+                explain.explain(email=options["email"], slug=slug, now=now)
+                if slug
+                else explain.explain_session(email=options["email"], session_id=session, now=now)
+            )
+        lines = [
+            f"{'✓' if rule['passed'] else '✗'} {rule['rule']}: {rule['input']}"
+            for rule in found.rules
+        ]
+        changes = f" It would change at {found.changes_at}." if found.changes_at else ""
+        verdict = f"{found.verdict} ({found.rule}): {explain.meaning(found.verdict)}{changes}"
+        self.say("\n".join([*lines, verdict]), found.as_dict(), as_json=options["json"])
