@@ -1,0 +1,200 @@
+"""Who may enter a sequence: the rules in their order, each with a reason where it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from attendance import selectors as attendance
+from attendance.models import AttendanceEvent
+from nurture import flags, texts
+from nurture.domain.entry import Enter, Previous, Refuse, entry_key, may_enter
+from nurture.domain.journey import Send
+from nurture.domain.reasons import Reason
+from nurture.domain.rollout import bucket
+from nurture.domain.sequence import Fact, Mode
+from nurture.domain.triggers import Mismatch, first_match
+from nurture.models import OPEN, HoldoutAssignment, Journey, SequenceVersion
+from nurture.services.journeys import situation_of, start, unkept
+from nurture.services.world import World, why_silent
+
+
+@dataclass
+class Flags:
+    """The switch `nurture`, asked once in a pass."""
+
+    _share: float | None = None
+
+    def refuse(self, learner_id: int) -> Reason | None:
+        """Why nurture does not act for this learner; None if it does."""
+        if self._share is None:
+            self._share = flags.rollout_percent()
+        if self._share <= 0:
+            return Reason.NURTURE_OFF
+        drawn = bucket(flags.rollout_key(learner_id))
+        return None if drawn < self._share else Reason.NOT_IN_ROLLOUT
+
+
+@dataclass
+class Refusal:
+    """Why a learner does not enter."""
+
+    reason: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+    until: datetime | None = None
+
+
+@dataclass
+class Admission:
+    """The entry rules of one pass."""
+
+    world: World
+    flags: Flags
+    #: Earlier journeys by learner; those that begin in this pass are added.
+    previous: dict[int, list[Journey]] = field(default_factory=dict)
+    _streaks: dict[int, int] = field(default_factory=dict)
+
+    def read_previous(
+        self, learner_ids: Iterable[int], known: Mapping[int, Iterable[Journey]]
+    ) -> None:
+        """Read the journeys these learners had; open ones are taken from `known`.
+
+        So an exit in this pass is seen by the entry rules that follow it.
+        """
+        learners = list(learner_ids)
+        held = {row.pk: row for learner in learners for row in known.get(learner, ())}
+        self.previous.update({learner: [] for learner in learners})
+        rows = Journey.objects.filter(learner__in=learners, is_test=False)
+        for row in rows.order_by("started_at", "id"):
+            self.previous[row.learner_id].append(held.get(row.pk, row))
+
+    def _earlier(self, version: SequenceVersion, learner_id: int) -> list[Previous]:
+        return [
+            Previous(
+                entry_key=row.entry_key,
+                started_at=row.started_at,
+                is_open=row.status in OPEN,
+                slot=row.slot,
+            )
+            for row in self.previous.get(learner_id, [])
+            if row.sequence_id == version.sequence_id
+        ]
+
+    def consider(self, *, version: SequenceVersion, event: AttendanceEvent) -> Journey | None:
+        """Begin a journey of this version, or note why not (also what a dry run would do)."""
+        verdict = self.judge(version=version, event=event)
+        if isinstance(verdict, Refusal):
+            self._note(version, event, verdict.reason, verdict.inputs, verdict.until)
+            return None
+        if version.sequence.mode == Mode.DRY_RUN:
+            self._note(version, event, Reason.DRY_RUN, self.preview(version=version, event=event))
+            return None
+        key = self._key(version, event)
+        journey = start(
+            version=version, event=event, entry_key=key, enter=verdict, world=self.world
+        )
+        self.previous.setdefault(event.learner_id, []).append(journey)
+        return journey
+
+    def judge(self, *, version: SequenceVersion, event: AttendanceEvent) -> Enter | Refusal:
+        """Apply every rule, in order; the first that says no decides."""
+        refusal = self._switches(version, event) or self._trigger(version, event)
+        if refusal is not None:
+            return refusal
+        spec, contact = self.world.spec(version), self.world.contact_of(event.learner_id)
+        silent = why_silent(contact, spec.category)
+        if silent is not None:
+            return Refusal(silent, {"category": spec.category})
+        verdict = may_enter(
+            spec.entry,
+            key=self._key(version, event),
+            previous=self._earlier(version, event.learner_id),
+            now=self.world.now,
+        )
+        if isinstance(verdict, Refuse):
+            return Refusal(verdict.reason, dict(verdict.inputs), verdict.until)
+        if self._held_out(version, event.learner_id):
+            return Refusal(Reason.HELD_OUT, {"percent": version.holdout})
+        return verdict
+
+    def _switches(self, version: SequenceVersion, event: AttendanceEvent) -> Refusal | None:
+        if version.sequence.mode == Mode.STOPPED:
+            return Refusal(Reason.SEQUENCE_STOPPED)
+        off = self.flags.refuse(event.learner_id)
+        if off is not None:
+            return Refusal(off)
+        if event.expires_at <= self.world.now:
+            return Refusal(Reason.FACT_EXPIRED, {"expired_at": event.expires_at.isoformat()})
+        return None
+
+    def _trigger(self, version: SequenceVersion, event: AttendanceEvent) -> Refusal | None:
+        found = first_match(
+            self.world.spec(version).triggers,
+            fact=Fact(event.kind),
+            calendar_id=event.session.course.calendar_id,
+            streak=self._streak(event),
+        )
+        if isinstance(found, Mismatch):
+            return Refusal(found.reason, dict(found.inputs))
+        return None
+
+    def _streak(self, event: AttendanceEvent) -> int:
+        """How many classes in a row have the fact, as attendance sees it now."""
+        if event.pk not in self._streaks:
+            self._streaks[event.pk] = attendance.streak(
+                learner_id=event.learner_id,
+                course_id=event.session.course_id,
+                fact=event.kind,
+                session=event.session,
+            )
+        return self._streaks[event.pk]
+
+    def _key(self, version: SequenceVersion, event: AttendanceEvent) -> str:
+        return entry_key(self.world.spec(version).entry, event.session_id)
+
+    def _held_out(self, version: SequenceVersion, learner_id: int) -> bool:
+        """Whether the learner is left alone for comparison; drawn once and kept."""
+        if version.holdout == 0:
+            return False
+        drawn = bucket(f"holdout:{version.sequence.slug}:{learner_id}") < version.holdout
+        row, _ = HoldoutAssignment.objects.get_or_create(
+            sequence=version.sequence,
+            learner_id=learner_id,
+            defaults={"held_out": drawn, "assigned_at": self.world.now},
+        )
+        return row.held_out
+
+    def preview(self, *, version: SequenceVersion, event: AttendanceEvent) -> dict[str, Any]:
+        """What the first step would do, and say; nothing is written."""
+        found = situation_of(unkept(version=version, event=event, world=self.world), self.world)
+        if isinstance(found, Reason):
+            return {"reason": found.value}
+        action = found.decide(current="").action
+        if not isinstance(action, Send):
+            return {"action": type(action).__name__}
+        step = found.step(action.step_key)
+        assert step is not None, "the core names steps of this version"
+        said = {"step": step.key, "due_at": action.due_at.isoformat()}
+        try:
+            return said | {"text": found.render(step)}
+        except texts.TextError as error:
+            return said | {"error": str(error)}
+
+    def _note(
+        self,
+        version: SequenceVersion,
+        event: AttendanceEvent,
+        code: str,
+        inputs: dict[str, Any],
+        until: datetime | None = None,
+    ) -> None:
+        self.world.notes.add(
+            learner_id=event.learner_id,
+            sequence_id=version.sequence_id,
+            code=code,
+            now=self.world.now,
+            inputs=inputs | ({"until": until.isoformat()} if until else {}),
+            event=event,
+        )

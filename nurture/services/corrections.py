@@ -1,0 +1,116 @@
+"""What happens when a fact that caused journeys turns out not to be true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from delivery.domain.reasons import Reason as DeliveryReason
+from delivery.domain.states import Status
+from delivery.models import Delivery
+from nurture.domain.reasons import Reason
+from nurture.models import OPEN, Decision, Journey, StaffTask, TaskKind
+from nurture.services.endings import exit_journey
+from nurture.services.world import World
+
+#: The learner read it, or may have: what cannot be known counts as told.
+TOLD = (Status.SENT, Status.UNKNOWN)
+
+NOTE = """\
+The class "{title}" was corrected after the learner had been told otherwise.
+{count} message(s) of the sequence "{sequence}" went out or may have; the rest is withdrawn.
+
+Proposed words:
+Hi {name}, our last message about {title} was wrong: our records were incomplete. \
+They are right now. Sorry for the mix-up!"""
+
+
+def retract(*, journeys: Iterable[Journey], world: World) -> int:
+    """End what a corrected fact began and withdraw what is unsent; return how many ended.
+
+    The caller holds the rows. A staff task opens once for each journey of which something was
+    sent or may have been. Safe to run twice: a second flip withdraws what is left and resends
+    nothing.
+    """
+    ended, told = 0, []
+    for journey in journeys:
+        if journey.status in OPEN:
+            ended += exit_journey(
+                journey=journey, reason=Reason.CORRECTED, now=world.now, notes=world.notes
+            )
+        told.append(journey)
+    ask_staff(journeys=told, world=world)
+    return ended
+
+
+def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
+    """Open the task "somebody was told what was not true" of these journeys, once for each.
+
+    Only where something was sent or is unknown. Returns how many are new.
+    """
+    by_key = {f"false_activation:journey:{journey.pk}": journey for journey in journeys}
+    counts = _told({journey.pk for journey in by_key.values()}, world)
+    known = set(StaffTask.objects.filter(key__in=by_key).values_list("key", flat=True))
+    tasks = [
+        StaffTask(
+            kind=TaskKind.FALSE_ACTIVATION,
+            key=key,
+            learner_id=journey.learner_id,
+            journey=journey,
+            note=_note(journey, counts[journey.pk]),
+            created_at=world.now,
+        )
+        for key, journey in by_key.items()
+        if key not in known and counts.get(journey.pk)
+    ]
+    StaffTask.objects.bulk_create(tasks, ignore_conflicts=True)
+    return len(tasks)
+
+
+def _told(journey_ids: set[int], world: World) -> dict[int, int]:
+    """How many deliveries of each journey reached the learner, or may have."""
+    planned = {
+        (row.journey_id, row.delivery_id)
+        for row in world.notes.rows
+        if row.journey_id in journey_ids and row.delivery_id is not None
+    }
+    planned |= set(
+        Decision.objects.filter(journey__in=journey_ids, delivery__isnull=False).values_list(
+            "journey_id", "delivery_id"
+        )
+    )
+    sent = set(
+        Delivery.objects.filter(
+            pk__in={delivery_id for _, delivery_id in planned}, status__in=TOLD
+        ).values_list("pk", flat=True)
+    )
+    counts: dict[int, int] = {}
+    for journey_id, delivery_id in planned:
+        if journey_id is not None and delivery_id in sent:
+            counts[journey_id] = counts.get(journey_id, 0) + 1
+    return counts
+
+
+def _note(journey: Journey, count: int) -> str:
+    session = journey.session
+    first, _, _ = journey.learner.name.strip().partition(" ")
+    return NOTE.format(
+        title=(session.title or session.course.title) if session else "",
+        count=count,
+        sequence=journey.sequence.name,
+        name=first or "there",
+    )
+
+
+def told_too_late(*, deliveries: Iterable[Delivery], world: World) -> int:
+    """Deliveries that were on the wire when their fact was corrected, and went out after all."""
+    late = [
+        row.pk
+        for row in deliveries
+        if row.withdrawal == DeliveryReason.CORRECTED and row.status in TOLD
+    ]
+    if not late:
+        return 0
+    journeys = Journey.objects.filter(decisions__delivery__in=late).distinct()
+    return ask_staff(
+        journeys=journeys.select_related("sequence", "learner", "session__course"), world=world
+    )

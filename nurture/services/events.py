@@ -1,0 +1,173 @@
+"""From facts of attendance to journeys: what ends, what goes on, who enters, and why not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from attendance import services as attendance
+from attendance.models import AttendanceEvent
+from delivery.domain.reasons import Reason as DeliveryReason
+from nurture.domain.reasons import Reason
+from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion
+from nurture.services.admission import Admission, Flags
+from nurture.services.corrections import retract
+from nurture.services.endings import exit_journey
+from nurture.services.guard import one_event
+from nurture.services.journeys import (
+    RELATED,
+    counts_back,
+    locked,
+    open_journeys,
+    plan_next,
+    replan,
+    situation_of,
+)
+from nurture.services.world import Tally, World
+
+CORRECTED = "corrected"
+MOVES = frozenset({"session_moved", "session_cancelled"})
+
+
+@dataclass
+class _Batch:
+    """What the facts of one pass need, read once."""
+
+    world: World
+    admission: Admission
+    versions: list[SequenceVersion]
+    #: By learner; those that were open when the pass began, and those that it began.
+    journeys: dict[int, list[Journey]] = field(default_factory=lambda: defaultdict(list))
+
+    def read_again(self, learner_id: int) -> None:
+        """Forget what an undone change left in memory."""
+        self.journeys[learner_id] = list(locked(open_journeys().filter(learner=learner_id)))
+        self.admission.read_previous([learner_id], self.journeys)
+
+
+def process_events(*, now: datetime, limit: int = 200, tally: Tally | None = None) -> int:
+    """Act on up to `limit` facts that nobody acted on yet; return how many.
+
+    Exit rules come first, then every sequence that asks for the fact, by priority; each either
+    begins a journey, with its first message planned, or leaves one decision that says why not.
+    All of it and the marks on the facts are one transaction. Safe to run twice and in many
+    workers: facts are claimed with SKIP LOCKED, and what concerns one learner is serialised by
+    the lock on the contact. A fact that breaks is undone alone and given to staff.
+    """
+    with transaction.atomic():
+        events = attendance.claim_events(limit=limit)
+        if not events:
+            return 0
+        batch = _read(events, World(now=now, tally=tally or Tally()))
+        for event in events:
+            with one_event(event, batch.world) as failed:
+                _act(batch, event)
+            if failed:
+                batch.read_again(event.learner_id)
+        batch.world.notes.write()
+        attendance.mark_processed(events=events, now=now)
+    return len(events)
+
+
+def _read(events: list[AttendanceEvent], world: World) -> _Batch:
+    learners = {event.learner_id for event in events}
+    world.load_contacts(learners, lock=True)
+    batch = _Batch(
+        world=world, admission=Admission(world=world, flags=Flags()), versions=world.published()
+    )
+    for journey in locked(open_journeys().filter(learner__in=learners)):
+        batch.journeys[journey.learner_id].append(journey)
+    batch.admission.read_previous(learners, batch.journeys)
+    return batch
+
+
+def _act(batch: _Batch, event: AttendanceEvent) -> None:
+    if event.kind == CORRECTED:
+        _correct(batch, event)
+        return
+    for journey in batch.journeys.get(event.learner_id, []):
+        if journey.status in OPEN and not _leave(journey, event, batch.world):
+            _stir(journey, event, batch.world)
+    for version in batch.versions:
+        if any(trigger.fact == event.kind for trigger in batch.world.spec(version).triggers):
+            journey_or_none = batch.admission.consider(version=version, event=event)
+            if journey_or_none is not None:
+                batch.journeys[event.learner_id].append(journey_or_none)
+
+
+def _correct(batch: _Batch, event: AttendanceEvent) -> None:
+    """Everything that this class caused for this learner is taken back, ended journeys too."""
+    mine = [
+        journey
+        for journey in batch.journeys.get(event.learner_id, [])
+        if journey.session_id == event.session_id
+    ]
+    over = (
+        Journey.objects.filter(learner=event.learner_id, session=event.session_id)
+        .exclude(pk__in=[journey.pk for journey in mine])
+        .select_related(*RELATED, "sequence")
+    )
+    retract(journeys=[*mine, *over], world=batch.world)
+
+
+def _leave(journey: Journey, event: AttendanceEvent, world: World) -> bool:
+    """End a journey whose exit rules name this fact; return whether it ended."""
+    if event.kind not in journey.version.exit_when or not is_after_entry(journey, event):
+        return False
+    return exit_journey(journey=journey, reason=Reason.EXIT_FACT, now=world.now, notes=world.notes)
+
+
+def is_after_entry(journey: Journey, event: AttendanceEvent) -> bool:
+    """Whether a fact speaks of what came after the class that caused the journey.
+
+    A fact of the journey's own course, recorded since the entry; an older class that is settled
+    late says nothing new.
+    """
+    if journey.course_id is not None and journey.course_id != event.session.course_id:
+        return False
+    began = journey.cause.occurred_at if journey.cause else journey.started_at
+    return event.recorded_at >= journey.started_at and event.occurred_at > began
+
+
+def _stir(journey: Journey, event: AttendanceEvent, world: World) -> None:
+    """Move on what waits for this fact, and plan anew what counts back from a moved class."""
+    if journey.status != JourneyStatus.ACTIVE:
+        return
+    moved = event.kind in MOVES and journey.course_id == event.session.course_id
+    if moved and counts_back(journey, world):
+        if journey.waiting_on is None:
+            plan_next(journey=journey, world=world, current=journey.step_key)
+        else:
+            replan(journey=journey, reason=DeliveryReason.WITHDRAWN, world=world)
+    elif journey.waiting_on is None and _waits_for(journey, event.kind, world):
+        plan_next(journey=journey, world=world, current=journey.step_key, waited=event.kind)
+
+
+def _waits_for(journey: Journey, fact: str, world: World) -> bool:
+    found = situation_of(journey, world)
+    return not isinstance(found, Reason) and found.waits_for() == fact
+
+
+@transaction.atomic
+def exit_on(*, learner_id: int, fact: str, now: datetime) -> int:
+    """End the learner's open journeys whose exit rules name something the learner did.
+
+    For what is no fact of attendance: `replied`, `opted_out`. Returns how many ended; safe to
+    run twice.
+    """
+    world = World(now=now)
+    rows: Iterable[Journey] = locked(open_journeys().filter(learner=learner_id))
+    ended = 0
+    for journey in rows:
+        if fact == Reason.OPTED_OUT:
+            ended += exit_journey(journey=journey, reason=fact, now=now, notes=world.notes)
+        elif fact in journey.version.exit_when:
+            ended += exit_journey(
+                journey=journey, reason=Reason.EXIT_FACT, now=now, notes=world.notes
+            )
+    world.notes.write()
+    return ended

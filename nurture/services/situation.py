@@ -1,0 +1,153 @@
+"""Everything that the next step of one journey depends on, as the pure core wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, time
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from attendance import selectors as attendance
+from delivery.domain.windows import Window as DeliveryWindow
+from delivery.models import InboundUpdate
+from nurture import context, texts
+from nurture.domain.conditions import ConditionFacts
+from nurture.domain.journey import Decision, decide
+from nurture.domain.rollout import bucket
+from nurture.domain.schedule import period_at, zone_of
+from nurture.domain.sequence import Condition, SequenceSpec, Step, WaitKind
+from nurture.models import Contact, Journey
+from nurture.services.world import World, consents
+
+
+@dataclass
+class Situation:
+    """One journey (which need not be kept yet), its learner, and the present moment."""
+
+    journey: Journey
+    contact: Contact
+    spec: SequenceSpec
+    world: World
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The learner's zone: contact, course, TIME_ZONE."""
+        course = self.journey.course
+        return zone_of(
+            self.contact.time_zone, course.time_zone if course else "", settings.TIME_ZONE
+        )
+
+    @property
+    def quiet(self) -> tuple[time, time] | None:
+        """The learner's quiet hours, local."""
+        opens, closes = self.contact.quiet_opens, self.contact.quiet_closes
+        return None if opens is None or closes is None else (opens, closes)
+
+    def step(self, key: str) -> Step | None:
+        """The step of this key."""
+        return next((step for step in self.spec.steps if step.key == key), None)
+
+    def after(self, key: str) -> str | None:
+        """The key of the step that follows; None after the last."""
+        keys = [step.key for step in self.spec.steps]
+        following = keys[keys.index(key) + 1 :] if key in keys else []
+        return following[0] if following else None
+
+    @cached_property
+    def facts(self) -> ConditionFacts:
+        """What conditions may ask; facts count since the journey began."""
+        journey, chat = self.journey, self.contact.chat
+        asked = set(_names(self.spec))
+        following = self.world.next_session(journey.course_id)
+        return ConditionFacts(
+            facts=frozenset(self._facts() if asked & {"attended", "missed"} else ()),
+            pledged_next="pledged_next" in asked
+            and following is not None
+            and attendance.has_pledged(learner_id=journey.learner_id, session_id=following.pk),
+            has_next_session=following is not None,
+            replied="replied" in asked and self._replied(),
+            opted_out=chat is None or not consents(chat, self.spec.category),
+            tags=frozenset(tag.name for tag in self.contact.tags.all()),
+            language=self.contact.language,
+        )
+
+    def _facts(self) -> set[str]:
+        journey = self.journey
+        if journey.course_id is None:
+            return set()
+        return attendance.facts_since(
+            learner_id=journey.learner_id, course_id=journey.course_id, since=journey.started_at
+        )
+
+    def _replied(self) -> bool:
+        """Whether the learner wrote or pressed anything since the journey began."""
+        if self.contact.chat is None:
+            return False
+        return InboundUpdate.objects.filter(
+            chat_key=self.contact.chat.telegram_id, received_at__gt=self.journey.started_at
+        ).exists()
+
+    def decide(self, *, current: str, waited: str = "") -> Decision:
+        """Ask the pure core what comes next, from the step `current` on."""
+        following = self.world.next_session(self.journey.course_id)
+        return decide(
+            steps=self.spec.steps,
+            current=current,
+            facts=self.facts,
+            anchor=self.journey.anchor_at,
+            zone=self.zone,
+            window=self.spec.window,
+            quiet=self.quiet,
+            next_session=following.starts_at if following else None,
+            now=self.world.now,
+            steps_taken=self.journey.steps_taken,
+            bucket=bucket(f"{self.spec.slug}:{self.journey.learner_id}"),
+            waited=waited,
+        )
+
+    def render(self, step: Step) -> str:
+        """The text of a step for this learner. Raises texts.TextError."""
+        journey = self.journey
+        values = context.variables(
+            learner=self.contact.learner,
+            session=journey.session,
+            cause=journey.cause,
+            next_session=self.world.next_session(journey.course_id),
+            zone=self.zone,
+            language=self.contact.language,
+        )
+        return texts.render(step.texts.get(self.contact.language, step.text), values)
+
+    def hours(self, at: datetime) -> DeliveryWindow | None:
+        """The open hours around a planned moment, for delivery to check alone."""
+        period = period_at(at, window=self.spec.window, quiet=self.quiet, zone=self.zone)
+        if period is None or period.opens == period.closes:
+            return None
+        return DeliveryWindow(
+            opens=period.opens, closes=period.closes, days=period.days, zone=self.zone.key
+        )
+
+    def waits_for(self) -> str:
+        """The event that the journey's present step waits for, or ""."""
+        step = self.step(self.journey.step_key)
+        waiting = step is not None and step.wait.kind == WaitKind.UNTIL_EVENT
+        return step.wait.event if step is not None and waiting else ""
+
+
+def _names(spec: SequenceSpec) -> Iterator[str]:
+    """The names of every condition that the sequence asks."""
+    for step in spec.steps:
+        yield from _leaves(step.when)
+        yield from _leaves(step.options.get("when"))
+
+
+def _leaves(condition: Condition | None) -> Iterator[str]:
+    if condition is None:
+        return
+    if condition.op == "is":
+        yield condition.name
+    for part in condition.parts:
+        yield from _leaves(part)

@@ -1,0 +1,37 @@
+"""The worker's side of nurture: a doorbell that says there may be something to decide."""
+
+from __future__ import annotations
+
+import logging
+
+import dramatiq
+import redis
+from dramatiq.errors import BrokerConnectionError
+
+from delivery import clock
+from delivery import selectors as delivery_selectors
+from delivery import tasks as delivery_tasks
+from nurture import services
+
+log = logging.getLogger(__name__)
+
+
+@dramatiq.actor(queue_name="nurture", max_retries=0, time_limit=60_000, max_age=30_000)
+def tick() -> None:
+    """One pass of the engine; the sender is rung where something is due then.
+
+    Safe to ring at any time, and twice: each part of the pass claims its rows.
+    """
+    report = services.tick(now=clock.now())
+    if report.facts or report.journeys or report.deliveries:
+        log.info("nurture.tick", extra={"facts": report.facts, "deliveries": report.deliveries})
+    if delivery_selectors.has_due() and not delivery_selectors.blocking_gates():
+        delivery_tasks.ring()
+
+
+def ring() -> None:
+    """Say that there is something to decide. A bell that nobody hears costs one tick."""
+    try:
+        tick.send()
+    except (redis.RedisError, BrokerConnectionError):
+        log.warning("nurture.redis_unreachable")
