@@ -16,14 +16,13 @@ from attendance.domain.identity import email_key
 from attendance.models import AttendanceEvent, ClassSession, Learner
 from delivery.models import Reachability
 from nurture import flags
-from nurture.domain.entry import Refuse, entry_key, may_enter
+from nurture.domain.entry import Previous, Refuse, entry_key, may_enter
 from nurture.domain.reasons import EXPLAIN, Reason
 from nurture.domain.rollout import bucket
 from nurture.domain.sequence import Fact, Mode
 from nurture.domain.triggers import Mismatch, first_match
-from nurture.models import Contact, Decision, HoldoutAssignment, Journey, Sequence
+from nurture.models import OPEN, Contact, Decision, HoldoutAssignment, Journey, Sequence
 from nurture.services import explain_journey
-from nurture.services.events import past
 from nurture.services.explain_journey import Rule
 from nurture.services.world import World, consents
 
@@ -196,9 +195,12 @@ class _Inquiry:
         percent = flags.rollout_percent()
         yield Rule("nurture_on", {"percent": percent}, percent > 0, Reason.NURTURE_OFF)
         place = bucket(flags.rollout_key(self.learner.pk))
-        seen = {"bucket": round(place, 3), "percent": percent}
-        yield Rule("in_rollout", seen, place < percent, Reason.NOT_IN_ROLLOUT)
-        seen = {"mode": self.sequence.mode, "version": self.version and self.version.number}
+        drawn = {"bucket": round(place, 3), "percent": percent}
+        yield Rule("in_rollout", drawn, place < percent, Reason.NOT_IN_ROLLOUT)
+        seen = {
+            "mode": self.sequence.mode,
+            "version": self.version.number if self.version else None,
+        }
         code = {Mode.STOPPED: Reason.SEQUENCE_STOPPED, Mode.DRY_RUN: Reason.DRY_RUN}.get(
             Mode(self.sequence.mode), Reason.NOT_PUBLISHED
         )
@@ -239,7 +241,7 @@ class _Inquiry:
         ).order_by("started_at", "id")
         key = entry_key(self.spec.entry, fact.session_id)
         verdict = may_enter(
-            self.spec.entry, key=key, previous=[past(row) for row in rows], now=self.now
+            self.spec.entry, key=key, previous=[_past(row) for row in rows], now=self.now
         )
         if isinstance(verdict, Refuse):
             seen = {"key": key, **verdict.inputs}
@@ -280,6 +282,15 @@ class _Inquiry:
             sequence=self.sequence, learner=self.learner, started_at__lte=self.now
         )
         return rows.select_related("version").order_by("-started_at", "-id").first()
+
+
+def _past(journey: Journey) -> Previous:
+    return Previous(
+        entry_key=journey.entry_key,
+        started_at=journey.started_at,
+        is_open=journey.status in OPEN,
+        slot=journey.slot,
+    )
 
 
 def _fact(event: AttendanceEvent | None) -> dict[str, Any]:

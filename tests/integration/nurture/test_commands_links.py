@@ -1,0 +1,64 @@
+"""Links that bind a chat to a learner (item: /start with a token)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from attendance.models import Learner
+from delivery.models import Consent
+from delivery.services import meet_chat
+from nurture.models import Contact, LinkToken, StaffTask
+from nurture.services import links
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def _learner(name: str = "Rosa Luz") -> Learner:
+    email = f"{name.split()[0].lower()}@example.com"
+    return Learner.objects.create(email=email, email_key=email, name=name, created_at=NOW)
+
+
+def test_a_link_asks_then_binds_once() -> None:
+    """Only the hash is kept; Yes is consent; the link is used up."""
+    chat, other = meet_chat(telegram_id=11, now=NOW), meet_chat(telegram_id=12, now=NOW)
+    token = links.create(learner=_learner(), now=NOW)
+    assert not LinkToken.objects.filter(token_hash__contains=token).exists()
+    assert links.open_link(token=token, chat=chat, now=NOW) == links.AskIsThisYou(name="Rosa")
+    assert not Contact.objects.filter(chat=chat).exists()
+    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
+    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
+    assert Consent.objects.get(chat=chat).granted
+    assert links.open_link(token=token, chat=other, now=NOW) == links.Refused(reason="used")
+
+
+def test_a_link_expires_and_a_no_binds_nothing() -> None:
+    """Seven days; and "not me" leaves the link to its owner."""
+    chat = meet_chat(telegram_id=11, now=NOW)
+    token = links.create(learner=_learner(), now=NOW)
+    assert isinstance(links.open_link(token=token, chat=chat, now=NOW), links.AskIsThisYou)
+    assert links.confirm(chat=chat, yes=False, now=NOW) == links.Refused(reason="not_me")
+    late = NOW + timedelta(days=7)
+    assert links.open_link(token=token, chat=chat, now=late) == links.Refused(reason="expired")
+    assert links.open_link(token="guess", chat=chat, now=NOW).__class__ is links.Refused
+
+
+def test_a_chat_of_somebody_else_is_left_to_staff() -> None:
+    """Nothing is moved by a link."""
+    chat = meet_chat(telegram_id=11, now=NOW)
+    Contact.objects.create(learner=_learner("Ana Paz"), chat=chat)
+    token = links.create(learner=_learner(), now=NOW)
+    assert links.open_link(token=token, chat=chat, now=NOW) == links.Refused(reason="conflict")
+    assert StaffTask.objects.get().kind == "link_conflict"
+    assert Contact.objects.get(chat=chat).learner.name == "Ana Paz"
+
+
+def test_a_learner_with_another_chat_is_left_to_staff() -> None:
+    """A forwarded link does not take a learner over."""
+    learner = _learner()
+    Contact.objects.create(learner=learner, chat=meet_chat(telegram_id=11, now=NOW))
+    token = links.create(learner=learner, now=NOW)
+    thief = meet_chat(telegram_id=12, now=NOW)
+    assert links.open_link(token=token, chat=thief, now=NOW) == links.Refused(reason="conflict")
