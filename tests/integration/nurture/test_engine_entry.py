@@ -1,0 +1,245 @@
+"""Who enters and who does not, and that each refusal leaves its reason (P06, P14)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.utils import IntegrityError
+
+from delivery import services as delivery_services
+from delivery.models import Delivery
+from nurture import flags, services
+from nurture.models import Contact, Decision, HoldoutAssignment, Journey
+from tests.factories import nurture as make
+from tests.integration.nurture.engine_threads import together
+
+
+@pytest.fixture(autouse=True)
+def _on(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("transactional_db" if request.node.get_closest_marker("slow") else "db")
+    flags.set_nurture(percent=100)
+    flags.set_attendance(on=True)
+
+
+def only_code() -> str:
+    """The one decision there is."""
+    assert not Journey.objects.exists()
+    return Decision.objects.get().code
+
+
+def test_nurture_off() -> None:
+    """The switch answers for everybody."""
+    flags.set_nurture(percent=0)
+    make.make_sequence()
+    make.make_fact()
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "nurture_off"
+
+
+def test_outside_the_rollout() -> None:
+    """A sticky draw decides; with a thousandth nobody of one is in."""
+    make.make_sequence()
+    fact = make.make_fact()
+    flags.set_nurture(percent=0.1)
+    if flags.in_rollout(fact.learner_id):
+        pytest.skip("this learner's draw is in the first thousandth")
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "not_in_rollout"
+
+
+def test_a_fact_that_is_too_old() -> None:
+    """72 hours after the class nobody is told."""
+    make.make_sequence()
+    fact = make.make_fact()
+
+    services.tick(now=fact.expires_at)
+
+    assert only_code() == "fact_expired"
+
+
+@pytest.mark.parametrize(
+    ("linked", "chat", "code"),
+    [
+        (False, {}, "not_linked"),
+        (True, {"reachability": "blocked"}, "unreachable"),
+        (True, {"stopped": True}, "opted_out"),
+    ],
+)
+def test_nobody_to_write_to(linked: bool, chat: dict[str, object], code: str) -> None:
+    """Each way of not being reachable has its own word."""
+    contact = make.make_contact(linked=linked)
+    if contact.chat and "reachability" in chat:
+        contact.chat.reachability = "blocked"
+        contact.chat.save()
+    if contact.chat and "stopped" in chat:
+        delivery_services.set_consent(
+            chat=contact.chat, category="", granted=False, source="stop", now=make.NOW
+        )
+    make.make_sequence()
+    make.make_fact(contact=contact)
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == code
+
+
+def test_no_contact() -> None:
+    """A learner may be there before anybody knows how to reach them."""
+    make.make_sequence()
+    fact = make.make_fact()
+    Contact.objects.filter(learner=fact.learner).delete()
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "no_contact"
+
+
+def test_another_course() -> None:
+    """A trigger may ask for one calendar."""
+    make.make_sequence(make.PLAIN.replace("{fact: missed}", "{fact: missed, course: other@x}"))
+    make.make_fact()
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "wrong_course"
+
+
+def test_times_two_needs_two_in_a_row() -> None:
+    """Fires at exactly n."""
+    make.make_sequence(make.PLAIN.replace("{fact: missed}", "{fact: missed, times: 2}"))
+    contact, course = make.make_contact(), make.make_course()
+    first = make.make_session(course=course, starts_at=make.CLASS_STARTS - timedelta(days=1))
+    make.make_fact(contact=contact, session=first)
+    services.tick(now=first.ends_at + timedelta(hours=3))
+    assert only_code() == "times_not_reached"
+
+    make.make_fact(contact=contact, session=make.make_session(course=course))
+    services.tick(now=make.NOW)
+
+    assert Journey.objects.count() == 1
+
+
+def test_a_fact_nobody_asks_for_leaves_nothing() -> None:
+    """Only sequences that ask for the fact answer it."""
+    make.make_sequence()
+    make.make_fact("attended")
+
+    assert services.tick(now=make.NOW).facts == 1
+
+    assert not Decision.objects.exists()
+
+
+def test_a_second_class_while_the_first_is_open() -> None:
+    """`open: 1`: refused, not queued."""
+    make.make_sequence()
+    contact = make.make_contact()
+    make.make_fact(contact=contact)
+    make.make_fact(contact=contact)
+
+    services.tick(now=make.NOW)
+
+    assert Journey.objects.count() == 1
+    assert Decision.objects.filter(code="already_open").count() == 1
+
+
+def test_cooling_down() -> None:
+    """`again: after 7d` counts from the start of the previous journey."""
+    make.make_sequence(make.PLAIN.replace("again: every key", "again: after 7d"))
+    contact = make.make_contact()
+    make.make_fact(contact=contact)
+    services.tick(now=make.NOW)
+    make.settle(Delivery.objects.get(), at=make.NOW)
+
+    services.tick(now=make.NOW)
+    later = make.make_session(starts_at=make.CLASS_STARTS + timedelta(days=1))
+    make.make_fact(contact=contact, session=later)
+    services.tick(now=make.NOW + timedelta(days=1))
+
+    assert Journey.objects.count() == 1
+    assert Decision.objects.filter(code="cooling_down").count() == 1
+
+
+def test_held_out_for_comparison() -> None:
+    """Drawn once, and kept."""
+    make.make_sequence(make.PLAIN.replace("entry:", "holdout: 100\nentry:"))
+    make.make_fact()
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "held_out"
+    assert HoldoutAssignment.objects.get().held_out
+
+
+def test_a_dry_run_says_what_it_would_have_said() -> None:
+    """No journey, no delivery, one decision with the text."""
+    make.make_sequence(make.PLAIN.replace("entry:", "mode: dry_run\nentry:"))
+    make.make_fact()
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "dry_run"
+    said = Decision.objects.get().inputs
+    assert said["text"] == "Hi Rosa, we missed you in Lesson 4."
+    assert not Delivery.objects.exists()
+
+
+def test_a_stopped_sequence_says_so() -> None:
+    """Stopping is a decision too."""
+    make.make_sequence(make.PLAIN.replace("entry:", "mode: stopped\nentry:"))
+    make.make_fact()
+
+    services.tick(now=make.NOW)
+
+    assert only_code() == "sequence_stopped"
+
+
+@pytest.mark.slow
+def test_four_workers_act_on_one_fact_once() -> None:
+    """P14: one journey, one delivery, whoever comes first."""
+    make.make_sequence()
+    make.make_fact()
+    make.make_fact()
+
+    def work() -> None:
+        services.tick(now=make.NOW)
+
+    together(work, times=4)
+
+    assert Journey.objects.count() == 2
+    assert Delivery.objects.count() == 2
+
+
+@pytest.mark.slow
+def test_four_workers_respect_the_open_limit_of_one_learner() -> None:
+    """Two classes missed at once: one journey, one refusal, no error."""
+    make.make_sequence()
+    contact = make.make_contact()
+    for _ in range(4):
+        make.make_fact(contact=contact)
+
+    def work() -> None:
+        while services.process_events(now=make.NOW, limit=1):
+            pass
+
+    together(work, times=4)
+
+    assert Journey.objects.count() == 1
+    assert Decision.objects.filter(code="already_open").count() == 3
+
+
+def test_the_table_refuses_the_same_journey_twice() -> None:
+    """What the code would miss, the constraint does not."""
+    make.make_sequence()
+    make.make_fact()
+    services.tick(now=make.NOW)
+    journey = Journey.objects.get()
+    journey.pk, journey.slot, journey.waiting_on = None, 5, None
+    journey.next_action_at = make.NOW
+
+    with pytest.raises(IntegrityError):
+        journey.save(force_insert=True)
