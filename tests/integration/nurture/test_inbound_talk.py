@@ -1,0 +1,130 @@
+"""What the bot answers, and to whom it says nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from attendance.models import Learner
+from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
+from delivery.models import Chat, Delivery
+from delivery.services import has_consent, meet_chat
+from nurture.inbound import handle
+from nurture.models import Contact, Journey
+from nurture.services import links
+from tests.factories.delivery import make_delivery
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CHAT = 77
+
+
+def _write(text: str, **overrides: Any) -> Reply:
+    meet_chat(telegram_id=CHAT, now=NOW)
+    command, argument = split_command(text)
+    values = {
+        "update_id": 1, "chat_id": CHAT, "user_id": CHAT, "first_name": "R",
+        "language_code": "en", "text": text, "command": command, "argument": argument,
+    } | overrides  # fmt: skip
+    (reply,) = handle(InboundMessage(**values), now=NOW)
+    return reply
+
+
+def _press(action: str, delivery_id: int | None = None) -> Reply:
+    meet_chat(telegram_id=CHAT, now=NOW)
+    button = InboundButton(
+        update_id=2, chat_id=CHAT, user_id=CHAT, first_name="R", language_code="en",
+        action=action, delivery_id=delivery_id, callback_id="c",
+    )  # fmt: skip
+    (reply,) = handle(button, now=NOW)
+    return reply
+
+
+@pytest.fixture
+def learner() -> Learner:
+    """Rosa, not linked yet."""
+    return Learner.objects.create(
+        email="rosa@x.org", email_key="rosa@x.org", name="Rosa <Luz>", created_at=NOW
+    )
+
+
+@pytest.fixture
+def contact(learner: Learner) -> Contact:
+    """Rosa, linked and consenting."""
+    token = links.create(learner=learner, now=NOW)
+    _write(f"/start {token}")
+    _press("link_yes")
+    return Contact.objects.get(learner=learner)
+
+
+def test_unknown_people_get_one_sentence_whatever_they_send(learner: Learner) -> None:
+    """Nothing tells a stranger who is a learner here, nor whether a token was near."""
+    said = {
+        _write(text).text
+        for text in ("/start", "/start guess", "/status", "/stop", "/help", "/privacy", "hi")
+    }
+    said |= {_press(action, 1).text for action in ("dispute", "pledge_next", "optin", "link_yes")}
+    assert len(said) == 1
+
+
+def test_linking_by_token(learner: Learner) -> None:
+    """Asks first, then binds; again is idempotent."""
+    token = links.create(learner=learner, now=NOW)
+    asked = _write(f"/start {token}")
+    assert "Rosa" in asked.text
+    assert [action for _, action in asked.buttons[0]] == ["link_yes", "link_no"]
+    assert "Rosa" in _press("link_yes").text
+    chat = Chat.objects.get(telegram_id=CHAT)
+    assert has_consent(chat=chat, category="")
+    assert "Rosa" in _write(f"/start {token}").text
+    assert not _write("/start").buttons
+
+
+@pytest.mark.parametrize("word", ["/stop", "Stop", "unsubscribe", "STOP!"])
+def test_stop_cancels_and_start_offers_the_way_back(contact: Contact, word: str) -> None:
+    """Starting again re-opts-in through the button only."""
+    assert contact.chat is not None
+    owed = make_delivery(chat=contact.chat)
+    assert "/start" in _write(word).text
+    owed.refresh_from_db()
+    assert (owed.status, owed.reason) == ("cancelled", "opted_out")
+    offer = _write("/start")
+    assert not has_consent(chat=contact.chat, category="")
+    assert offer.buttons[0][0][1] == "optin"
+    _press("optin")
+    assert has_consent(chat=contact.chat, category="")
+
+
+def test_status_counts_what_is_planned(contact: Contact) -> None:
+    """Without a class, one message, and consent."""
+    make_delivery(chat=contact.chat)
+    said = _write("/status").text
+    assert "No next class" in said
+    assert "One message" in said
+
+
+def test_the_answers_are_in_the_learners_language(contact: Contact) -> None:
+    """The contact's language first, then Telegram's."""
+    assert "próximo" in _write("/help", language_code="es").text
+    Contact.objects.update(language="en")
+    assert "próximo" not in _write("/help", language_code="es").text
+
+
+@pytest.mark.parametrize("action", ["dispute", "pledge_next", "nonsense"])
+def test_a_button_of_another_chats_message_does_nothing(contact: Contact, action: str) -> None:
+    """Clients may send any data."""
+    foreign = make_delivery()
+    assert "no longer" in _press(action, foreign.pk).text
+    assert not Journey.objects.exists()
+    assert Delivery.objects.get(pk=foreign.pk).status == "pending"
+
+
+def test_groups_are_not_answered() -> None:
+    """A link opened in a group would bind everybody in it."""
+    meet_chat(telegram_id=-5, now=NOW)
+    message = InboundMessage(
+        update_id=3, chat_id=-5, user_id=CHAT, first_name="R", language_code="en", text="/start"
+    )
+    assert handle(message, now=NOW) == ()
