@@ -66,7 +66,8 @@ class _Talk:
             "help": lambda _: self._say("help"),
             "privacy": lambda _: self._say("privacy"),
         }
-        return answers.get(command, lambda _: self._say("unclear"))(self.contact)
+        answer = answers.get(command)
+        return answer(self.contact) if answer else self._say("unclear")
 
     def press(self, button: InboundButton) -> Sequence[Reply]:
         """Answer a button."""

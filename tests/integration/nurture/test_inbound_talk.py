@@ -24,7 +24,7 @@ CHAT = 77
 def _write(text: str, **overrides: Any) -> Reply:
     meet_chat(telegram_id=CHAT, now=NOW)
     command, argument = split_command(text)
-    values = {
+    values: dict[str, Any] = {
         "update_id": 1, "chat_id": CHAT, "user_id": CHAT, "first_name": "R",
         "language_code": "en", "text": text, "command": command, "argument": argument,
     } | overrides  # fmt: skip
