@@ -70,11 +70,6 @@ def advance_due(*, now: datetime, limit: int = 200, tally: Tally | None = None) 
     world.load_contacts({row.learner_id for row in rows})
     for journey in rows:
         with one_journey(journey, world):
-            plan_next(
-                journey=journey,
-                world=world,
-                current=journey.step_key,
-                waited=_TIME_IS_UP,
-            )
+            plan_next(journey=journey, world=world, current=journey.step_key, waited="time")
     world.notes.write()
     return len(rows)

@@ -17,7 +17,7 @@ from nurture.domain import conditions
 from nurture.domain.entry import Enter
 from nurture.domain.journey import AddTag, End, Event, HandOver, RemoveTag, Send, WaitUntil
 from nurture.domain.reasons import Reason
-from nurture.domain.sequence import WaitKind
+from nurture.domain.sequence import StepKind, WaitKind
 from nurture.models import (
     OPEN,
     ContactTag,
@@ -118,13 +118,16 @@ def situation_of(journey: Journey, world: World) -> Situation | Reason:
 def plan_next(*, journey: Journey, world: World, current: str, waited: str = "") -> None:
     """Decide what the journey does from the step `current` on, and write it.
 
-    "" is the first step; `waited` is the event that ended a wait. The caller holds the row and
-    commits; `world.notes` are the caller's to write.
+    "" is the first step; `waited` is what ended a wait: an event, or "time". The caller holds the
+    row and commits; `world.notes` are the caller's to write.
     """
     found = situation_of(journey, world)
     if isinstance(found, Reason):
         exit_journey(journey=journey, reason=found, now=world.now, notes=world.notes)
         return
+    waiting = found.step(current) if waited else None
+    if waiting is not None and waiting.kind == StepKind.WAIT:
+        journey.anchor_at = world.now  # the next step counts from the end of this wait
     step_key: str | None = current
     while step_key is not None:
         step_key = _take_step(found, step_key, waited)
@@ -135,6 +138,7 @@ def _take_step(here: Situation, current: str, waited: str) -> str | None:
     """Carry out one decision; return the step to go on with where it could not be done."""
     journey, world = here.journey, here.world
     decision = here.decide(current=current, waited=waited)
+    journey.steps_taken += 1 + len(decision.trail)
     for trace in decision.trail:
         world.notes.of_journey(
             journey, trace.code, world.now, step_key=trace.step_key, inputs=dict(trace.inputs)
@@ -164,7 +168,6 @@ def _owe(here: Situation, send: Send) -> str | None:
         world.notes.of_journey(journey, code, world.now, step_key=step.key, inputs=said)
         return _pass_over(here, step.key)
     assert here.contact.chat is not None, "silent learners have left before"
-    journey.steps_taken += 1
     row = delivery.enqueue(
         chat=here.contact.chat,
         text=text,
@@ -213,8 +216,8 @@ def _wait(here: Situation, step_key: str, at: datetime) -> None:
 
 def _end(here: Situation, event: Event, reason: str) -> None:
     journey, world = here.journey, here.world
-    if event == Event.EXIT:
-        exit_journey(journey=journey, reason=reason, now=world.now, notes=world.notes)
+    if event == Event.EXIT:  # the trail has the reason
+        end(journey=journey, status=JourneyStatus.EXITED, reason=reason, now=world.now)
         return
     end(journey=journey, status=JourneyStatus.COMPLETED, reason="", now=world.now)
     world.notes.of_journey(journey, Reason.COMPLETED, world.now)
