@@ -1,0 +1,136 @@
+"""From outcomes that have just become effective to the facts that go out, once each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from attendance.domain.kinds import (
+    PRESENT_KINDS,
+    EventKind,
+    Flag,
+    OutcomeKind,
+    PledgeState,
+    SessionStatus,
+)
+from attendance.domain.settlement import FACTS_FIRE_FOR
+from attendance.domain.streaks import Past, landmarks, streak
+from attendance.models import AttendanceEvent, ClassSession, Outcome, Pledge
+
+PROMISED = (PledgeState.YES, PledgeState.KEPT, PledgeState.BROKEN)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An outcome that is new, and whether one that had effect was withdrawn by it."""
+
+    outcome: Outcome
+    corrects: bool
+
+
+def past_of(*, outcome: Outcome, pledged: bool) -> Past:
+    """Return what a streak needs to know of an outcome."""
+    return Past(
+        outcome=OutcomeKind(outcome.outcome),
+        effective=outcome.effective,
+        brief=Flag.BRIEF in outcome.flags,
+        pledged=pledged,
+    )
+
+
+def publish(*, session: ClassSession, changes: Sequence[Change], now: datetime) -> int:
+    """Write the facts of these changes; return how many are new.
+
+    A fact has a key of learner and class, so it goes out once, also when an outcome flips back.
+    Facts fire within 72 hours of the class's end; later changes are for the statistics.
+    """
+    expires_at = session.ends_at + FACTS_FIRE_FOR
+    if now >= expires_at or not changes:
+        return 0
+    learners = [change.outcome.learner_id for change in changes]
+    promised = _promised(learners, [session.pk])
+    history = _history(session, learners)
+    events = [
+        AttendanceEvent(
+            kind=kind.value,
+            learner_id=change.outcome.learner_id,
+            session=session,
+            outcome=change.outcome,
+            key=_key(kind, change.outcome),
+            streak=count,
+            occurred_at=session.ends_at,
+            recorded_at=now,
+            expires_at=expires_at,
+        )
+        for change in changes
+        for kind, count in _kinds(
+            change,
+            history[change.outcome.learner_id],
+            pledged=(change.outcome.learner_id, session.pk) in promised,
+        )
+    ]
+    return _add(events)
+
+
+def _add(events: list[AttendanceEvent]) -> int:
+    known = set(
+        AttendanceEvent.objects.filter(key__in=[event.key for event in events]).values_list(
+            "key", flat=True
+        )
+    )
+    fresh = [event for event in events if event.key not in known]
+    AttendanceEvent.objects.bulk_create(fresh, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _key(kind: EventKind, outcome: Outcome) -> str:
+    key = f"{kind}:{outcome.learner_id}:{outcome.session_id}"
+    return f"{key}:{outcome.revision}" if kind == EventKind.CORRECTED else key
+
+
+def _kinds(
+    change: Change, history: Sequence[Past], *, pledged: bool
+) -> list[tuple[EventKind, int]]:
+    """Return the facts of one change, each with how many classes in a row have it."""
+    found = [(EventKind.CORRECTED, 1)] if change.corrects else []
+    this = past_of(outcome=change.outcome, pledged=pledged)
+    if not this.effective or this.outcome == OutcomeKind.EXCUSED or this.brief:
+        return found
+    kinds = [EventKind(this.outcome)]
+    if pledged and this.outcome == OutcomeKind.MISSED:
+        kinds.append(EventKind.MISSED_PLEDGED)
+    found += [(kind, streak(newest_first=[this, *history], fact=kind)) for kind in kinds]
+    if pledged and this.outcome in PRESENT_KINDS:
+        found.append((EventKind.KEPT, 1))
+    found += [(kind, 1) for kind in landmarks(outcome=this.outcome, earlier_newest_first=history)]
+    return found
+
+
+def _promised(learners: Iterable[int], sessions: Iterable[int]) -> set[tuple[int, int]]:
+    return set(
+        Pledge.objects.filter(
+            learner_id__in=learners, session_id__in=sessions, state__in=PROMISED
+        ).values_list("learner_id", "session_id")
+    )
+
+
+def _history(session: ClassSession, learners: Sequence[int]) -> Mapping[int, list[Past]]:
+    """Return the earlier classes of the course for each learner, newest first."""
+    rows = list(
+        Outcome.objects.filter(
+            learner_id__in=learners,
+            is_current=True,
+            session__course=session.course_id,
+            session__starts_at__lt=session.starts_at,
+        )
+        .exclude(session__status=SessionStatus.CANCELLED)
+        .order_by("-session__starts_at", "-session_id")
+    )
+    promised = _promised(learners, {row.session_id for row in rows})
+    history: dict[int, list[Past]] = defaultdict(list)
+    for row in rows:
+        pledged = (row.learner_id, row.session_id) in promised
+        history[row.learner_id].append(past_of(outcome=row, pledged=pledged))
+    return history

@@ -1,0 +1,155 @@
+"""From calendar events to classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+from attendance.domain.calendar import CalendarEvent
+from attendance.domain.kinds import EventKind, SessionStatus
+from attendance.domain.settlement import FACTS_FIRE_FOR
+from attendance.models import AttendanceEvent, ClassSession, Conference, Course, Enrolment
+
+_COPIED = [
+    "recurring_event_id",
+    "original_start_at",
+    "starts_at",
+    "ends_at",
+    "title",
+    "meeting_code",
+    "meet_url",
+    "organizer_email",
+]
+_WRITTEN = [*_COPIED, "status", "next_check_at", "settled_at", "changed_at"]
+
+
+@dataclass(frozen=True)
+class TimetableChange:
+    """What a reading of a calendar changed."""
+
+    new: int
+    unchanged: int
+    changed: int
+
+
+@transaction.atomic
+def store_events(
+    *, course: Course, events: Iterable[CalendarEvent], now: datetime
+) -> TimetableChange:
+    """Bring the course's classes in line with these events; return what changed.
+
+    A class that moved is planned anew; a cancelled one leaves the settler's list. Calls that
+    may belong to a new or changed class are matched again. Safe to repeat.
+    """
+    given = {event.event_id: event for event in events}
+    known = {
+        session.event_id: session
+        for session in ClassSession.objects.select_for_update(no_key=True)
+        .filter(course=course, event_id__in=given)
+        .order_by("pk")
+    }
+    new, changed = [], []
+    facts: list[tuple[EventKind, ClassSession]] = []
+    for event in given.values():
+        session = known.get(event.event_id)
+        if session is None:
+            new += _planned(course, event, now)
+            continue
+        fact = _apply(session, event, now)
+        if fact is not None:
+            changed.append(session)
+        if fact in {EventKind.SESSION_MOVED, EventKind.SESSION_CANCELLED}:
+            facts.append((EventKind(fact), session))
+    ClassSession.objects.bulk_create(new, ignore_conflicts=True)
+    ClassSession.objects.bulk_update(changed, _WRITTEN)
+    _look_again_at_calls([*new, *changed], now)
+    _publish(course, facts, now)
+    return TimetableChange(len(new), len(given) - len(new) - len(changed), len(changed))
+
+
+def _planned(course: Course, event: CalendarEvent, now: datetime) -> list[ClassSession]:
+    """Make the class, if the event has a period; of a cancelled one it may be unknown."""
+    if event.starts_at is None or event.ends_at is None:
+        return []
+    status = SessionStatus.CANCELLED if event.cancelled else SessionStatus.SCHEDULED
+    session = ClassSession(
+        course=course,
+        event_id=event.event_id,
+        status=status.value,
+        next_check_at=None if event.cancelled else event.ends_at,
+        changed_at=now,
+    )
+    _copy(session, event)
+    return [session]
+
+
+def _copy(session: ClassSession, event: CalendarEvent) -> bool:
+    """Copy what the event says; return whether anything was different."""
+    different = False
+    for name in _COPIED:
+        value = getattr(event, name)
+        value = value[:300] if name in {"title", "meet_url"} else value
+        if getattr(session, name) != value:
+            setattr(session, name, value)
+            different = True
+    return different
+
+
+def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | None:
+    """Change a known class; return None, "changed", or the fact that others should hear of."""
+    was_cancelled = session.status == SessionStatus.CANCELLED
+    if event.cancelled:
+        if was_cancelled:
+            return None
+        session.status = SessionStatus.CANCELLED
+        session.next_check_at, session.changed_at = None, now
+        return EventKind.SESSION_CANCELLED
+    period = (session.starts_at, session.ends_at)
+    if not _copy(session, event) and not was_cancelled:
+        return None
+    session.changed_at = now
+    moved = period != (session.starts_at, session.ends_at)
+    if moved or was_cancelled:
+        session.status, session.settled_at = SessionStatus.SCHEDULED, None
+        session.next_check_at = session.ends_at
+    return EventKind.SESSION_MOVED if moved else "changed"
+
+
+def _look_again_at_calls(sessions: list[ClassSession], now: datetime) -> None:
+    codes = {session.meeting_code for session in sessions} - {""}
+    ids = {session.event_id for session in sessions}
+    if ids:
+        Conference.objects.filter(
+            Q(meeting_code__in=codes)
+            | Q(pk__in=Conference.objects.filter(endpoints__calendar_event_id__in=ids).values("pk"))
+        ).update(dirty_at=now)
+
+
+def _publish(course: Course, facts: list[tuple[EventKind, ClassSession]], now: datetime) -> None:
+    """Tell those who are enrolled that a class to come has moved or is cancelled."""
+    ahead = [(kind, session) for kind, session in facts if session.ends_at > now]
+    if not ahead:
+        return
+    learners = Enrolment.objects.filter(course=course, ends_at=None).values_list(
+        "learner_id", flat=True
+    )
+    AttendanceEvent.objects.bulk_create(
+        [
+            AttendanceEvent(
+                kind=kind.value,
+                learner_id=learner,
+                session=session,
+                key=f"{kind}:{learner}:{session.pk}:{session.starts_at:%Y%m%dT%H%M%SZ}",
+                occurred_at=now,
+                recorded_at=now,
+                expires_at=session.ends_at + FACTS_FIRE_FOR,
+            )
+            for learner in learners
+            for kind, session in ahead
+        ],
+        ignore_conflicts=True,
+    )
