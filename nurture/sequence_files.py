@@ -1,0 +1,386 @@
+"""Sequences as files: YAML 1.2 in, every problem with its line, and the canonical form out.
+
+YAML 1.2, so that `no` is Norwegian and `09:00` a time. The format is told to staff in
+docs/sequences.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from nurture import sequence_values as values
+from nurture import texts
+from nurture.domain.sequence import (
+    EVERY_DAY,
+    Again,
+    Condition,
+    Entry,
+    EntryKey,
+    Fact,
+    Mode,
+    SequenceSpec,
+    Step,
+    StepKind,
+    Trigger,
+    Wait,
+    WaitKind,
+    Window,
+)
+from nurture.sequence_writer import write
+
+__all__ = ["Problem", "SequenceFileError", "read", "write"]
+
+LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
+EXIT_EVENTS = (*(fact.value for fact in Fact), "opted_out", "pledged", "replied")
+WAIT_EVENTS = (*(fact.value for fact in Fact), "pledged", "kept", "replied")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, and where (lines count from 1)."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
+class SequenceFileError(ValueError):
+    """The file is not a sequence. Every problem is named; nothing was taken from it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+def read(text: str) -> SequenceSpec:
+    """The sequence that a file describes; raises SequenceFileError with every problem."""
+    reader = _Reader()
+    try:
+        root = YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = error.problem or "this is not YAML"
+        raise SequenceFileError(
+            [Problem(line=mark.line + 1 if mark else 1, message=said)]
+        ) from error
+    except YAMLError as error:
+        raise SequenceFileError([Problem(line=1, message="this is not YAML")]) from error
+    if not isinstance(root, CommentedMap):
+        raise SequenceFileError([Problem(line=1, message="expected `sequence:` and its keys")])
+    spec = reader.sequence(root)
+    if reader.problems or spec is None:
+        raise SequenceFileError(sorted(reader.problems, key=lambda problem: problem.line))
+    return spec
+
+
+def _line(node: Any, key: Any) -> int:
+    """The line of a key of a mapping or of an item of a list."""
+    try:
+        return int(node.lc.data[key][0]) + 1
+    except (AttributeError, KeyError, TypeError):
+        return int(getattr(getattr(node, "lc", None), "line", 0) or 0) + 1
+
+
+@dataclass
+class _Reader:
+    """Reads piece by piece and gathers problems instead of stopping at the first."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    # --- helpers ------------------------------------------------------------------------------
+
+    def wrong(self, node: Any, key: Any, message: str) -> None:
+        """Note a problem at a key of a node."""
+        self.problems.append(Problem(line=_line(node, key), message=message))
+
+    def known(self, node: CommentedMap, *names: str) -> None:
+        """Unknown keys are errors: a typo must not be silently ignored."""
+        for key in node:
+            if key not in names:
+                self.wrong(node, key, f"unknown key {key!r}; known here are {', '.join(names)}")
+
+    def get(self, node: CommentedMap, key: str, convert: Callable[[Any], T], default: T) -> T:
+        """The converted value of a key; `default` where it is missing or wrong (and noted)."""
+        if key not in node:
+            return default
+        try:
+            return convert(node[key])
+        except (ValueError, TypeError) as error:
+            self.wrong(node, key, f"{key}: {error}")
+            return default
+
+    def need(self, node: CommentedMap, key: str, convert: Callable[[Any], T], default: T) -> T:
+        """The same for a key that must be there."""
+        if key not in node:
+            first = next(iter(node), None)
+            self.wrong(node, first, f"{key!r} is missing")
+            return default
+        return self.get(node, key, convert, default)
+
+    def mapping(self, node: CommentedMap, key: str) -> CommentedMap:
+        """A nested mapping; an empty one where it is missing or something else (and noted)."""
+        value = node.get(key)
+        if value is not None and not isinstance(value, CommentedMap):
+            self.wrong(node, key, f"{key}: expected keys and values")
+        return value if isinstance(value, CommentedMap) else CommentedMap()
+
+    def items(self, node: CommentedMap, key: str) -> list[tuple[CommentedSeq, int, CommentedMap]]:
+        """The mappings in a list, each with its place."""
+        value = node.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, CommentedSeq):
+            self.wrong(node, key, f"{key}: expected a list")
+            return []
+        found = []
+        for index, item in enumerate(value):
+            if isinstance(item, CommentedMap):
+                found.append((value, index, item))
+            else:
+                self.wrong(value, index, f"{key}: expected keys and values")
+        return found
+
+    # --- the sequence -------------------------------------------------------------------------
+
+    def sequence(self, root: CommentedMap) -> SequenceSpec | None:
+        """The whole file."""
+        self.known(
+            root, "sequence", "name", "category", "entry", "window", "triggers", "exit_when",
+            "steps", "priority", "cap", "holdout", "languages", "mode",
+        )  # fmt: skip
+        slug = self.need(root, "sequence", values.slug, "")
+        cap = self.mapping(root, "cap")
+        self.known(cap, "per_day")
+        steps = self.steps(root)
+        return SequenceSpec(
+            slug=slug,
+            name=self.get(root, "name", values.words, slug),
+            category=self.get(root, "category", values.slug, ""),
+            entry=self.entry(self.mapping(root, "entry")),
+            window=self.window(root),
+            triggers=tuple(self.trigger(item) for _, _, item in self.items(root, "triggers")),
+            exit_when=self.get(root, "exit_when", values.several(EXIT_EVENTS), ()),
+            steps=tuple(self.languages(root, steps)),
+            priority=self.get(root, "priority", values.number(0, 10_000), 100),
+            cap_per_day=self.get(cap, "per_day", values.number(1, 1000), None) if cap else None,
+            holdout=self.get(root, "holdout", values.number(0, 100), 0),
+            mode=self.get(root, "mode", values.one_of(Mode), Mode.LIVE),
+        )
+
+    def entry(self, node: CommentedMap) -> Entry:
+        """Who may enter, and how often."""
+        self.known(node, "key", "again", "open")
+        every_key: tuple[Again, timedelta | None] = (Again.EVERY_KEY, None)
+        again, after = self.get(node, "again", values.again, every_key)
+        return Entry(
+            key=self.get(node, "key", values.one_of(EntryKey), EntryKey.SESSION),
+            again=again,
+            again_after=after,
+            open=self.get(node, "open", values.number(1, 100), 1),
+        )
+
+    def window(self, root: CommentedMap) -> Window | None:
+        """When messages may go out."""
+        if root.get("window") is None:
+            return None
+        node = self.mapping(root, "window")
+        self.known(node, "opens", "closes", "days")
+        return Window(
+            opens=self.need(node, "opens", values.local_time, time(0)),
+            closes=self.need(node, "closes", values.local_time, time(0)),
+            days=self.get(node, "days", values.days, EVERY_DAY),
+        )
+
+    def trigger(self, node: CommentedMap) -> Trigger:
+        """One fact that starts the sequence."""
+        self.known(node, "fact", "course", "times")
+        return Trigger(
+            fact=self.need(node, "fact", values.one_of(Fact), Fact.MISSED),
+            course=self.get(node, "course", values.words, "any"),
+            times=self.get(node, "times", values.number(1, 100), 1),
+        )
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def steps(self, root: CommentedMap) -> list[Step]:
+        """The steps in order, their keys unique, their jumps forward to steps that exist."""
+        found: list[Step] = []
+        places = self.items(root, "steps")
+        if not places:
+            self.wrong(root, "steps" if "steps" in root else next(iter(root), None), "no steps")
+        for parent, index, node in places:
+            step = self.step(node)
+            if any(step.key == other.key for other in found):
+                self.wrong(parent, index, f"a second step with the key {step.key!r}")
+            found.append(step)
+        keys = [step.key for step in found]
+        for (parent, index, _), step in zip(places, found, strict=True):
+            for target in _targets(step):
+                if target not in keys:
+                    self.wrong(parent, index, f"{step.key}: there is no step {target!r}")
+                elif keys.index(target) <= index:
+                    self.wrong(parent, index, f"{step.key}: {target!r} comes earlier: a circle")
+        return found
+
+    def step(self, node: CommentedMap) -> Step:
+        """One step of any kind."""
+        kind = self.get(node, "kind", values.one_of(StepKind), StepKind.MESSAGE)
+        common = ("key", "kind", "wait", "when", "enabled")
+        self.known(node, *common, *_KEYS_OF[kind])
+        text = ""
+        if kind is StepKind.MESSAGE:
+            text = self.need(node, "text", values.message, "")
+            self.check_text(node, "text", text)
+        branches = kind is StepKind.BRANCH
+        return Step(
+            key=self.need(node, "key", values.slug, ""),
+            kind=kind,
+            wait=self.wait(node),
+            when=None if branches else self.condition(node),
+            text=text,
+            buttons=self.get(node, "buttons", values.buttons, ()),
+            expires=self.get(node, "expires", values.duration, None),
+            enabled=self.get(node, "enabled", values.boolean, True),
+            options=self.options(kind, node),
+        )
+
+    def options(self, kind: StepKind, node: CommentedMap) -> Mapping[str, Any]:
+        """What the kinds without a message need."""
+        match kind:
+            case StepKind.BRANCH:
+                when = self.condition(node)
+                if when is None:
+                    self.need(node, "when", values.words, "")
+                then, other = (self.need(node, key, values.slug, "") for key in ("then", "else"))
+                return {"when": when, "then": then, "else": other}
+            case StepKind.SPLIT:
+                none: dict[str, int] = {}
+                return {"arms": self.need(node, "arms", values.arms, none)}
+            case StepKind.TAG:
+                if "add" not in node and "remove" not in node:
+                    self.wrong(node, "key", "a tag step needs `add` or `remove`")
+                return {
+                    key: self.get(node, key, values.slug, "") for key in node if key in _TAG_KEYS
+                }
+            case StepKind.HANDOVER | StepKind.EXIT:
+                return {
+                    key: self.get(node, key, values.words, "")
+                    for key in _KEYS_OF[kind]
+                    if key in node
+                }
+        return {}
+
+    def wait(self, node: CommentedMap) -> Wait:
+        """The one form of wait a step has."""
+        if node.get("wait") is None:
+            return Wait()
+        wait = self.mapping(node, "wait")
+        forms = [kind for kind in WaitKind if kind.value in wait]
+        if len(forms) != 1:
+            self.wrong(
+                node, "wait", f"wait: say one of {', '.join(kind.value for kind in WaitKind)}"
+            )
+            return Wait()
+        return _WAITS[forms[0]](self, wait)
+
+    def condition(self, node: CommentedMap) -> Condition | None:
+        """The condition of a step."""
+        if node.get("when") is None:
+            return None
+        return self.get(node, "when", values.condition, None)
+
+    def languages(self, root: CommentedMap, steps: list[Step]) -> list[Step]:
+        """The texts in other languages, put into their steps."""
+        node = self.mapping(root, "languages")
+        by_key: dict[str, dict[str, str]] = {step.key: {} for step in steps}
+        for language in node:
+            if not isinstance(language, str) or not LANGUAGE.match(language):
+                self.wrong(node, language, f"{language!r} is no language code such as es")
+                continue
+            said = self.mapping(node, language)
+            for key in said:
+                if key not in by_key:
+                    self.wrong(said, key, f"there is no step {key!r}")
+                    continue
+                by_key[key][language] = self.get(said, key, values.message, "")
+                self.check_text(said, key, by_key[key][language])
+        return [_with_texts(step, by_key[step.key]) for step in steps]
+
+    def check_text(self, node: CommentedMap, key: str, text: str) -> None:
+        """What Telegram or Liquid would refuse."""
+        for problem in texts.check(text) if text else ():
+            self.wrong(node, key, problem)
+
+
+def _with_texts(step: Step, found: dict[str, str]) -> Step:
+    return Step(**{**vars(step), "texts": found}) if found else step
+
+
+def _targets(step: Step) -> list[str]:
+    if step.kind is StepKind.BRANCH:
+        return [step.options["then"], step.options["else"]]
+    return list(step.options["arms"]) if step.kind is StepKind.SPLIT else []
+
+
+_TAG_KEYS = ("add", "remove")
+_KEYS_OF: Mapping[StepKind, tuple[str, ...]] = {
+    StepKind.MESSAGE: ("text", "buttons", "expires"),
+    StepKind.WAIT: (),
+    StepKind.BRANCH: ("then", "else"),
+    StepKind.SPLIT: ("arms",),
+    StepKind.TAG: _TAG_KEYS,
+    StepKind.HANDOVER: ("to", "note"),
+    StepKind.EXIT: ("reason",),
+}
+
+
+def _wait_after(reader: _Reader, node: CommentedMap) -> Wait:
+    reader.known(node, "after")
+    return Wait(duration=reader.get(node, "after", values.duration, timedelta(0)))
+
+
+def _wait_at(reader: _Reader, node: CommentedMap) -> Wait:
+    reader.known(node, "at", "plus_days")
+    return Wait(
+        kind=WaitKind.AT,
+        at=reader.get(node, "at", values.local_time, time(0)),
+        plus_days=reader.get(node, "plus_days", values.number(0, 366), 0),
+    )
+
+
+def _wait_before(reader: _Reader, node: CommentedMap) -> Wait:
+    reader.known(node, "before_next_session", "if_past")
+    return Wait(
+        kind=WaitKind.BEFORE_NEXT_SESSION,
+        duration=reader.get(node, "before_next_session", values.duration, timedelta(0)),
+        if_past=reader.get(node, "if_past", values.choice("skip", "send"), "skip"),
+    )
+
+
+def _wait_until(reader: _Reader, node: CommentedMap) -> Wait:
+    reader.known(node, "until_event", "or_after")
+    return Wait(
+        kind=WaitKind.UNTIL_EVENT,
+        event=reader.get(node, "until_event", values.choice(*WAIT_EVENTS), ""),
+        duration=reader.need(node, "or_after", values.duration, timedelta(0)),
+    )
+
+
+_WAITS: Mapping[WaitKind, Callable[[_Reader, CommentedMap], Wait]] = {
+    WaitKind.AFTER: _wait_after,
+    WaitKind.AT: _wait_at,
+    WaitKind.BEFORE_NEXT_SESSION: _wait_before,
+    WaitKind.UNTIL_EVENT: _wait_until,
+}

@@ -1,0 +1,130 @@
+"""The canonical file of a sequence: the same sequence always gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import LiteralScalarString
+
+from nurture.domain.sequence import (
+    DAYS,
+    EVERY_DAY,
+    Again,
+    Condition,
+    Entry,
+    Mode,
+    SequenceSpec,
+    Step,
+    StepKind,
+    Wait,
+    WaitKind,
+    Window,
+)
+
+WIDTH = 1_000_000  # never fold a line: texts keep theirs
+
+
+def write(spec: SequenceSpec) -> str:
+    """The file of a sequence; what has its default is left out."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = WIDTH
+    yaml.allow_unicode = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    target = io.StringIO()
+    yaml.dump(_root(spec), target)
+    return target.getvalue()
+
+
+def _root(spec: SequenceSpec) -> dict[str, Any]:
+    root: dict[str, Any] = {"sequence": spec.slug, "name": spec.name}
+    root |= {"category": spec.category} if spec.category else {}
+    root["entry"] = _entry(spec.entry)
+    root |= {"window": _window(spec.window)} if spec.window else {}
+    root |= {"priority": spec.priority} if spec.priority != SequenceSpec.priority else {}
+    root |= {"cap": {"per_day": spec.cap_per_day}} if spec.cap_per_day else {}
+    root |= {"holdout": spec.holdout} if spec.holdout else {}
+    root |= {"mode": spec.mode.value} if spec.mode is not Mode.LIVE else {}
+    root["triggers"] = [
+        {"fact": trigger.fact.value, "course": trigger.course, "times": trigger.times}
+        for trigger in spec.triggers
+    ]
+    root |= {"exit_when": list(spec.exit_when)} if spec.exit_when else {}
+    root["steps"] = [_step(step) for step in spec.steps]
+    languages = sorted({language for step in spec.steps for language in step.texts})
+    if languages:
+        root["languages"] = {
+            language: {
+                step.key: _text(step.texts[language])
+                for step in spec.steps
+                if language in step.texts
+            }
+            for language in languages
+        }
+    return root
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    again = entry.again.value
+    if entry.again is Again.AFTER and entry.again_after is not None:
+        again = f"after {_duration(entry.again_after)}"
+    return {"key": entry.key.value, "again": again, "open": entry.open}
+
+
+def _window(window: Window) -> dict[str, Any]:
+    hours: dict[str, Any] = {
+        "opens": f"{window.opens:%H:%M}",
+        "closes": f"{window.closes:%H:%M}",
+    }
+    if window.days != EVERY_DAY:
+        hours["days"] = [day for bit, day in enumerate(DAYS) if window.days >> bit & 1]
+    return hours
+
+
+def _step(step: Step) -> dict[str, Any]:
+    node: dict[str, Any] = {"key": step.key}
+    node |= {"kind": step.kind.value} if step.kind is not StepKind.MESSAGE else {}
+    node |= {"enabled": False} if not step.enabled else {}
+    node["wait"] = _wait(step.wait)
+    node |= {"when": _condition(step.when)} if step.when is not None else {}
+    for name, value in step.options.items():
+        node[name] = _condition(value) if isinstance(value, Condition) else value
+    node |= {"text": _text(step.text)} if step.text else {}
+    if step.buttons:
+        node["buttons"] = [
+            [{"text": text, "action": action} for text, action in row] for row in step.buttons
+        ]
+    node |= {"expires": _duration(step.expires)} if step.expires is not None else {}
+    return node
+
+
+def _wait(wait: Wait) -> dict[str, Any]:
+    match wait.kind:
+        case WaitKind.AT:
+            return {"at": f"{wait.at:%H:%M}", "plus_days": wait.plus_days}
+        case WaitKind.BEFORE_NEXT_SESSION:
+            return {"before_next_session": _duration(wait.duration), "if_past": wait.if_past}
+        case WaitKind.UNTIL_EVENT:
+            return {"until_event": wait.event, "or_after": _duration(wait.duration)}
+        case _:
+            return {"after": _duration(wait.duration)}
+
+
+def _duration(duration: timedelta) -> str:
+    minutes = round(duration.total_seconds() / 60)
+    if minutes and minutes % (24 * 60) == 0:
+        return f"{minutes // (24 * 60)}d"
+    return f"{minutes // 60}h" if minutes and minutes % 60 == 0 else f"{minutes}m"
+
+
+def _condition(condition: Condition) -> Any:
+    if condition.op == "is":
+        return f"{condition.name}:{condition.value}" if condition.value else condition.name
+    parts = [_condition(part) for part in condition.parts]
+    return {condition.op: parts[0] if condition.op == "not" else parts}
+
+
+def _text(text: str) -> str:
+    return LiteralScalarString(text + "\n") if "\n" in text else text
