@@ -1,9 +1,36 @@
-"""What nurture does. Each function is one unit of work with keyword-only arguments."""
+"""What nurture does for others. Each function is one unit of work with keyword-only arguments."""
 
 from __future__ import annotations
 
-from nurture.services.engine import TickReport, tick
-from nurture.services.journeys import pause, resume
-from nurture.services.sequences import export, import_sequence, publish
+from nurture.services.deliveries import observe_deliveries
+from nurture.services.endings import exit_journey
+from nurture.services.engine import TickReport, advance_due, tick
+from nurture.services.events import exit_on, process_events
+from nurture.services.journeys import answered_pledge, pause, resume
+from nurture.services.sequences import (
+    ImportResult,
+    UnknownSequenceError,
+    export,
+    import_sequence,
+    publish,
+    spec_of,
+)
 
-__all__ = ["TickReport", "export", "import_sequence", "pause", "publish", "resume", "tick"]
+__all__ = [
+    "ImportResult",
+    "TickReport",
+    "UnknownSequenceError",
+    "advance_due",
+    "answered_pledge",
+    "exit_journey",
+    "exit_on",
+    "export",
+    "import_sequence",
+    "observe_deliveries",
+    "pause",
+    "process_events",
+    "publish",
+    "resume",
+    "spec_of",
+    "tick",
+]

@@ -13,19 +13,25 @@ from django.db.models import Max
 import delivery.services
 from nurture import sequence_files
 from nurture.domain import sequence as values
+from nurture.domain.reasons import Reason
 from nurture.domain.storage import (
     condition_from_json,
     condition_to_json,
+    options_from_json,
+    options_to_json,
     wait_from_json,
     wait_to_json,
 )
 from nurture.models import (
+    OPEN,
     AttendanceTrigger,
+    Journey,
     Sequence,
     SequenceVersion,
     Step,
     VersionStatus,
 )
+from nurture.services.endings import exit_journey
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -130,7 +136,7 @@ def _step_row(version: SequenceVersion, position: int, step: values.Step) -> Ste
         texts=dict(step.texts),
         buttons=[[list(button) for button in row] for row in step.buttons],
         expires=step.expires,
-        options=dict(step.options),
+        options=options_to_json(step.options),
     )
 
 
@@ -138,8 +144,9 @@ def _step_row(version: SequenceVersion, position: int, step: values.Step) -> Ste
 def publish(*, sequence: Sequence, now: datetime, by: User | None = None) -> SequenceVersion:
     """Make the draft what new journeys run on; journeys under way keep their version.
 
-    Without a draft, what is published stays published (safe to run twice). Raises
-    UnknownSequenceError where there is neither.
+    The mode of the file is applied: where it is not live, journeys under way end
+    (`sequence_stopped`) and what they owe is withdrawn. Without a draft, what is published stays
+    published (safe to run twice). Raises UnknownSequenceError where there is neither.
     """
     sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
     draft = sequence.draft_version
@@ -157,7 +164,15 @@ def publish(*, sequence: Sequence, now: datetime, by: User | None = None) -> Seq
         published_version=draft, draft_version=None, name=draft.name, mode=spec.mode.value
     )
     delivery.services.ensure_stream(sequence.slug)
+    if spec.mode is not values.Mode.LIVE:
+        _end_journeys(sequence, now)
     return draft
+
+
+def _end_journeys(sequence: Sequence, now: datetime) -> None:
+    running = Journey.objects.filter(sequence=sequence, status__in=OPEN).order_by("id")
+    for journey in running.select_for_update(no_key=True):
+        exit_journey(journey=journey, reason=Reason.SEQUENCE_STOPPED, now=now)
 
 
 def export(*, slug: str) -> str:
@@ -172,9 +187,37 @@ def export(*, slug: str) -> str:
     return version.source
 
 
-def steps_of(version: SequenceVersion) -> tuple[values.Step, ...]:
-    """The steps of a version as values, in order."""
-    return tuple(_step(row) for row in sorted(version.steps.all(), key=lambda row: row.position))
+def spec_of(version: SequenceVersion) -> values.SequenceSpec:
+    """A version as values. Prefetch its steps and triggers to ask for many at once."""
+    window = None
+    if version.window_opens is not None and version.window_closes is not None:
+        window = values.Window(
+            opens=version.window_opens, closes=version.window_closes, days=version.window_days
+        )
+    steps = sorted(version.steps.all(), key=lambda row: row.position)
+    triggers = sorted(version.triggers.all(), key=lambda row: row.position)
+    return values.SequenceSpec(
+        slug=version.sequence.slug,
+        name=version.name,
+        category=version.category,
+        entry=values.Entry(
+            key=values.EntryKey(version.entry_key),
+            again=values.Again(version.again),
+            again_after=version.again_after,
+            open=version.open_limit,
+        ),
+        window=window,
+        triggers=tuple(
+            values.Trigger(fact=values.Fact(row.fact), course=row.course, times=row.times)
+            for row in triggers
+        ),
+        exit_when=tuple(version.exit_when),
+        steps=tuple(_step(row) for row in steps),
+        priority=version.priority,
+        cap_per_day=version.cap_per_day,
+        holdout=version.holdout,
+        mode=values.Mode(version.sequence.mode),
+    )
 
 
 def _step(row: Step) -> values.Step:
@@ -188,33 +231,5 @@ def _step(row: Step) -> values.Step:
         texts=row.texts,
         buttons=tuple(tuple((b[0], b[1]) for b in line) for line in row.buttons),
         expires=row.expires,
-        options=row.options,
-    )
-
-
-def triggers_of(version: SequenceVersion) -> tuple[values.Trigger, ...]:
-    """The triggers of a version as values, in the order in which they are tried."""
-    rows = sorted(version.triggers.all(), key=lambda row: row.position)
-    return tuple(
-        values.Trigger(fact=values.Fact(row.fact), course=row.course, times=row.times)
-        for row in rows
-    )
-
-
-def entry_of(version: SequenceVersion) -> values.Entry:
-    """The entry rule of a version."""
-    return values.Entry(
-        key=values.EntryKey(version.entry_key),
-        again=values.Again(version.again),
-        again_after=version.again_after,
-        open=version.open_limit,
-    )
-
-
-def window_of(version: SequenceVersion) -> values.Window | None:
-    """The window of a version; None is always open."""
-    if version.window_opens is None or version.window_closes is None:
-        return None
-    return values.Window(
-        opens=version.window_opens, closes=version.window_closes, days=version.window_days
+        options=options_from_json(row.options),
     )

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from attendance.models import Pledge
+from attendance.models import Learner, Pledge
 from delivery import services as delivery_services
 from delivery.models import Delivery
 from nurture import flags, services
-from nurture.models import Decision, Journey, StaffTask
+from nurture.models import Contact, Decision, Journey, StaffTask
 from tests.factories import nurture as make
 
 pytestmark = pytest.mark.django_db
@@ -24,12 +24,17 @@ def _on() -> None:
     flags.set_attendance(on=True)
 
 
+def contact_of(learner: Learner) -> Contact:
+    """The contact of a learner."""
+    return Contact.objects.get(learner=learner)
+
+
 def correct(journey: Journey) -> None:
     """Attendance takes back what it said."""
     assert journey.session is not None
     make.make_fact(
         "corrected",
-        contact=journey.learner.contact,
+        contact=contact_of(journey.learner),
         session=journey.session,
         recorded_at=LATER,
     )
@@ -96,7 +101,7 @@ def test_a_later_class_attended_ends_the_journey() -> None:
     make.make_sequence(make.PLAIN.replace("steps:", "exit_when: [attended]\nsteps:"))
     fact = make.make_fact()
     services.tick(now=make.NOW)
-    contact = Journey.objects.get().learner.contact
+    contact = contact_of(Journey.objects.get().learner)
     older = make.make_session(
         course=fact.session.course, starts_at=make.CLASS_STARTS - timedelta(days=1)
     )
@@ -202,7 +207,7 @@ def test_a_moved_class_moves_its_reminder_with_a_new_text() -> None:
     following.save()
     make.make_fact(
         "session_moved",
-        contact=fact.learner.contact,
+        contact=contact_of(fact.learner),
         session=following,
         recorded_at=LATER,
         expires_at=following.ends_at,

@@ -12,12 +12,12 @@ from delivery.models import Delivery
 from nurture import flags, services
 from nurture.models import Contact, Decision, HoldoutAssignment, Journey
 from tests.factories import nurture as make
-from tests.integration.nurture.engine_threads import together
+
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _on(request: pytest.FixtureRequest) -> None:
-    request.getfixturevalue("transactional_db" if request.node.get_closest_marker("slow") else "db")
+def _on() -> None:
     flags.set_nurture(percent=100)
     flags.set_attendance(on=True)
 
@@ -196,40 +196,6 @@ def test_a_stopped_sequence_says_so() -> None:
     services.tick(now=make.NOW)
 
     assert only_code() == "sequence_stopped"
-
-
-@pytest.mark.slow
-def test_four_workers_act_on_one_fact_once() -> None:
-    """P14: one journey, one delivery, whoever comes first."""
-    make.make_sequence()
-    make.make_fact()
-    make.make_fact()
-
-    def work() -> None:
-        services.tick(now=make.NOW)
-
-    together(work, times=4)
-
-    assert Journey.objects.count() == 2
-    assert Delivery.objects.count() == 2
-
-
-@pytest.mark.slow
-def test_four_workers_respect_the_open_limit_of_one_learner() -> None:
-    """Two classes missed at once: one journey, one refusal, no error."""
-    make.make_sequence()
-    contact = make.make_contact()
-    for _ in range(4):
-        make.make_fact(contact=contact)
-
-    def work() -> None:
-        while services.process_events(now=make.NOW, limit=1):
-            pass
-
-    together(work, times=4)
-
-    assert Journey.objects.count() == 1
-    assert Decision.objects.filter(code="already_open").count() == 3
 
 
 def test_the_table_refuses_the_same_journey_twice() -> None:

@@ -85,8 +85,8 @@ def test_the_courses_zone_answers_where_the_contact_has_none() -> None:
 def test_quiet_hours_shorten_the_window() -> None:
     """The contact's quiet hours and the sequence's window both hold."""
     make.make_sequence(make.PLAIN.replace("steps:", make.WINDOW + "steps:"))
-    quiet = {"quiet_opens": time(22), "quiet_closes": time(10, 30)}
-    make.make_fact(contact=make.make_contact(**quiet))
+    contact = make.make_contact(quiet_opens=time(22), quiet_closes=time(10, 30))
+    make.make_fact(contact=contact)
 
     services.tick(now=make.NOW)
 
