@@ -85,7 +85,7 @@ def evidence(*, session: ClassSession) -> Evidence:
     """Gather what is known of a class: policy, endpoints, the expected, readings of the log."""
     row = AttendancePolicy.objects.filter(course=session.course_id).latest("version")
     policy = _policy(row)
-    endpoints = list(
+    endpoints: list[tuple[int, str, int | None, str, datetime, datetime]] = list(
         Endpoint.objects.filter(conference__matches__session=session).values_list(
             "pk", "kind", "learner_id", "identifier", "started_at", "ended_at"
         )

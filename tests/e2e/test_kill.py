@@ -7,19 +7,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.db.models import Count
 
 from delivery import sender
 from delivery.models import Attempt, Delivery
+from tests.e2e.commands import ROOT, environment, telegram_at
 from tests.factories.delivery import make_delivery
 from tests.integration.delivery.receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-ROOT = Path(__file__).resolve().parent.parent.parent
 MESSAGES = 200
 
 
@@ -29,15 +27,6 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def database_url() -> str:
-    """The test database, for another process."""
-    config = connection.settings_dict
-    host = config["HOST"] or config["OPTIONS"].get("host", "")
-    user, password = config["USER"] or "", config["PASSWORD"] or ""
-    port = f"&port={config['PORT']}" if config["PORT"] else ""
-    return f"postgresql://{user}:{password}@/{config['NAME']}?host={host}{port}"
-
-
 def start_sender(receiver: Receiver) -> subprocess.Popen[bytes]:
     """A real `send_due` process, in a session of its own."""
     return subprocess.Popen(
@@ -45,14 +34,7 @@ def start_sender(receiver: Receiver) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
-        env=os.environ
-        | {
-            "DATABASE_URL": database_url(),
-            "BOT_TOKEN": "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "TELEGRAM_API_URL": receiver.url,
-            "STAGING_ALLOWED_CHATS": "*",
-            "TELEGRAM_SENDS_PER_SECOND": "100",
-        },
+        env=environment(**telegram_at(receiver.url)),
     )
 
 

@@ -1,0 +1,60 @@
+"""Running telbot's commands as processes of their own, on the test database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    config = connection.settings_dict
+    host = config["HOST"] or config["OPTIONS"].get("host", "")
+    login = quote(config["USER"] or "")
+    login += f":{quote(config['PASSWORD'])}" if config["PASSWORD"] else ""
+    place = f"?host={quote(host, safe='/')}" + (f"&port={config['PORT']}" if config["PORT"] else "")
+    if config["PORT"] and not host.startswith("/"):
+        return f"postgresql://{login}@{host}:{config['PORT']}/{config['NAME']}"
+    return f"postgresql://{login}@/{config['NAME']}{place}"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a process that works on the test database."""
+    return os.environ | {"DATABASE_URL": database_url()} | more
+
+
+def telegram_at(url: str, **more: str) -> dict[str, str]:
+    """Settings that send to a receiver of the test's own."""
+    return {
+        "BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": url,
+        "STAGING_ALLOWED_CHATS": "*",
+        "TELEGRAM_SENDS_PER_SECOND": "100",
+    } | more
+
+
+def run(*arguments: str, env: Mapping[str, str], fails: bool = False) -> dict[str, Any]:
+    """Run a management command with --json and return its last line."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments, "--json"],
+        cwd=ROOT,
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1]) if not fails else {}
+    return found
