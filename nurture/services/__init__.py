@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nurture.services.deliveries import observe_deliveries
 from nurture.services.endings import exit_journey
-from nurture.services.engine import TickReport, advance_due, tick
+from nurture.services.engine import TickReport, advance_due, has_work, tick
 from nurture.services.events import exit_on, process_events
 from nurture.services.journeys import answered_pledge, pause, resume
 from nurture.services.sequences import (
@@ -25,6 +25,7 @@ __all__ = [
     "exit_journey",
     "exit_on",
     "export",
+    "has_work",
     "import_sequence",
     "observe_deliveries",
     "pause",

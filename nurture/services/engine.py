@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from attendance import services as attendance
-from nurture import flags
+from nurture import flags, selectors
 from nurture.models import JourneyStatus
 from nurture.services.deliveries import observe_deliveries
 from nurture.services.events import process_events
@@ -46,6 +46,16 @@ def tick(*, now: datetime) -> TickReport:
             pass
     return TickReport(
         settled=settled, facts=facts, journeys=tally.journeys, deliveries=tally.deliveries
+    )
+
+
+def has_work(*, now: datetime) -> bool:
+    """Whether a pass would find something to do, as the switches stand; cheap enough each second.
+
+    What stands still because a switch is off is no work.
+    """
+    return selectors.has_work(
+        now=now, settles=flags.attendance_is_on(), advances=flags.nurture_is_on()
     )
 
 
