@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from delivery.domain.reasons import Reason as DeliveryReason
+from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import Status
 from delivery.models import Delivery
 from nurture.domain.reasons import Reason
@@ -106,7 +106,7 @@ def told_too_late(*, deliveries: Iterable[Delivery], world: World) -> int:
     late = [
         row.pk
         for row in deliveries
-        if row.withdrawal == DeliveryReason.CORRECTED and row.status in TOLD
+        if row.withdrawal == delivery_reasons.Reason.CORRECTED and row.status in TOLD
     ]
     if not late:
         return 0

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from delivery import services as delivery
-from delivery.domain.reasons import Reason as DeliveryReason
+from delivery.domain import reasons as delivery_reasons
 from delivery.models import Delivery
 from nurture.domain.reasons import Reason
 from nurture.models import Journey, JourneyStatus
@@ -20,12 +20,12 @@ from nurture.services.world import Tally, World
 
 #: Ends after which nothing more can be said to this learner.
 SILENCED = {
-    DeliveryReason.OPTED_OUT: Reason.OPTED_OUT,
-    DeliveryReason.NO_CONSENT: Reason.OPTED_OUT,
-    DeliveryReason.CHAT_BLOCKED: Reason.UNREACHABLE,
-    DeliveryReason.CHAT_NEVER_STARTED: Reason.UNREACHABLE,
-    DeliveryReason.CHAT_DEACTIVATED: Reason.UNREACHABLE,
-    DeliveryReason.CHAT_GONE: Reason.UNREACHABLE,
+    delivery_reasons.Reason.OPTED_OUT: Reason.OPTED_OUT,
+    delivery_reasons.Reason.NO_CONSENT: Reason.OPTED_OUT,
+    delivery_reasons.Reason.CHAT_BLOCKED: Reason.UNREACHABLE,
+    delivery_reasons.Reason.CHAT_NEVER_STARTED: Reason.UNREACHABLE,
+    delivery_reasons.Reason.CHAT_DEACTIVATED: Reason.UNREACHABLE,
+    delivery_reasons.Reason.CHAT_GONE: Reason.UNREACHABLE,
 }
 
 

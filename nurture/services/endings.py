@@ -8,16 +8,16 @@ from datetime import datetime
 from django.db import transaction
 
 from delivery import services as delivery
-from delivery.domain.reasons import Reason as DeliveryReason
+from delivery.domain import reasons as delivery_reasons
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus
 from nurture.services.notes import Notes
 
 #: What the withdrawn delivery says; where nothing is named, that its journey ended.
-_WITHDRAWN_FOR: Mapping[str, DeliveryReason] = {
-    Reason.CORRECTED: DeliveryReason.CORRECTED,
-    Reason.OPTED_OUT: DeliveryReason.OPTED_OUT,
-    Reason.SEQUENCE_STOPPED: DeliveryReason.SEQUENCE_STOPPED,
+_WITHDRAWN_FOR: Mapping[str, delivery_reasons.Reason] = {
+    Reason.CORRECTED: delivery_reasons.Reason.CORRECTED,
+    Reason.OPTED_OUT: delivery_reasons.Reason.OPTED_OUT,
+    Reason.SEQUENCE_STOPPED: delivery_reasons.Reason.SEQUENCE_STOPPED,
 }
 _END_FIELDS = ["status", "slot", "next_action_at", "waiting_on", "ended_at", "exit_reason"]
 
@@ -44,7 +44,8 @@ def exit_journey(
     if journey.status not in OPEN:
         return False
     withdraw(
-        journey=journey, reason=_WITHDRAWN_FOR.get(reason, DeliveryReason.JOURNEY_EXITED).value
+        journey=journey,
+        reason=_WITHDRAWN_FOR.get(reason, delivery_reasons.Reason.JOURNEY_EXITED).value,
     )
     step_key = journey.step_key
     end(journey=journey, status=JourneyStatus.EXITED, reason=reason, now=now)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from attendance import services as attendance
 from attendance.models import AttendanceEvent
-from delivery.domain.reasons import Reason as DeliveryReason
+from delivery.domain import reasons as delivery_reasons
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion
 from nurture.services.admission import Admission, Flags
@@ -142,7 +142,7 @@ def _stir(journey: Journey, event: AttendanceEvent, world: World) -> None:
         if journey.waiting_on is None:
             plan_next(journey=journey, world=world, current=journey.step_key)
         else:
-            replan(journey=journey, reason=DeliveryReason.WITHDRAWN, world=world)
+            replan(journey=journey, reason=delivery_reasons.Reason.WITHDRAWN, world=world)
     elif journey.waiting_on is None and _waits_for(journey, event.kind, world):
         plan_next(journey=journey, world=world, current=journey.step_key, waited=event.kind)
 

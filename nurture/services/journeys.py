@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from attendance.models import AttendanceEvent, ClassSession, Learner
 from delivery import services as delivery
-from delivery.domain.reasons import Reason as DeliveryReason
+from delivery.domain import reasons as delivery_reasons
 from delivery.models import Delivery
 from nurture import texts
 from nurture.domain import conditions
@@ -147,8 +147,8 @@ def _take_step(here: Situation, current: str, waited: str) -> str | None:
     match decision.action:
         case Send() as send:
             return _owe(here, send)
-        case WaitUntil(step_key=key, at=at):
-            _wait(here, key, at)
+        case WaitUntil() as wait:
+            _wait(here, wait)
         case End(event=event, reason=reason):
             _end(here, event, reason)
     return None
@@ -207,11 +207,18 @@ def _pass_over(here: Situation, step_key: str) -> str | None:
     return following
 
 
-def _wait(here: Situation, step_key: str, at: datetime) -> None:
-    journey = here.journey
-    journey.step_key, journey.waiting_on = step_key, None
-    journey.next_action_at = max(at, here.world.now + SHORTEST_WAIT)
+def _wait(here: Situation, wait: WaitUntil) -> None:
+    journey, world = here.journey, here.world
+    at = max(wait.at, world.now + SHORTEST_WAIT)
+    journey.step_key, journey.waiting_on, journey.next_action_at = wait.step_key, None, at
     _save_plan(journey)
+    world.notes.of_journey(
+        journey,
+        Reason.WAITING,
+        world.now,
+        step_key=wait.step_key,
+        inputs={"until": at.isoformat()} | ({"event": wait.event} if wait.event else {}),
+    )
 
 
 def _end(here: Situation, event: Event, reason: str) -> None:
@@ -300,7 +307,7 @@ def pause(*, journey: Journey, reason: str = Reason.PAUSED_BY_STAFF, now: dateti
     if row is None:
         return False
     world = World(now=now)
-    if withdraw(journey=row, reason=DeliveryReason.WITHDRAWN):
+    if withdraw(journey=row, reason=delivery_reasons.Reason.WITHDRAWN):
         row.waiting_on = None
     row.status, row.next_action_at = JourneyStatus.PAUSED, None
     _save_plan(row)
@@ -352,9 +359,26 @@ def answered_pledge(*, learner: Learner, session: ClassSession, now: datetime) -
         step = found.step(journey.step_key)
         if step is None or step.when is None or conditions.holds(step.when, found.facts):
             continue
-        moved += replan(journey=journey, reason=DeliveryReason.CONDITION_CHANGED, world=world)
+        moved += _thaw(journey, world)
     world.notes.write()
     return moved
+
+
+def _thaw(journey: Journey, world: World) -> bool:
+    """Withdraw a message whose condition fell, say so, and plan on."""
+    withdrawn = journey.waiting_on
+    changed = delivery_reasons.Reason.CONDITION_CHANGED
+    if not withdraw(journey=journey, reason=changed):
+        return False
+    world.notes.of_journey(
+        journey,
+        Reason.CONDITION_CHANGED,
+        world.now,
+        step_key=journey.step_key,
+        delivery=withdrawn,
+    )
+    plan_next(journey=journey, world=world, current=journey.step_key)
+    return True
 
 
 def counts_back(journey: Journey, world: World) -> bool:

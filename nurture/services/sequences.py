@@ -107,6 +107,11 @@ def _write_version(
         created_at=now,
         created_by=by,
     )
+    _write_parts(version, spec)
+    return version
+
+
+def _write_parts(version: SequenceVersion, spec: values.SequenceSpec) -> None:
     Step.objects.bulk_create(
         _step_row(version, position, step) for position, step in enumerate(spec.steps)
     )
@@ -120,7 +125,6 @@ def _write_version(
         )
         for position, trigger in enumerate(spec.triggers)
     )
-    return version
 
 
 def _step_row(version: SequenceVersion, position: int, step: values.Step) -> Step:
