@@ -75,21 +75,26 @@ def test_five_commands_say_it_once_to_those_who_missed(
 
 
 def owed(world: World, *, now: datetime) -> list[tuple[int, str]]:
-    """What each learner must get: one message for the oldest class of the last 72 hours that they
-    missed. While that journey is open, another one is refused (`already_open`)."""
+    """What each learner must get: one message for the oldest class of the last 72 hours that is
+    their first missed one in a row (`times: 1` means exactly one). While that journey is open,
+    another one is refused (`already_open`)."""
     people = {row.email: row for row in world.learners}
-    missed: dict[str, str] = {}
+    first: dict[str, str] = {}
+    absent: dict[tuple[str, str], bool] = {}  # at the class before, by learner and course
     for held in sorted(world.classes, key=lambda held: held.starts_at):
-        if held.starts_at + timedelta(hours=1) > now - timedelta(hours=72):
-            for (email, event_id), kind in world.truth.items():
-                if event_id == held.event_id and kind == "missed":
-                    missed.setdefault(email, world.titles[held.calendar_id])
+        recent = held.starts_at + timedelta(hours=1) > now - timedelta(hours=72)
+        for (email, event_id), kind in world.truth.items():
+            if event_id != held.event_id:
+                continue
+            if kind == "missed" and recent and not absent.get((email, held.calendar_id)):
+                first.setdefault(email, world.titles[held.calendar_id])
+            absent[email, held.calendar_id] = kind == "missed"
     return [
         (
             people[email].telegram_chat_id,
             f"Hi {people[email].name.split()[0]}, we missed you in {title}.",
         )
-        for email, title in missed.items()
+        for email, title in first.items()
     ]
 
 
