@@ -60,7 +60,7 @@ def timetable() -> list[Bell]:
     import delivery.inbound_tasks
     import delivery.selectors
     import delivery.tasks
-    import nurture.selectors
+    import nurture.services
     import nurture.tasks
 
     return [
@@ -68,7 +68,7 @@ def timetable() -> list[Bell]:
         Bell(actor=delivery.inbound_tasks.handle_updates, due=delivery.selectors.has_updates),
         Bell(
             actor=nurture.tasks.tick,
-            due=lambda: nurture.selectors.has_work(now=delivery.clock.now()),
+            due=lambda: nurture.services.has_work(now=delivery.clock.now()),
         ),
         Bell(
             actor=attendance.tasks.sync_attendance,

@@ -23,7 +23,6 @@ class Reason(StrEnum):
     NO_VERIFIED_IDENTITY = "no_verified_identity"
     NOT_ENROLLED = "not_enrolled"
     SESSION_CANCELLED = "session_cancelled"
-    STAFF_DECISION = "staff_decision"
 
 
 EXPLAIN: Mapping[Reason, str] = {
@@ -41,5 +40,4 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.NO_VERIFIED_IDENTITY: "No verified identity, so the learner could not have been seen.",
     Reason.NOT_ENROLLED: "The learner was not enrolled when the class began.",
     Reason.SESSION_CANCELLED: "The class was cancelled.",
-    Reason.STAFF_DECISION: "A member of staff decided this; records do not change it.",
 }

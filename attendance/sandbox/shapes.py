@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -64,21 +65,30 @@ def call_ended(
         {"name": "is_external", "boolValue": is_external},
         {"name": "product_type", "value": "meet"},
     ]
-    if call.event_id:
-        parameters.append({"name": "calendar_event_id", "value": call.event_id})
-    if identifier:
-        parameters.append({"name": "identifier", "value": identifier})
-        parameters.append({"name": "identifier_type", "value": identifier_type})
+    optional: dict[str, object] = {
+        "calendar_event_id": call.event_id,
+        "identifier": identifier,
+        "identifier_type": identifier and identifier_type,
+        "ip_address": "" if is_external else "192.0.2.7",
+        "location_country": "" if is_external else "ES",
+    }
+    parameters += [{"name": name, "value": value} for name, value in optional.items() if value]
     if with_start:
         seconds = f"{started_at.timestamp():.0f}"
         parameters.append({"name": "start_timestamp_seconds", "intValue": seconds})
-    if not is_external:
-        parameters.append({"name": "ip_address", "value": "192.0.2.7"})
-        parameters.append({"name": "location_country", "value": "ES"})
-    identity = {"time": stamp(ended_at), "applicationName": "meet", "customerId": CUSTOMER}
+    actor = _EXTERNAL if is_external else {"callerType": "USER", "email": identifier}
+    return _record(ended_at, qualifier, actor, parameters)
+
+
+def _record(
+    at: datetime,
+    qualifier: int | None,
+    actor: Mapping[str, str],
+    parameters: list[dict[str, Any]],
+) -> dict[str, Any]:
+    identity = {"time": stamp(at), "applicationName": "meet", "customerId": CUSTOMER}
     if qualifier is not None:
         identity["uniqueQualifier"] = str(qualifier)
-    actor = _EXTERNAL if is_external else {"callerType": "USER", "email": identifier}
     return {
         "kind": "admin#reports#activity",
         "id": identity,

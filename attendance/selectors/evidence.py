@@ -85,22 +85,7 @@ def evidence(*, session: ClassSession) -> Evidence:
     """Gather what is known of a class: policy, endpoints, the expected, readings of the log."""
     row = AttendancePolicy.objects.filter(course=session.course_id).latest("version")
     policy = _policy(row)
-    endpoints: list[tuple[int, str, int | None, str, datetime, datetime]] = list(
-        Endpoint.objects.filter(conference__matches__session=session).values_list(
-            "pk", "kind", "learner_id", "identifier", "started_at", "ended_at"
-        )
-    )
-    people: list[Interval] = []
-    stays: dict[int, list[Interval]] = defaultdict(list)
-    guests: list[Guest] = []
-    for pk, kind, learner_id, identifier, started_at, ended_at in endpoints:
-        inside = started_at < session.ends_at and ended_at > session.starts_at
-        if kind in _PEOPLE:
-            people.append((started_at, ended_at))
-        if learner_id is not None:
-            stays[learner_id].append((started_at, ended_at))
-        elif kind in _COULD_BE_LEARNERS and inside and not is_full_email(identifier):
-            guests.append(Guest(pk, identifier))
+    people, stays, guests = _seen(session)
     window = effective_window(starts_at=session.starts_at, ends_at=session.ends_at, people=people)
     settles_from = settling_starts(ends_at=session.ends_at, stays=people)
     emails = _expected(session)
@@ -125,6 +110,29 @@ def evidence(*, session: ClassSession) -> Evidence:
         stays=stays,
         guests=guests,
     )
+
+
+def _seen(
+    session: ClassSession,
+) -> tuple[list[Interval], dict[int, list[Interval]], list[Guest]]:
+    """Who was in the calls of a class: everybody's stays, each learner's, and the unresolved."""
+    endpoints: list[tuple[int, str, int | None, str, datetime, datetime]] = list(
+        Endpoint.objects.filter(conference__matches__session=session).values_list(
+            "pk", "kind", "learner_id", "identifier", "started_at", "ended_at"
+        )
+    )
+    people: list[Interval] = []
+    stays: dict[int, list[Interval]] = defaultdict(list)
+    guests: list[Guest] = []
+    for pk, kind, learner_id, identifier, started_at, ended_at in endpoints:
+        inside = started_at < session.ends_at and ended_at > session.starts_at
+        if kind in _PEOPLE:
+            people.append((started_at, ended_at))
+        if learner_id is not None:
+            stays[learner_id].append((started_at, ended_at))
+        elif kind in _COULD_BE_LEARNERS and inside and not is_full_email(identifier):
+            guests.append(Guest(pk, identifier))
+    return people, stays, guests
 
 
 def _policy(row: AttendancePolicy) -> Policy:

@@ -14,7 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 import delivery.selectors
-import nurture.selectors
+import nurture.services
 from attendance.models import ClassSession, SyncRun
 from config import processes
 from config.demo import school
@@ -86,7 +86,7 @@ def await_work(*, since: datetime, newest: datetime, local_dir: Path) -> None:
         settled = not ClassSession.objects.filter(
             ends_at__lte=newest, status__in=["scheduled", "ended", "settling"]
         ).exists()
-        idle = not nurture.selectors.has_work(now=clock.now())
+        idle = not nurture.services.has_work(now=clock.now())
         in_flight = Delivery.objects.filter(status__in=["leased", "sending"]).exists()
         return synced and settled and idle and not in_flight and not delivery.selectors.has_due()
 

@@ -55,8 +55,7 @@ def resolve(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 def next_opening(window: Window, *, at: datetime) -> datetime:
     """The first instant (UTC) from `at` on at which the window is open; `at` itself if it is."""
-    ahead = (opens for opens, closes in _occurrences(window, at=at) if at < closes)
-    return max(at, next(ahead))
+    return min(max(at, opens) for opens, closes in _occurrences(window, at=at) if at < closes)
 
 
 def is_open(window: Window, *, at: datetime) -> bool:

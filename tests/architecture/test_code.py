@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def test_every_setting_is_in_the_blueprint() -> None:
 
     blueprint = (ROOT / "render.yaml").read_text()
     local_only = {"LOCAL_DIR", "PORT", "GOOGLE_API_URL", "PAGERDUTY_API_URL", "TELEGRAM_API_URL"}
-    named = set(re.findall(r"key: ([A-Z_]+)", blueprint))
+    named = set(re.findall(r"key: ([A-Z0-9_]+)", blueprint))
 
     assert {setting.name for setting in env.SETTINGS} - local_only - named == set()
 
@@ -144,4 +143,4 @@ def test_reason_codes_mean_one_thing() -> None:
             meanings.setdefault(reason.value, set()).add(module.EXPLAIN[reason])
 
     assert {code: said for code, said in meanings.items() if len(said) > 1} == {}
-    assert sum(Counter(meanings).values()) > 20
+    assert len(meanings) > 20

@@ -21,9 +21,10 @@ def make_chat(**overrides: Any) -> Chat:
 def make_delivery(**overrides: Any) -> Delivery:
     """A delivery that has long been due, to a chat of its own."""
     number = next(_numbers)
-    values = {
+    values: dict[str, Any] = {
         "text": f"Hello {number}",
         "dedupe_key": f"test:{number}",
         "due_at": LONG_AGO,
     } | overrides
-    return services.enqueue(**({"chat": values.pop("chat", None) or make_chat()} | values))
+    chat: Chat = values.pop("chat", None) or make_chat()
+    return services.enqueue(chat=chat, **values)

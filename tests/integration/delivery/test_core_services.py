@@ -186,8 +186,8 @@ def test_the_window_of_the_database_is_that_of_the_domain() -> None:
             at = datetime(2026, 1, 1, 0, 30, tzinfo=UTC) + timedelta(hours=hour)
             with connection.cursor() as cursor:
                 cursor.execute(
-                    "SELECT telbot_window_open(%s, %s, %s, %s, %s)",
-                    [at, window.opens, window.closes, window.days, window.zone],
+                    "SELECT telbot_window_open(%s, %s::time, %s::time, %s, %s)",
+                    [at, str(window.opens), str(window.closes), window.days, window.zone],
                 )
                 assert cursor.fetchone()[0] == is_open(window, at=at), (window, at)
 

@@ -24,7 +24,9 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def window(opens: str = "09:00", closes: str = "20:00", days: int = EVERY_DAY, zone: str = BERLIN):
+def window(
+    opens: str = "09:00", closes: str = "20:00", days: int = EVERY_DAY, zone: str = BERLIN
+) -> Window:
     return Window(
         opens=time.fromisoformat(opens), closes=time.fromisoformat(closes), days=days, zone=zone
     )
