@@ -1,13 +1,80 @@
-"""The frame of the admin: badge, navigation, and third-party models in our clothes."""
+"""The frame of the admin: badge, navigation, the figures on the first page, others' models."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from waffle.admin import FlagAdmin as WaffleFlagAdmin
+from waffle.admin import SwitchAdmin as WaffleSwitchAdmin
+from waffle.models import Flag, Sample, Switch
+
+from attendance.models import ClassSession, Outcome, ReviewItem, SyncRun
+from delivery import selectors
+from delivery.clock import now
+from delivery.models import Delivery
+from nurture import flags
+from nurture.models import Journey, StaffTask
 
 COLOURS = {"local": "info", "staging": "warning", "production": "danger"}
+
+# (group, [(words, app_model, symbol)]) in the order in which staff think: who, what, what went out.
+SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "People",
+        (
+            ("Learners", "attendance_learner", "person"),
+            ("Contacts", "nurture_contact", "contacts"),
+            ("Reviews", "attendance_reviewitem", "rule"),
+            ("Tasks", "nurture_stafftask", "task_alt"),
+        ),
+    ),
+    (
+        "Classes",
+        (
+            ("Courses", "attendance_course", "school"),
+            ("Classes", "attendance_classsession", "event"),
+            ("Outcomes", "attendance_outcome", "fact_check"),
+            ("Facts", "attendance_attendanceevent", "campaign"),
+        ),
+    ),
+    (
+        "Sequences",
+        (
+            ("Sequences", "nurture_sequence", "account_tree"),
+            ("Journeys", "nurture_journey", "route"),
+            ("Why", "nurture_decision", "help"),
+        ),
+    ),
+    (
+        "Delivery",
+        (
+            ("Deliveries", "delivery_delivery", "send"),
+            ("Chats", "delivery_chat", "chat"),
+            ("Gates", "delivery_gate", "fence"),
+            ("Updates", "delivery_inboundupdate", "inbox"),
+        ),
+    ),
+    (
+        "System",
+        (
+            ("Google readings", "attendance_syncrun", "sync"),
+            ("Flags", "waffle_flag", "flag"),
+            ("Switches", "waffle_switch", "toggle_on"),
+            ("Users", "auth_user", "badge"),
+            ("Groups", "auth_group", "groups"),
+        ),
+    ),
+)
 
 
 def environment_badge(request: HttpRequest) -> list[str]:
@@ -16,5 +83,125 @@ def environment_badge(request: HttpRequest) -> list[str]:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The sidebar, in the order in which staff think: who, what, what went out."""
-    return []
+    """The sidebar; what somebody may not see is not in it."""
+    return [
+        {
+            "title": title,
+            "separator": True,
+            "items": [_item(request, *entry) for entry in entries if _may_see(request, entry[1])],
+        }
+        for title, entries in SIDEBAR
+    ]
+
+
+def _item(request: HttpRequest, words: str, model: str, symbol: str) -> dict[str, Any]:
+    return {"title": words, "icon": symbol, "link": reverse(f"admin:{model}_changelist")}
+
+
+def _may_see(request: HttpRequest, model: str) -> bool:
+    app, _, name = model.partition("_")
+    return bool(request.user.has_perm(f"{app}.view_{name}"))
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the first page, each with the list it counts."""
+    present = now()
+    context["figures"] = [
+        _figure(
+            "Classes settled in a week",
+            ClassSession.objects.filter(settled_at__gt=present - timedelta(days=7)).count(),
+            "attendance_classsession",
+            "status__exact=settled",
+        ),
+        _figure(
+            "Missed, as it stands",
+            Outcome.objects.filter(is_current=True, effective=True, outcome="missed").count(),
+            "attendance_outcome",
+            "outcome__exact=missed&is_current__exact=1",
+        ),
+        _figure(
+            "Journeys under way",
+            Journey.objects.filter(status="active").count(),
+            "nurture_journey",
+            "status__exact=active",
+        ),
+        _figure(
+            "Sent in a day",
+            Delivery.objects.filter(sent_at__gt=present - timedelta(days=1)).count(),
+            "delivery_delivery",
+            "status__exact=sent",
+        ),
+        *(
+            _figure(words, count, "delivery_delivery", f"status__exact={status}")
+            for words, status, count in _owed()
+        ),
+        _figure(
+            "Open tasks",
+            StaffTask.objects.filter(done_at=None).count(),
+            "nurture_stafftask",
+            "",
+        ),
+        _figure(
+            "Open reviews",
+            ReviewItem.objects.filter(state="open").count(),
+            "attendance_reviewitem",
+            "state__exact=open",
+        ),
+    ]
+    context["gates"] = selectors.closed_gates()
+    context["last_sync"] = SyncRun.objects.filter(source="meet").order_by("-pk").first()
+    context["is_empty"] = not ClassSession.objects.exists()
+    return context
+
+
+def _owed() -> list[tuple[str, str, int]]:
+    counts = selectors.count_by_status()
+    return [
+        ("Waiting to go out", "pending", counts["pending"]),
+        ("Cannot be known", "unknown", counts["unknown"]),
+        ("Refused by Telegram", "failed", counts["failed"]),
+    ]
+
+
+def _figure(words: str, value: int, model: str, query: str) -> dict[str, Any]:
+    url = reverse(f"admin:{model}_changelist")
+    return {"words": words, "value": value, "url": f"{url}?{query}" if query else url}
+
+
+for theirs in (User, Group, Flag, Switch, Sample):
+    admin.site.unregister(theirs)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """Staff."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    """Roles."""
+
+
+@admin.register(Flag)
+class FlagAdmin(WaffleFlagAdmin, ModelAdmin):
+    """Who takes part. The percentage is drawn once for each learner and stays (rollout)."""
+
+
+@admin.register(Switch)
+class SwitchAdmin(WaffleSwitchAdmin, ModelAdmin):
+    """What is on. Saving goes through the same service as `manage.py switch`."""
+
+    actions = ()  # bulk changes would bypass the gate
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Switch, and close or open the gate that goes with it in the same transaction."""
+        super().save_model(request, obj, form, change)
+        by = request.user.get_username()
+        if obj.name == "deliver":
+            flags.set_deliver(on=obj.active, by=by)
+        elif obj.name == "attendance":
+            flags.set_attendance(on=obj.active)

@@ -109,6 +109,11 @@ class Command(BaseCommand):
         school.write_learners(world, learners)
         self.stdout.write(f"A school of {len(world.learners)} learners; its last weeks:")
         arm(now=datetime.now(UTC))
+        people = [
+            {"id": row.telegram_chat_id, "first_name": row.name, "started": True}
+            for row in world.learners
+        ]
+        client.request(client.ensure(), "POST", "/sandbox/people", {"people": people})
         with delivery.clock.simulated(start):
             call_command("import_learners", str(learners), verbosity=0, stdout=self.stderr)
             for slug in SEQUENCES:
