@@ -6,10 +6,12 @@ explanation ask the same function as production.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -274,7 +276,7 @@ class _Walk:
         return self.position_of(to)
 
     def _split(self, step: Step) -> int:
-        to = next(_arms(step.options["arms"], self.bucket))
+        to = _arm(step.options["arms"], self.bucket)
         self.note(step, Reason.ARM_TAKEN, to=to)
         return self.position_of(to)
 
@@ -291,10 +293,7 @@ class _Walk:
         self.note(step, Reason.HANDED_OVER, to=to)
 
 
-def _arms(arms: Mapping[str, int], draw: float) -> Iterator[str]:
-    """The arm in whose share the draw lies, then those after it."""
-    whole, below = sum(arms.values()), 0.0
-    for key, weight in arms.items():
-        below += weight / whole * 100
-        if draw < below:
-            yield key
+def _arm(arms: Mapping[str, int], draw: float) -> str:
+    """The arm in whose share the draw lies; the last one has what rounding leaves."""
+    *ends, whole = accumulate(arms.values())
+    return list(arms)[bisect_right(ends, draw / 100 * whole)]

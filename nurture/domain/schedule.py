@@ -101,7 +101,7 @@ def due_at(
             return DueAt(_local_time(wait, anchor=anchor, zone=zone))
         case WaitKind.UNTIL_EVENT:
             return UntilEvent(anchor + wait.duration)
-        case WaitKind.BEFORE_NEXT_SESSION:
+        case _:
             return _before(wait, next_session=next_session, now=now)
 
 
