@@ -87,15 +87,15 @@ def class_words(session: models.ClassSession) -> str:
 
 
 @admin.display(description="learner")
-def learner_of(row: Any) -> SafeString:
+def learner_of(row: Any) -> SafeString | str:
     """Link to the learner of a row."""
-    return link(row.learner, person(row.learner)) if row.learner else format_html("–")
+    return link(row.learner, person(row.learner)) if row.learner else "–"
 
 
 @admin.display(description="class")
-def class_of(row: Any) -> SafeString:
+def class_of(row: Any) -> SafeString | str:
     """Link to the class of a row."""
-    return link(row.session, class_words(row.session)) if row.session else format_html("–")
+    return link(row.session, class_words(row.session)) if row.session else "–"
 
 
 @admin.display(description="minutes")

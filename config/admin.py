@@ -190,12 +190,15 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
 class FlagAdmin(WaffleFlagAdmin, ModelAdmin):
     """Who takes part. The percentage is drawn once for each learner and stays (rollout)."""
 
+    readonly_fields = ("created", "modified")
+
 
 @admin.register(Switch)
 class SwitchAdmin(WaffleSwitchAdmin, ModelAdmin):
     """What is on. Saving goes through the same service as `manage.py switch`."""
 
     actions = ()  # bulk changes would bypass the gate
+    readonly_fields = ("name", "created", "modified")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Switch, and close or open the gate that goes with it in the same transaction."""

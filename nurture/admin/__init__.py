@@ -1,0 +1,7 @@
+"""The console over sequences and journeys: what is said to whom, when, and why."""
+
+from __future__ import annotations
+
+from nurture.admin import journeys, people, sequences
+
+__all__ = ["journeys", "people", "sequences"]

@@ -1,0 +1,81 @@
+"""Contacts, tags, invitations, tasks."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from delivery.clock import now
+from nurture import models
+from nurture.admin.base import Console, learner_of
+
+
+@admin.register(models.Contact)
+class ContactAdmin(ModelAdmin):
+    """How a learner is reached."""
+
+    list_display = (learner_of, "linked", "time_zone", "language")
+    list_select_related = ("learner", "chat")
+    search_fields = ("learner__email", "learner__name", "=chat__telegram_id")
+    autocomplete_fields = ("learner", "chat")
+    ordering = ("-pk",)
+    list_per_page = 50
+
+    @admin.display(description="linked", boolean=True)
+    def linked(self, row: models.Contact) -> bool:
+        """Whether there is a chat."""
+        return row.chat_id is not None
+
+
+@admin.register(models.StaffTask)
+class StaffTaskAdmin(Console):
+    """What only a person can do."""
+
+    list_display = ("kind", learner_of, "note", "created_at", "done_at")
+    list_select_related = ("learner",)
+    list_filter = (("kind", ChoicesDropdownFilter),)
+    search_fields = ("learner__email", "note")
+    ordering = ("-pk",)
+    actions = ("done",)
+
+    @admin.action(description="Done", permissions=["act"])
+    def done(self, request: HttpRequest, queryset: QuerySet[models.StaffTask]) -> None:
+        """Mark as done by whoever is logged in."""
+        count = queryset.filter(done_at=None).update(done_at=now(), done_by=request.user)
+        self.message_user(request, f"{count} done.", messages.SUCCESS)
+
+
+@admin.register(models.ContactTag)
+class ContactTagAdmin(ModelAdmin):
+    """Tags that sequences put on contacts."""
+
+    list_display = ("name", "contact", "created_at")
+    list_select_related = ("contact",)
+    search_fields = ("name", "contact__learner__email")
+    autocomplete_fields = ("contact",)
+    ordering = ("name", "pk")
+
+
+@admin.register(models.LinkToken)
+class LinkTokenAdmin(Console):
+    """Invitations; the token itself is known to nobody but its receiver."""
+
+    list_display = (learner_of, "created_at", "expires_at", "used_at")
+    list_select_related = ("learner",)
+    search_fields = ("learner__email",)
+    exclude = ("token_hash",)
+    ordering = ("-pk",)
+
+
+@admin.register(models.HoldoutAssignment)
+class HoldoutAssignmentAdmin(Console):
+    """Who was left alone for comparison."""
+
+    list_display = ("sequence", learner_of, "held_out", "assigned_at")
+    list_select_related = ("sequence", "learner")
+    list_filter = ("held_out", "sequence")
+    search_fields = ("learner__email",)
+    ordering = ("-pk",)

@@ -1,0 +1,195 @@
+"""Sequences and their versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import StackedInline, TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from delivery.clock import now
+from nurture import flags, models, services
+from nurture.admin.base import Console, link
+from nurture.domain.sequence import WaitKind
+from nurture.domain.storage import wait_from_json
+
+
+def wait_in_words(step: models.Step) -> str:
+    """When a step is due, as staff would say it."""
+    wait = wait_from_json(step.wait)
+    match wait.kind:
+        case WaitKind.AT:
+            return f"at {wait.at:%H:%M} there, {wait.plus_days} days on"
+        case WaitKind.BEFORE_NEXT_SESSION:
+            return f"{wait.duration} before the next class (else {wait.if_past})"
+        case WaitKind.UNTIL_EVENT:
+            return f"when {wait.event}, or after {wait.duration}"
+    return f"{wait.duration} after the step before" if wait.duration else "at once"
+
+
+def rules_in_words(version: models.SequenceVersion) -> str:
+    """Who enters a version, how often, and when its messages may go out."""
+    starts = " or ".join(
+        f"{row.fact} {row.times} times in a row" if row.times > 1 else row.fact
+        for row in version.triggers.order_by("position")
+    )
+    hours = "at any hour"
+    if version.window_opens and version.window_closes:
+        hours = f"from {version.window_opens:%H:%M} to {version.window_closes:%H:%M} there"
+    again = f"{version.again} {version.again_after or ''}".strip()
+    return f"Starts on: {starts or 'nothing'}. Again: {again}. Sends {hours}."
+
+
+class StepInline(StackedInline):
+    """The steps of a version in order."""
+
+    model = models.Step
+    extra = 0
+    can_delete = False
+    ordering = ("position",)
+    fields = readonly_fields = (
+        "key", "kind", "enabled", "wait", "when", "text", "texts", "buttons", "expires", "options",
+    )  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Steps come with the file (import_sequence)."""
+        return False
+
+
+class TriggerInline(TabularInline):
+    """What starts a version."""
+
+    model = models.AttendanceTrigger
+    extra = 0
+    can_delete = False
+    ordering = ("position",)
+    fields = readonly_fields = ("fact", "course", "times")
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Triggers come with the file (import_sequence)."""
+        return False
+
+
+@admin.register(models.Sequence)
+class SequenceAdmin(Console):
+    """A sequence: what is published, what is a draft, who is inside."""
+
+    list_display = ("name", "slug", "label", "published", "draft", "inside", "ended")
+    list_select_related = ("published_version", "draft_version")
+    list_filter = (("mode", ChoicesDropdownFilter),)
+    search_fields = ("slug", "name")
+    ordering = ("name",)
+    readonly_fields = ("published", "draft", "rules", "as_read")
+    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read")
+    actions = ("publish_draft", "hold", "let_go")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
+        """With the number of journeys."""
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                open_count=Count("journeys", filter=Q(journeys__status__in=models.OPEN)),
+                ended_count=Count("journeys", filter=~Q(journeys__status__in=models.OPEN)),
+            )
+        )
+
+    @display(
+        description="mode", label={"live": "success", "dry_run": "warning", "stopped": "danger"}
+    )
+    def label(self, row: models.Sequence) -> str:
+        """As a coloured label."""
+        return row.mode
+
+    @admin.display(description="published")
+    def published(self, row: models.Sequence) -> SafeString | str:
+        """Link to the version that runs."""
+        version = row.published_version
+        return link(version, f"version {version.number}") if version else "nothing yet"
+
+    @admin.display(description="draft")
+    def draft(self, row: models.Sequence) -> SafeString | str:
+        """Link to what is being written."""
+        version = row.draft_version
+        return link(version, f"version {version.number}") if version else "–"
+
+    @admin.display(description="inside now")
+    def inside(self, row: Any) -> SafeString:
+        """Link to the open journeys."""
+        url = reverse("admin:nurture_journey_changelist")
+        return format_html('<a href="{}?q={}">{}</a>', url, row.slug, row.open_count)
+
+    @admin.display(description="ended")
+    def ended(self, row: Any) -> int:
+        """How many journeys came to an end."""
+        return int(row.ended_count)
+
+    @admin.display(description="rules")
+    def rules(self, row: models.Sequence) -> str:
+        """Who enters and when messages may go out, in words."""
+        version = row.published_version or row.draft_version
+        return rules_in_words(version) if version else "Import a file with import_sequence."
+
+    @admin.display(description="step by step")
+    def as_read(self, row: models.Sequence) -> SafeString:
+        """The steps of what is published, or of the draft."""
+        version = row.published_version or row.draft_version
+        steps = version.steps.order_by("position") if version else []
+        cell = "border-b border-base-200 p-2 align-top dark:border-base-800"
+        return format_html(
+            '<table class="w-full text-left"><thead><tr><th class="p-2">Step</th>'
+            '<th class="p-2">When</th><th class="p-2">What</th></tr></thead>'
+            "<tbody>{}</tbody></table>",
+            format_html_join(
+                "",
+                f'<tr><td class="{cell}">{{}}</td><td class="{cell}">{{}}</td>'
+                f'<td class="{cell}">{{}}</td></tr>',
+                ((step.key, wait_in_words(step), step.text or step.kind) for step in steps),
+            ),
+        )
+
+    @admin.action(description="Publish the draft", permissions=["act"])
+    def publish_draft(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:
+        """Make drafts what new journeys run on."""
+        for sequence in queryset.filter(draft_version__isnull=False):
+            version = services.publish(sequence=sequence, now=now())
+            said = f"{sequence.slug}: version {version.number} is published."
+            self.message_user(request, said, messages.SUCCESS)
+
+    @admin.action(description="Hold: send nothing of it for now", permissions=["act"])
+    def hold(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:
+        """Close the streams."""
+        self._switch(request, queryset, on=False)
+
+    @admin.action(description="Let it go on", permissions=["act"])
+    def let_go(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:
+        """Open the streams."""
+        self._switch(request, queryset, on=True)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[models.Sequence], *, on: bool
+    ) -> None:
+        for slug in queryset.values_list("slug", flat=True):
+            flags.set_stream(slug=slug, on=on, by=request.user.get_username())
+        said = "Going on." if on else "Held. Nothing is lost; it waits."
+        self.message_user(request, said, messages.SUCCESS)
+
+
+@admin.register(models.SequenceVersion)
+class SequenceVersionAdmin(Console):
+    """One state of a sequence, with its steps and triggers."""
+
+    list_display = ("sequence", "number", "status", "created_at", "published_at")
+    list_select_related = ("sequence",)
+    list_filter = (("status", ChoicesDropdownFilter),)
+    search_fields = ("sequence__slug", "name")
+    ordering = ("-pk",)
+    exclude = ("source", "checksum")
+    inlines = (TriggerInline, StepInline)

@@ -1,0 +1,150 @@
+"""The admin: every page opens, in few queries, for those who may see it and for nobody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from delivery.models import Gate
+from nurture import flags
+from tests.factories.delivery import make_delivery
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = datetime(2026, 1, 5, 12, tzinfo=UTC)
+OWN = {"attendance", "delivery", "nurture"}
+REGISTERED = sorted(
+    (model for model in admin.site._registry if model._meta.app_label in OWN | {"auth", "waffle"}),
+    key=lambda model: model._meta.label,
+)
+MOST_QUERIES = 25
+
+
+def changelist(model: type[Model]) -> str:
+    """The list page of a model."""
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+@pytest.fixture
+def boss() -> User:
+    return User.objects.create_superuser("boss", password="x")
+
+
+@pytest.fixture
+def world() -> None:
+    """A few weeks of a school, made by the engine from a loopback Google's records."""
+    import nurture.services
+    from attendance.google import Google
+    from attendance.sandbox import build_world, serve, service_account_key
+    from attendance.services import settle, sync
+    from config.settings import BASE_DIR
+    from nurture.services.contacts import import_learners
+
+    made = build_world(now=LONG_AGO, weeks=2, learners=6, seed=1)
+    lines = ["email,name,timezone,telegram_chat_id,courses"]
+    lines += [
+        f"{row.email},{row.name},{row.timezone},{row.telegram_chat_id},{';'.join(row.courses)}"
+        for row in made.learners
+    ]
+    import_learners(content="\n".join(lines), now=LONG_AGO - timedelta(days=30))
+    source = (BASE_DIR / "nurture" / "sequences" / "missed-class.yaml").read_text()
+    imported = nurture.services.import_sequence(source=source, now=LONG_AGO)
+    nurture.services.publish(sequence=imported.sequence, now=LONG_AGO)
+    with serve(made.google()) as url:
+        key = service_account_key(f"{url}/token")
+        door = Google(key=key, delegated_user="a@school.example", api_url=url)
+        sync(now=LONG_AGO, google=door)
+    settle(now=LONG_AGO)
+    nurture.services.tick(now=LONG_AGO)
+
+
+def test_every_list_and_page_opens_in_few_queries(
+    client: Client, boss: User, world: None, django_assert_max_num_queries: Any
+) -> None:
+    client.force_login(boss)
+    make_delivery()
+    opened = 0
+
+    for model in REGISTERED:
+        with django_assert_max_num_queries(MOST_QUERIES, info=model._meta.label):
+            assert client.get(changelist(model)).status_code == 200, model
+        if row := model._default_manager.first():
+            name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+            assert client.get(reverse(name, args=[row.pk])).status_code == 200, model
+            opened += 1
+
+    assert opened > 20
+
+
+@pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
+def test_nobody_sees_what_they_may_not(client: Client, model: type[Model]) -> None:
+    assert client.get(changelist(model)).status_code == 302  # to the login page
+    client.force_login(User.objects.create_user("new", password="x", is_staff=True))
+
+    assert client.get(changelist(model)).status_code == 403
+
+
+def test_the_first_page_has_the_figures(client: Client, boss: User, world: None) -> None:
+    client.force_login(boss)
+
+    page = client.get(reverse("admin:index")).content.decode()
+
+    for words in ("Missed, as it stands", "Journeys under way", "Google was last read"):
+        assert words in page
+
+
+def test_an_empty_first_page_says_what_to_do(client: Client, boss: User) -> None:
+    client.force_login(boss)
+
+    assert "import_learners" in client.get(reverse("admin:index")).content.decode()
+
+
+def test_every_model_of_ours_is_there() -> None:
+    from django.apps import apps
+
+    ours = {model for label in OWN for model in apps.get_app_config(label).get_models()}
+    inline = {"Step", "AttendanceTrigger"}  # shown with their version
+
+    assert {model.__name__ for model in ours - set(admin.site._registry)} == inline
+
+
+def act(client: Client, name: str, row: Model) -> int:
+    """Use an action of a list on one row."""
+    answer = client.post(changelist(type(row)), {"action": name, "_selected_action": [str(row.pk)]})
+    return answer.status_code
+
+
+def test_closing_a_gate_needs_the_right_to_change_it(client: Client) -> None:
+    gate = Gate.objects.create(key="stream:x", scope="stream")
+    user = User.objects.create_user("viewer", password="x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_gate"))
+    client.force_login(user)
+
+    act(client, "close", gate)
+    gate.refresh_from_db()
+    assert gate.closed_until.year == 2000
+
+    user.user_permissions.add(Permission.objects.get(codename="change_gate"))
+    act(client, "close", gate)
+    gate.refresh_from_db()
+    assert (gate.closed_until.year, gate.closed_by) == (2999, "viewer")
+
+
+def test_switching_delivery_off_in_the_admin_closes_its_gate(client: Client, boss: User) -> None:
+    """P19: one way to switch, whoever uses it."""
+    from waffle.models import Switch
+
+    flags.seed()
+    client.force_login(boss)
+    switch = Switch.objects.get(name="deliver")
+    page = reverse("admin:waffle_switch_change", args=[switch.pk])
+
+    client.post(page, {"note": "holiday"})
+
+    assert Gate.objects.get(key="bot:switch").closed_until.year == 2999
