@@ -51,12 +51,10 @@ class Console(ModelAdmin):
         """Nobody deletes them."""
         return False
 
-    def may_act(self, request: HttpRequest) -> bool:
+    def has_act_permission(self, request: HttpRequest) -> bool:
         """Whether somebody may use the actions: the right to change, though there is no form."""
         meta = self.opts
         return bool(request.user.has_perm(f"{meta.app_label}.change_{meta.model_name}"))
-
-    has_act_permission = may_act
 
 
 @admin.display(description="chat")

@@ -13,9 +13,10 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
+from delivery.admin import Console
 from delivery.clock import now
 from nurture import models, services
-from nurture.admin.base import Console, learner_of, link
+from nurture.admin.base import learner_of, link
 from nurture.domain.reasons import EXPLAIN, Reason
 
 JOURNEY_COLOURS = {

@@ -8,9 +8,10 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from delivery.admin import Console
 from delivery.clock import now
 from nurture import models
-from nurture.admin.base import Console, learner_of
+from nurture.admin.base import learner_of
 
 
 @admin.register(models.Contact)

@@ -14,9 +14,10 @@ from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from delivery.admin import Console
 from delivery.clock import now
 from nurture import flags, models, services
-from nurture.admin.base import Console, link
+from nurture.admin.base import link
 from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import aiohttp
 import telegram
 from aiohttp import web
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from delivery.sandbox.app import build_app
 from delivery.sandbox.state import Person, World
@@ -82,3 +84,21 @@ async def sandbox(journal: Path | None = None, **options: Any) -> AsyncIterator[
             get_updates_request=requests[1],
         )
         yield Sandbox(world, clock, url, bot, http)
+
+
+Scenario = Callable[[Sandbox], Awaitable[None]]
+
+
+def play(scenario: Scenario, **options: object) -> None:
+    """Run one scenario against a fresh sandbox."""
+
+    async def main() -> None:
+        async with sandbox(**options) as box:  # type: ignore[arg-type]
+            await scenario(box)
+
+    asyncio.run(main())
+
+
+def keyboard(*data: str) -> InlineKeyboardMarkup:
+    """One row of buttons."""
+    return InlineKeyboardMarkup([[InlineKeyboardButton(d, callback_data=d) for d in data]])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import aiohttp
@@ -17,24 +15,7 @@ from telegram import (
 )
 from telegram.error import BadRequest, Forbidden, InvalidToken, RetryAfter
 
-from tests.integration.delivery.sandboxed import Sandbox, sandbox
-
-Scenario = Callable[[Sandbox], Awaitable[None]]
-
-
-def play(scenario: Scenario, **options: object) -> None:
-    """Run one scenario against a fresh sandbox."""
-
-    async def main() -> None:
-        async with sandbox(**options) as box:  # type: ignore[arg-type]
-            await scenario(box)
-
-    asyncio.run(main())
-
-
-def keyboard(*data: str) -> InlineKeyboardMarkup:
-    """One row of buttons."""
-    return InlineKeyboardMarkup([[InlineKeyboardButton(d, callback_data=d) for d in data]])
+from tests.integration.delivery.sandboxed import Sandbox, keyboard, play
 
 
 def test_a_message_with_markup_and_buttons_is_stored_as_telegram_would() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -11,8 +11,6 @@ import pytest
 from aiohttp import web
 from telegram import (
     BotCommand,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
     Message,
     MessageEntity,
 )
@@ -21,24 +19,7 @@ from yarl import URL
 
 from delivery.sandbox.app import build_app, plain
 from delivery.sandbox.state import World
-from tests.integration.delivery.sandboxed import Sandbox, sandbox
-
-Scenario = Callable[[Sandbox], Awaitable[None]]
-
-
-def play(scenario: Scenario, **options: object) -> None:
-    """Run one scenario against a fresh sandbox."""
-
-    async def main() -> None:
-        async with sandbox(**options) as box:  # type: ignore[arg-type]
-            await scenario(box)
-
-    asyncio.run(main())
-
-
-def keyboard(*data: str) -> InlineKeyboardMarkup:
-    """One row of buttons."""
-    return InlineKeyboardMarkup([[InlineKeyboardButton(d, callback_data=d) for d in data]])
+from tests.integration.delivery.sandboxed import Sandbox, keyboard, play
 
 
 def test_updates_are_given_until_confirmed_and_expire() -> None:
