@@ -105,53 +105,48 @@ def _may_see(request: HttpRequest, model: str) -> bool:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The figures of the first page, each with the list it counts."""
+    owed = [
+        _figure(words, count, "delivery_delivery", f"status__exact={status}")
+        for words, status, count in _owed()
+    ]
+    context["figures"] = [*_of_classes(), *owed, *_of_staff()]
+    context["gates"] = selectors.closed_gates()
+    context["last_sync"] = SyncRun.objects.filter(source="meet").order_by("-pk").first()
+    context["is_empty"] = not ClassSession.objects.exists()
+    return context
+
+
+def _of_classes() -> list[dict[str, Any]]:
     present = now()
-    context["figures"] = [
+    settled = ClassSession.objects.filter(settled_at__gt=present - timedelta(days=7))
+    missed = Outcome.objects.filter(is_current=True, effective=True, outcome="missed")
+    journeys = Journey.objects.filter(status="active")
+    sent = Delivery.objects.filter(sent_at__gt=present - timedelta(days=1))
+    return [
         _figure(
             "Classes settled in a week",
-            ClassSession.objects.filter(settled_at__gt=present - timedelta(days=7)).count(),
+            settled.count(),
             "attendance_classsession",
             "status__exact=settled",
         ),
         _figure(
             "Missed, as it stands",
-            Outcome.objects.filter(is_current=True, effective=True, outcome="missed").count(),
+            missed.count(),
             "attendance_outcome",
             "outcome__exact=missed&is_current__exact=1",
         ),
-        _figure(
-            "Journeys under way",
-            Journey.objects.filter(status="active").count(),
-            "nurture_journey",
-            "status__exact=active",
-        ),
-        _figure(
-            "Sent in a day",
-            Delivery.objects.filter(sent_at__gt=present - timedelta(days=1)).count(),
-            "delivery_delivery",
-            "status__exact=sent",
-        ),
-        *(
-            _figure(words, count, "delivery_delivery", f"status__exact={status}")
-            for words, status, count in _owed()
-        ),
-        _figure(
-            "Open tasks",
-            StaffTask.objects.filter(done_at=None).count(),
-            "nurture_stafftask",
-            "",
-        ),
-        _figure(
-            "Open reviews",
-            ReviewItem.objects.filter(state="open").count(),
-            "attendance_reviewitem",
-            "state__exact=open",
-        ),
+        _figure("Journeys under way", journeys.count(), "nurture_journey", "status__exact=active"),
+        _figure("Sent in a day", sent.count(), "delivery_delivery", "status__exact=sent"),
     ]
-    context["gates"] = selectors.closed_gates()
-    context["last_sync"] = SyncRun.objects.filter(source="meet").order_by("-pk").first()
-    context["is_empty"] = not ClassSession.objects.exists()
-    return context
+
+
+def _of_staff() -> list[dict[str, Any]]:
+    tasks = StaffTask.objects.filter(done_at=None)
+    reviews = ReviewItem.objects.filter(state="open")
+    return [
+        _figure("Open tasks", tasks.count(), "nurture_stafftask", ""),
+        _figure("Open reviews", reviews.count(), "attendance_reviewitem", "state__exact=open"),
+    ]
 
 
 def _owed() -> list[tuple[str, str, int]]:
