@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, wraps
+from typing import Any
 
 from liquid import BoundTemplate, Environment, FalsyStrictUndefined
-from liquid.exceptions import LiquidError, UndefinedError
+from liquid.exceptions import LiquidError, LiquidSyntaxError, UndefinedError
 
 from nurture import markup
 
@@ -43,7 +44,11 @@ _FILTERS = (
     "default", "upcase", "downcase", "capitalize", "strip", "truncate", "append", "prepend",
     "replace", "plus", "minus", "times", "divided_by", "round", "escape",
 )  # fmt: skip
+# Liquid reads this tag before it looks at the list of tags.
+_RAW = re.compile(r"\{%-?\s*raw\s*-?%\}")
 _NAME_LENGTH = 64
+_MOST = 20_000  # characters of anything that a text makes
+_MOST_NUMBER = 10**15
 _SAMPLE: Mapping[str, object] = {
     "first_name": "Rosa",
     "last_name": "Maro",
@@ -75,7 +80,8 @@ class _Environment(Environment):
     """Liquid cut down to what a message needs."""
 
     loop_iteration_limit = 100
-    output_stream_limit = 20_000
+    output_stream_limit = _MOST
+    local_namespace_limit = 8 * _MOST  # bytes
     context_depth_limit = 10
 
 
@@ -83,8 +89,39 @@ class _Environment(Environment):
 def _environment() -> _Environment:
     environment = _Environment(undefined=FalsyStrictUndefined, autoescape=True)
     environment.tags = {name: environment.tags[name] for name in _TAGS}
-    environment.filters = {name: environment.filters[name] for name in _FILTERS}
+    environment.filters = {name: _bounded(name, environment.filters[name]) for name in _FILTERS}
     return environment
+
+
+def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter with a limit to its result: a few in a row could fill the memory otherwise."""
+
+    @wraps(function)
+    def bounded(*args: Any, **options: Any) -> Any:
+        if name == "replace" and len(args) > 2:  # text, what, by what
+            text, old, new = map(str, args[:3])
+            _limit(text.count(old) * len(new))
+        try:
+            result = function(*args, **options)
+        except (ArithmeticError, ValueError) as error:
+            raise LiquidError(f"{name}: {error}", token=None) from error
+        _limit(len(result) if isinstance(result, str) else 0)
+        if isinstance(result, int | float) and abs(result) > _MOST_NUMBER:
+            raise LiquidError(f"{name}: the number is too large", token=None)
+        return result
+
+    return bounded
+
+
+def _limit(characters: int) -> None:
+    if characters > _MOST:
+        raise LiquidError(f"the text makes more than {_MOST} characters", token=None)
+
+
+def _parse(text: str) -> BoundTemplate:
+    if _RAW.search(text):
+        raise LiquidSyntaxError("unexpected tag 'raw'", token=None)
+    return _environment().from_string(text)
 
 
 def check(text: str) -> list[str]:
@@ -94,7 +131,7 @@ def check(text: str) -> list[str]:
     with hostile names as well as with ordinary ones.
     """
     try:
-        template = _environment().from_string(text)
+        template = _parse(text)
         named = template.analyze()
     except LiquidError as error:
         return [_first_line(error)]
@@ -128,7 +165,7 @@ def render(text: str, variables: Mapping[str, object]) -> str:
     TextError where the result is nothing Telegram would take: nobody gets "Hi ,".
     """
     try:
-        template = _environment().from_string(text)
+        template = _parse(text)
     except LiquidError as error:
         raise TextError(_first_line(error)) from error
     rendered = _render(template, variables)
