@@ -69,8 +69,6 @@ def effective_window(
         return Window(starts_at, ends_at)
     opened = min(max(min(inside)[0], starts_at), starts_at + LATE_HOST_AT_MOST)
     closed = max(end for _, end in inside)
-    if closed <= opened:
-        return Window(starts_at, ends_at)
     return Window(opened, closed, host_late=opened > starts_at, ended_early=closed < ends_at)
 
 
