@@ -6,7 +6,10 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 
+from delivery.domain.reasons import Reason
+from delivery.domain.states import Status
 from delivery.models import OPEN, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
 
@@ -37,10 +40,24 @@ def arm(*, now: datetime) -> str:
 
 
 @transaction.atomic
-def rearm(*, now: datetime) -> None:
-    """An operator says that this database is the one that sends here. Safe to run twice."""
+def rearm(*, now: datetime) -> int:
+    """An operator says that this database is the one that sends here. Safe to run twice.
+
+    What was leased or being sent when the copy was made may have gone out from the original since:
+    it becomes unknown, which the system never sends again. Returns how many.
+    """
     Installation.objects.update_or_create(pk=True, defaults={**_present(), "armed_at": now})
     open_gate(key=FENCE, by="operator")
+    leased = Delivery.objects.filter(status=Status.LEASED)
+    leased.update(status=Status.SENDING, intent_at=now)  # the only legal way to unknown
+    return Delivery.objects.filter(status=Status.SENDING).update(
+        status=Status.UNKNOWN,
+        reason=Reason.NO_ANSWER,
+        fence=F("fence") + 1,
+        lease_until=None,
+        leased_by="",
+        slot_at=None,
+    )
 
 
 @transaction.atomic
