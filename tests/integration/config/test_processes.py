@@ -31,7 +31,9 @@ def test_what_was_started_is_ended_by_a_later_command(tmp_path: Path) -> None:
 
     assert processes.stop(tmp_path) == ["sleeper"]
 
-    assert started.wait(timeout=5) != 0
+    started.wait(timeout=5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(started.pid, 0)
     assert processes.stop(tmp_path) == []
 
 
