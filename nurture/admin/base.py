@@ -14,7 +14,8 @@ def link(obj: Any, text: str) -> SafeString:
     """A link to the admin page of `obj`, in words."""
     meta = obj._meta
     url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
-    return format_html('<a href="{}">{}</a>', url, text)
+    style = "text-primary-600 dark:text-primary-500 hover:underline"
+    return format_html('<a class="{}" href="{}">{}</a>', style, url, text)
 
 
 @admin.display(description="learner")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -22,6 +23,14 @@ from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
 
 
+def in_words(duration: timedelta) -> str:
+    """A duration as staff write it: 30 min, 2 h, 3 d."""
+    minutes = round(duration.total_seconds() / 60)
+    if minutes % (24 * 60) == 0:
+        return f"{minutes // (24 * 60)} d"
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+
+
 def wait_in_words(step: models.Step) -> str:
     """When a step is due, as staff would say it."""
     wait = wait_from_json(step.wait)
@@ -29,10 +38,10 @@ def wait_in_words(step: models.Step) -> str:
         case WaitKind.AT:
             return f"at {wait.at:%H:%M} there, {wait.plus_days} days on"
         case WaitKind.BEFORE_NEXT_SESSION:
-            return f"{wait.duration} before the next class (else {wait.if_past})"
+            return f"{in_words(wait.duration)} before the next class (else {wait.if_past})"
         case WaitKind.UNTIL_EVENT:
-            return f"when {wait.event}, or after {wait.duration}"
-    return f"{wait.duration} after the step before" if wait.duration else "at once"
+            return f"when {wait.event}, or after {in_words(wait.duration)}"
+    return f"{in_words(wait.duration)} after the step before" if wait.duration else "at once"
 
 
 def rules_in_words(version: models.SequenceVersion) -> str:
@@ -44,7 +53,8 @@ def rules_in_words(version: models.SequenceVersion) -> str:
     hours = "at any hour"
     if version.window_opens and version.window_closes:
         hours = f"from {version.window_opens:%H:%M} to {version.window_closes:%H:%M} there"
-    again = f"{version.again} {version.again_after or ''}".strip()
+    after = in_words(version.again_after) if version.again_after else ""
+    again = f"{version.again} {after}".strip()
     return f"Starts on: {starts or 'nothing'}. Again: {again}. Sends {hours}."
 
 

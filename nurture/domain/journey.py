@@ -26,7 +26,7 @@ from nurture.domain.schedule import (
     due_at,
     next_opening,
 )
-from nurture.domain.sequence import Step, StepKind, Window
+from nurture.domain.sequence import Step, StepKind, WaitKind, Window
 
 #: A journey that has taken this many steps goes round in a circle.
 MAX_STEPS = 100
@@ -252,6 +252,12 @@ class _Walk:
             self.note(step, Reason.WINDOW_NEVER_OPENS)
             return None
         expires_at = opening + step.expires if step.expires is not None else None
+        if step.wait.kind is WaitKind.BEFORE_NEXT_SESSION and self.next_session is not None:
+            # What announces a class is useless once it has begun, whatever window and worker do.
+            if opening >= self.next_session:
+                self.note(step, Reason.PAST_MOMENT, moment=opening.isoformat())
+                return None
+            expires_at = min(expires_at or self.next_session, self.next_session)
         return Send(step_key=step.key, due_at=opening, expires_at=expires_at)
 
     def _act(self, step: Step, position: int) -> tuple[int, Action | None]:

@@ -114,7 +114,28 @@ def test_every_event_in_every_status(status: Status, event: Event) -> None:
 )
 def test_a_message_is_owed(wait: Wait, given_: Mapping[str, Any], due: datetime) -> None:
     """P06: planned at once, with its time, whatever it waits for but an event."""
-    assert go([message(wait=wait)], **given_) == Decision(action=Send(step_key="hello", due_at=due))
+    found = go([message(wait=wait)], **given_)
+    # What announces a class ends with its beginning; nothing else ends by itself.
+    ends = given_.get("next_session") if wait in {BEFORE, BEFORE_OR_NOW} else None
+    owed = Send(step_key="hello", due_at=due, expires_at=ends)
+    assert found == Decision(action=owed)
+
+
+def test_a_message_that_could_only_go_out_once_the_class_has_begun_is_passed_over() -> None:
+    """P10: the window opens at nine, the class begins at half past eight."""
+    at_night = NOW + 20 * HOUR + timedelta(minutes=30)
+
+    found = go([message(wait=BEFORE)], window=NINE_TO_TEN, next_session=at_night)
+
+    assert (found.action, codes(found)) == (FINISH, [("hello", Reason.PAST_MOMENT)])
+
+
+def test_a_short_life_before_a_class_stays_short() -> None:
+    found = go([message(wait=BEFORE, expires=HOUR)], next_session=TOMORROW)
+
+    assert found.action == Send(
+        step_key="hello", due_at=TOMORROW - 2 * HOUR, expires_at=TOMORROW - HOUR
+    )
 
 
 def test_a_message_expires_counted_from_its_planned_time() -> None:
