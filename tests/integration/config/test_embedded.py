@@ -47,6 +47,20 @@ def both_answer(where: embedded.Embedded) -> bool:
     return row == ("telbot",) and bool(redis.Redis.from_url(where.redis_url).ping())
 
 
+def await_death(pid: int) -> None:
+    """Wait until a killed process is gone; a zombie is, though it is still listed."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state in "ZX":
+            return
+        assert time.monotonic() < deadline, f"process {pid} does not end"
+        time.sleep(0.01)
+
+
 def test_many_processes_at_once_start_one_server_each(world: Path) -> None:
     starters = [start(world) for _ in range(6)]
 
@@ -95,7 +109,9 @@ def test_killed_servers_come_back_with_what_was_committed(world: Path) -> None:
     with psycopg.connect(where.database_url) as connection:
         connection.execute("CREATE TABLE kept (n int)")
     for pid_file in (world / "pg" / "postmaster.pid", world / "valkey.pid"):
-        os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+        pid = int(pid_file.read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        await_death(pid)
 
     embedded.ensure(world)
 
