@@ -25,7 +25,7 @@ from attendance.models import Course
 from config import views
 from delivery.gateways import Call
 from delivery.services.gates import TOKEN
-from delivery.services.installation import arm
+from delivery.services.installation import arm, remember_bot
 from delivery.telegram import gateway
 from nurture import flags
 
@@ -144,6 +144,7 @@ def _telegram() -> Item:
     call = asyncio.run(ask())
     if call.status == http.client.OK and call.body:
         name = call.body.get("result", {}).get("username", "?")
+        remember_bot(username=name)
         return Item(name="telegram", verdict="pass", value=f"@{name} answers", source=source)
     value = f"no answer ({call.cause})" if call.status is None else f"refused with {call.status}"
     if call.status in {401, 404}:

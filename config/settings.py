@@ -66,7 +66,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_dramatiq",  # sets the global broker, so it stands before the apps with actors
     "waffle",
-    "pgtrigger",
     "delivery",
     "attendance",
     "nurture",

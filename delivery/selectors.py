@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from delivery.domain.states import IN_FLIGHT, Status
-from delivery.models import BusinessNow, Delivery, Gate, InboundUpdate, Scope
+from delivery.models import BusinessNow, Delivery, Gate, InboundUpdate, Installation, Scope
 
 _HAS_DUE = """
 SELECT EXISTS (
@@ -68,3 +68,8 @@ def count_waiting() -> dict[str, int]:
         later=Count("pk", filter=Q(status=Status.PENDING) & ~due),
         in_flight=Count("pk", filter=Q(status__in=IN_FLIGHT)),
     )
+
+
+def bot_username() -> str:
+    """The name under which learners find the bot, without @; empty while nobody asked Telegram."""
+    return Installation.objects.values_list("bot_username", flat=True).first() or ""

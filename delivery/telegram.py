@@ -5,9 +5,11 @@ Nothing here decides what an answer means; `Call` carries what the wire saw.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -169,6 +171,22 @@ def gateway() -> TelegramGateway:
 def sandbox_gateway() -> TelegramGateway:
     """The way into the sandbox, whatever BOT_TOKEN says; started if it does not run."""
     return TelegramGateway(token=sandbox.TOKEN, api_url=sandbox.ensure())
+
+
+def username() -> str:
+    """Ask Telegram for the bot's name, without @; empty where it does not answer."""
+
+    async def ask() -> Call:
+        door = gateway()
+        await door.open()
+        try:
+            return await door.get_me()
+        finally:
+            await door.close()
+
+    call = asyncio.run(ask())
+    result = call.body.get("result") if call.body and call.status == HTTPStatus.OK else None
+    return str(result.get("username") or "") if isinstance(result, dict) else ""
 
 
 async def _recorded(call: Callable[[], Awaitable[object]]) -> Call:

@@ -55,6 +55,7 @@ class Installation(models.Model):
     singleton = models.BooleanField(primary_key=True, default=True)
     environment = models.CharField(max_length=16)
     bot_id = models.BigIntegerField(null=True, blank=True)
+    bot_username = models.CharField(max_length=64, blank=True, default="")  # as getMe said last
     system_identifier = models.CharField(max_length=32)
     armed_at = models.DateTimeField()
     simulated_at = models.DateTimeField(null=True, blank=True)

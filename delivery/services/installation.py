@@ -60,6 +60,11 @@ def rearm(*, now: datetime) -> int:
     )
 
 
+def remember_bot(*, username: str) -> None:
+    """Keep the name under which learners find the bot, as Telegram told it. Safe to run twice."""
+    Installation.objects.exclude(bot_username=username).update(bot_username=username)
+
+
 @transaction.atomic
 def simulate_until(*, at: datetime) -> bool:
     """Move the simulated clock of a local world to `at`; False if that would be back in time."""

@@ -8,7 +8,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 
 from attendance.models import Learner
@@ -17,7 +16,6 @@ from delivery.models import Chat
 from nurture.models import Contact, LinkToken, StaffTask, TaskKind
 
 LIFE = timedelta(days=7)
-SANDBOX_BOT = "telbot"
 _BYTES = (
     16  # 22 characters; Telegram allows 64: https://core.telegram.org/bots/features#deep-linking
 )
@@ -42,11 +40,6 @@ class Refused:
     """Nothing was bound. `reason`: unknown_link, used, expired, conflict, not_me, nothing_asked."""
 
     reason: str
-
-
-def bot_username() -> str:
-    """The name under which the bot is found: BOT_USERNAME where it is set, else the sandbox's."""
-    return str(getattr(settings, "BOT_USERNAME", "") or SANDBOX_BOT)
 
 
 def create(*, learner: Learner, now: datetime) -> str:

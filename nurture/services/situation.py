@@ -118,6 +118,7 @@ class Situation:
             next_session=self.world.next_session(journey.course_id),
             zone=self.zone,
             language=self.contact.language,
+            bot_username=self.world.bot_username,
         )
         return texts.render(step.texts.get(self.contact.language, step.text), values)
 

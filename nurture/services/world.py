@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from attendance import selectors as attendance
 from attendance.models import ClassSession
 from delivery.models import Chat, Reachability
+from delivery.selectors import bot_username
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import SequenceSpec
 from nurture.models import Contact, Sequence, SequenceVersion
@@ -37,6 +39,11 @@ class World:
     contacts: dict[int, Contact] = field(default_factory=dict)  # by learner
     _specs: dict[int, SequenceSpec] = field(default_factory=dict)
     _next: dict[int, ClassSession | None] = field(default_factory=dict)
+
+    @cached_property
+    def bot_username(self) -> str:
+        """The bot's name, as Telegram told it last."""
+        return bot_username()
 
     def load_contacts(self, learner_ids: Iterable[int], *, lock: bool = False) -> None:
         """Read the contacts of these learners, with chat, consents and tags.

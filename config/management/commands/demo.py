@@ -23,9 +23,10 @@ from attendance.models import Activity, Learner, Outcome
 from attendance.sandbox import World
 from config import processes
 from config.demo import history, live, school
+from delivery import telegram
 from delivery.models import Delivery
 from delivery.sandbox import client
-from delivery.services.installation import arm
+from delivery.services.installation import arm, remember_bot
 from nurture.models import Journey
 
 USER = PASSWORD = "demo"  # noqa: S105 - on a laptop only, and printed
@@ -114,6 +115,7 @@ class Command(BaseCommand):
             for row in world.learners
         ]
         client.request(client.ensure(), "POST", "/sandbox/people", {"people": people})
+        remember_bot(username=telegram.username())
         with delivery.clock.simulated(start):
             call_command("import_learners", str(learners), verbosity=0, stdout=self.stderr)
             for slug in SEQUENCES:

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from delivery import clock
+from delivery import clock, telegram
+from delivery.services.installation import arm, remember_bot
 from nurture.management.base import JsonCommand, learner_of
 from nurture.services import links
 
@@ -28,7 +29,13 @@ class Command(JsonCommand):
         if learner is None:
             raise CommandError(f"No learner has the address {options['email']}. Import them first.")
         now = clock.now()
+        if problem := arm(now=now):
+            raise CommandError(f"No link was made: {problem}")
+        username = telegram.username()
+        if not username:
+            raise CommandError("Telegram does not answer, so no link was made; try again.")
+        remember_bot(username=username)
         token = links.create(learner=learner, now=now)
-        link = f"https://t.me/{links.bot_username()}?start={token}"
+        link = f"https://t.me/{username}?start={token}"
         report = {"link": link, "expires_at": (now + links.LIFE).isoformat()}
         self.say(link, report, as_json=options["json"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ from django.urls import reverse
 from delivery.models import Gate
 from nurture import flags
 from tests.factories.delivery import make_delivery
+from tests.factories.school import make_school
 
 pytestmark = pytest.mark.django_db
-LONG_AGO = datetime(2026, 1, 5, 12, tzinfo=UTC)
 OWN = {"attendance", "delivery", "nurture"}
 REGISTERED = sorted(
     (model for model in admin.site._registry if model._meta.app_label in OWN | {"auth", "waffle"}),
@@ -38,30 +37,7 @@ def boss() -> User:
 
 @pytest.fixture
 def world() -> None:
-    """A few weeks of a school, made by the engine from a loopback Google's records."""
-    import nurture.services
-    from attendance.google import Google
-    from attendance.sandbox import build_world, serve, service_account_key
-    from attendance.services import settle, sync
-    from config.settings import BASE_DIR
-    from nurture.services.contacts import import_learners
-
-    made = build_world(now=LONG_AGO, weeks=2, learners=6, seed=1)
-    lines = ["email,name,timezone,telegram_chat_id,courses"]
-    lines += [
-        f"{row.email},{row.name},{row.timezone},{row.telegram_chat_id},{';'.join(row.courses)}"
-        for row in made.learners
-    ]
-    import_learners(content="\n".join(lines), now=LONG_AGO - timedelta(days=30))
-    source = (BASE_DIR / "nurture" / "sequences" / "missed-class.yaml").read_text()
-    imported = nurture.services.import_sequence(source=source, now=LONG_AGO)
-    nurture.services.publish(sequence=imported.sequence, now=LONG_AGO)
-    with serve(made.google()) as url:
-        key = service_account_key(f"{url}/token")
-        door = Google(key=key, delegated_user="a@school.example", api_url=url)
-        sync(now=LONG_AGO, google=door)
-    settle(now=LONG_AGO)
-    nurture.services.tick(now=LONG_AGO)
+    make_school()
 
 
 def test_every_list_and_page_opens_in_few_queries(

@@ -1,16 +1,21 @@
-"""Links that bind a chat to a learner (item: /start with a token)."""
+"""Links that bind a chat to a learner by a single-use token (S05)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from attendance.models import Learner
+from delivery import selectors
 from delivery.models import Consent
 from delivery.services import meet_chat
 from nurture.models import Contact, LinkToken, StaffTask
 from nurture.services import links
+from tests.integration.delivery.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -62,3 +67,26 @@ def test_a_learner_with_another_chat_is_left_to_staff() -> None:
     token = links.create(learner=learner, now=NOW)
     thief = meet_chat(telegram_id=12, now=NOW)
     assert links.open_link(token=token, chat=thief, now=NOW) == links.Refused(reason="conflict")
+
+
+def test_the_command_names_the_bot_as_telegram_does(settings: Any) -> None:
+    settings.BOT_TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    _learner()
+    told = StringIO()
+
+    with receiving(Receiver()) as receiver:
+        settings.TELEGRAM_API_URL = receiver.url
+        call_command("invite_link", "rosa@example.com", stdout=told)
+
+    assert told.getvalue().startswith("https://t.me/t_bot?start=")
+    assert selectors.bot_username() == "t_bot"
+
+
+def test_without_an_answer_of_telegram_no_link_is_made(settings: Any) -> None:
+    settings.BOT_TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    settings.TELEGRAM_API_URL = "http://127.0.0.1:1"
+    _learner()
+
+    with pytest.raises(CommandError, match="does not answer"):
+        call_command("invite_link", "rosa@example.com")
+    assert not LinkToken.objects.exists()

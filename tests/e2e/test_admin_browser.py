@@ -1,0 +1,98 @@
+"""The console in a real browser: readable in light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from attendance.models import ClassSession, Learner
+from delivery.models import Delivery
+from nurture.models import Journey, Sequence
+from tests.factories.school import make_school
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+WIDTHS = {"desk": 1440, "phone": 390}
+
+
+@pytest.fixture
+def session_key(client: Client) -> str:
+    """A member of staff who may do everything is logged in."""
+    client.force_login(User.objects.create_superuser("boss", password="x"))
+    return client.cookies["sessionid"].value
+
+
+@contextmanager
+def browser(url: str, session_key: str, **options: Any) -> Iterator[BrowserContext]:
+    """A browser of its own. No row may be read while it is open: it brings an event loop."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = chromium.new_context(**options)
+        context.add_cookies([{"name": "sessionid", "value": session_key, "url": url}])
+        yield context
+        chromium.close()
+
+
+def watched(context: BrowserContext) -> tuple[Page, list[str]]:
+    """A page, and what went wrong in its scripts."""
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("response", lambda answer: errors.append(answer.url) if answer.status >= 400 else None)
+    return page, errors
+
+
+def screens() -> dict[str, str]:
+    """The pages staff live in, by name."""
+    found = {
+        "learner": Learner.objects.filter(journeys__isnull=False).first(),
+        "class": ClassSession.objects.filter(status="settled").order_by("-starts_at").first(),
+        "sequence": Sequence.objects.first(),
+        "version": Sequence.objects.get().published_version,
+        "journey": Journey.objects.order_by("-pk").first(),
+        "delivery": Delivery.objects.order_by("-pk").first(),
+    }
+    pages = {"index": reverse("admin:index")}
+    for name, row in found.items():
+        assert row is not None, name
+        meta = row._meta
+        model = f"admin:{meta.app_label}_{meta.model_name}"
+        pages[f"{name}-list"] = reverse(f"{model}_changelist")
+        pages[name] = reverse(f"{model}_change", args=[row.pk])
+    return pages
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_screen_fits_and_runs_without_errors(
+    live_server: Any, session_key: str, tmp_path: Path, width: str, scheme: str
+) -> None:
+    make_school()
+    pages = screens()
+    size = {"width": WIDTHS[width], "height": 900}
+
+    with browser(live_server.url, session_key, viewport=size, color_scheme=scheme) as context:
+        page, errors = watched(context)
+        for name, path in pages.items():
+            page.goto(live_server.url + path)
+            page.wait_for_load_state("load")
+            page.screenshot(path=tmp_path / f"{name}-{width}-{scheme}.png", full_page=True)
+            sideways = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert sideways <= 0, f"{name} scrolls sideways by {sideways} px"
+
+    assert errors == []
