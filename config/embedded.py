@@ -108,7 +108,8 @@ def _start_postgres(where: Embedded) -> None:
     _give(where.run, identity)
     if not (data / "PG_VERSION").exists():
         _init_cluster(where, data, identity)
-    _wait_while_in_transition(where)
+    if _comes_up_by_itself(where):
+        return
     # PostgreSQL trusts kill(pid, 0), which a zombie or a recycled pid answers. We hold the lock
     # and know that no postmaster is alive, so these two are left-overs.
     for stale in (data / "postmaster.pid", where.run / (PG_SOCKET + ".lock")):
@@ -152,16 +153,20 @@ def _init_cluster(where: Embedded, data: Path, identity: dict[str, Any]) -> None
     fresh.rename(data)
 
 
-def _wait_while_in_transition(where: Embedded) -> None:
-    """A start whose starter was killed, or a shutdown, may be under way: let it come to an end."""
+def _comes_up_by_itself(where: Embedded) -> bool:
+    """A start whose starter was killed, or a shutdown, may be under way: let it come to an end.
+
+    True if a server is ready then; its pid file must not be touched any more.
+    """
     deadline = time.monotonic() + 60
     while (pid := _pg_pid(where)) and _is_alive(pid, "postgres"):
         if _pg_ready(where):
-            return
+            return True
         if time.monotonic() > deadline:
             log = where.local / "pg" / "server.log"
             raise EmbeddedError(f"PostgreSQL (pid {pid}) is neither ready nor gone; see {log}")
         time.sleep(0.05)
+    return False
 
 
 def _pg_pid(where: Embedded) -> int:

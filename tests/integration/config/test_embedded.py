@@ -92,7 +92,7 @@ def test_the_servers_survive_whoever_started_them(world: Path) -> None:
     assert both_answer(embedded.locate(world))
 
 
-@pytest.mark.parametrize("milliseconds", [30, 200, 500, 900])
+@pytest.mark.parametrize("milliseconds", [30, 200, 500, 700, 900])
 def test_a_start_that_is_killed_is_repaired_by_the_next(world: Path, milliseconds: int) -> None:
     starter = start(world)
     try:
