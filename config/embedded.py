@@ -114,6 +114,11 @@ def _start_postgres(where: Embedded) -> None:
     # and know that no postmaster is alive, so these two are left-overs.
     for stale in (data / "postmaster.pid", where.run / (PG_SOCKET + ".lock")):
         stale.unlink(missing_ok=True)
+    _start_server(where, identity)
+
+
+def _start_server(where: Embedded, identity: dict[str, Any]) -> None:
+    data = where.local / "pg"
     deadline = time.monotonic() + 20
     while True:
         try:
