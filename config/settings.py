@@ -13,7 +13,7 @@ from config import embedded, env, logs
 BASE_DIR = env.BASE_DIR
 VALUES = env.read()
 
-# --- what DESIGN calls the contract ----------------------------------------------------------
+# --- the contract: names and meanings are in .env.example ---------------------------------------
 ENVIRONMENT: str = VALUES["ENVIRONMENT"]
 IS_LOCAL = ENVIRONMENT == "local"
 LOCAL_DIR: Path = (BASE_DIR / VALUES["LOCAL_DIR"]).resolve()

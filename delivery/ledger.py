@@ -78,7 +78,7 @@ class Ledger:
         return moment.timestamp() - self._offset - _loop_time()
 
     async def claim(self, *, replies: bool) -> list[Held]:
-        """Lease due deliveries and give each its slot; the short transaction of DESIGN's pacing."""
+        """Lease due deliveries and give each its slot; in one short transaction."""
         await self._advance_simulation()
         key = REPLY if replies else BULK
         most = 20 if replies else pacing.MAX_BATCH

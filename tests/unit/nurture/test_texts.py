@@ -40,7 +40,7 @@ HOSTILE = [
 
 
 def test_the_variables_are_a_closed_list() -> None:
-    """P21: the contract of DESIGN.md."""
+    """P21: the closed list that docs/sequences.md tells."""
     assert list(texts.VARIABLES) == list(ROSA)
     assert all(texts.VARIABLES.values())
 
