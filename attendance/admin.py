@@ -161,7 +161,7 @@ class LearnerAdmin(ModelAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """An identity that staff add begins now."""
         for row in formset.save(commit=False):
-            if isinstance(row, models.LearnerIdentity) and row.pk is None:
+            if isinstance(row, models.LearnerIdentity) and row._state.adding:
                 row.created_at = timezone.now()
             row.save()
         for row in formset.deleted_objects:
