@@ -7,7 +7,7 @@ same functions that the engine uses. Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from nurture.services.world import World, consents
 
 UNKNOWN_LEARNER, UNKNOWN_SEQUENCE = "unknown_learner", "unknown_sequence"
 UNKNOWN_CLASS, WOULD_ENTER = "unknown_class", "would_enter"
+FACT_ANSWERED = "fact_answered"  # acted on, without a word about this sequence
 
 #: Which rule a recorded refusal belongs to.
 _RULE_OF: Mapping[str, str] = {
@@ -92,8 +93,10 @@ def explain(*, email: str, slug: str, now: datetime) -> Explanation:
             rules.append(recorded)
         return _conclude(rules, recorded)
     rules += inquiry.about_entry(fact)
-    decides = next((rule for rule in rules if not rule.passed), rules[-1])
-    return _conclude(rules, decides)
+    refusal = next((rule for rule in rules if not rule.passed), None)
+    if refusal is not None:
+        return _conclude(rules, refusal)
+    return _conclude(rules, replace(rules[-1], code=WOULD_ENTER))
 
 
 def explain_session(*, email: str, session_id: str, now: datetime) -> Explanation:
@@ -130,9 +133,19 @@ def _session(text: str) -> ClassSession | None:
 def _journey(inquiry: _Inquiry, told: Decision | None) -> Journey | None:
     """The journey that the newest word is about; without any word, the newest there is."""
     if told is not None:
-        return told.journey
+        return told.journey or _same_class(told)
     fact = inquiry.newest_fact()
     return None if fact is not None and fact.processed_at is None else inquiry.newest_journey()
+
+
+def _same_class(told: Decision) -> Journey | None:
+    """The journey that another fact of the same class began: a broken pledge is also a miss."""
+    if told.event is None or told.code not in {Reason.ALREADY_ENTERED, Reason.ALREADY_OPEN}:
+        return None
+    rows = Journey.objects.select_related("version").filter(
+        sequence=told.sequence, learner=told.learner, session=told.event.session_id
+    )
+    return rows.order_by("-id").first()
 
 
 def _recorded(told: Decision) -> Rule:
@@ -148,7 +161,7 @@ def _recorded(told: Decision) -> Rule:
 
 def _conclude(rules: list[Rule], decides: Rule) -> Explanation:
     return Explanation(
-        verdict=decides.code or WOULD_ENTER,
+        verdict=decides.code,
         rule=decides.rule,
         input=decides.input,
         changes_at=decides.changes_at.isoformat() if decides.changes_at else None,
@@ -214,6 +227,7 @@ class _Inquiry:
         yield Rule("fact_happened", _fact(fact), fresh, code)
         if fact is None or self.spec is None:
             return
+        yield self._unanswered(fact)
         streak = attendance.streak(
             learner_id=self.learner.pk,
             course_id=fact.session.course_id,
@@ -233,6 +247,18 @@ class _Inquiry:
         )
         yield self._entry(fact)
         yield self._holdout()
+
+    def _unanswered(self, fact: AttendanceEvent) -> Rule:
+        """Whether the engine has yet to act on a fact of which nothing is recorded here.
+
+        It has already where the sequence was published after the fact, or where it failed on it.
+        """
+        if fact.processed_at is None:
+            return Rule("fact_unanswered", {"processed_at": None})
+        failed = Decision.objects.filter(event=fact, code=Reason.ENGINE_ERROR).exists()
+        seen = {"processed_at": fact.processed_at.isoformat()}
+        code = Reason.ENGINE_ERROR if failed else FACT_ANSWERED
+        return Rule("fact_unanswered", seen, False, code)
 
     def _entry(self, fact: AttendanceEvent) -> Rule:
         assert self.spec is not None, "asked only of published sequences"
