@@ -14,7 +14,7 @@ from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundM
 from delivery.models import Chat
 from nurture import texts
 from nurture.models import Contact
-from nurture.services import conversation, links
+from nurture.services import conversation, learner_did, links
 from nurture.words import language, say
 
 STOP_WORDS = frozenset({"stop", "unsubscribe", "baja"})
@@ -32,7 +32,11 @@ def handle(inbound: Inbound, *, now: datetime) -> Sequence[Reply]:
     if chat is None:
         return ()
     talk = _Talk(inbound, chat, now)
-    return talk.press(inbound) if isinstance(inbound, InboundButton) else talk.read(inbound)
+    known = talk.contact
+    replies = talk.press(inbound) if isinstance(inbound, InboundButton) else talk.read(inbound)
+    if known is not None:  # after the answer, so that a button still finds its journey open
+        learner_did(learner_id=known.learner_id, fact="replied", now=now)
+    return replies
 
 
 class _Talk:

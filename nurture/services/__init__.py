@@ -5,7 +5,7 @@ from __future__ import annotations
 from nurture.services.deliveries import observe_deliveries
 from nurture.services.endings import exit_journey
 from nurture.services.engine import TickReport, advance_due, has_work, tick
-from nurture.services.events import exit_on, process_events
+from nurture.services.events import learner_did, process_events
 from nurture.services.journeys import answered_pledge, pause, resume
 from nurture.services.sequences import (
     ImportResult,
@@ -23,10 +23,10 @@ __all__ = [
     "advance_due",
     "answered_pledge",
     "exit_journey",
-    "exit_on",
     "export",
     "has_work",
     "import_sequence",
+    "learner_did",
     "observe_deliveries",
     "pause",
     "process_events",

@@ -144,7 +144,16 @@ def _stir(journey: Journey, event: AttendanceEvent, world: World) -> None:
         else:
             replan(journey=journey, reason=delivery_reasons.Reason.WITHDRAWN, world=world)
     elif journey.waiting_on is None and _waits_for(journey, event.kind, world):
-        plan_next(journey=journey, world=world, current=journey.step_key, waited=event.kind)
+        _end_wait(journey, event.kind, world)
+
+
+def _end_wait(journey: Journey, fact: str, world: World) -> None:
+    """What a journey waited for has come: plan on, or as soon as nurture is on again."""
+    if world.nurture_is_on:
+        plan_next(journey=journey, world=world, current=journey.step_key, waited=fact)
+    else:
+        journey.next_action_at = world.now
+        journey.save(update_fields=["next_action_at"])
 
 
 def _waits_for(journey: Journey, fact: str, world: World) -> bool:
@@ -153,21 +162,25 @@ def _waits_for(journey: Journey, fact: str, world: World) -> bool:
 
 
 @transaction.atomic
-def exit_on(*, learner_id: int, fact: str, now: datetime) -> int:
-    """End the learner's open journeys whose exit rules name something the learner did.
+def learner_did(*, learner_id: int, fact: str, now: datetime) -> int:
+    """End or move on the learner's open journeys by what is no fact of attendance.
 
-    For what is no fact of attendance: `replied`, `opted_out`. Returns how many ended; safe to
-    run twice.
+    `replied`: exit rules first, then waits for it; `opted_out` ends every journey. Returns how
+    many ended or went on. Safe to run twice: a wait that is over waits no more.
     """
     world = World(now=now)
     rows: Iterable[Journey] = locked(open_journeys().filter(learner=learner_id))
-    ended = 0
-    for journey in rows:
-        if fact == Reason.OPTED_OUT:
-            ended += exit_journey(journey=journey, reason=fact, now=now, notes=world.notes)
-        elif fact in journey.version.exit_when:
-            ended += exit_journey(
-                journey=journey, reason=Reason.EXIT_FACT, now=now, notes=world.notes
-            )
+    moved = sum(_heed(journey, fact, world) for journey in rows)
     world.notes.write()
-    return ended
+    return moved
+
+
+def _heed(journey: Journey, fact: str, world: World) -> bool:
+    if fact == Reason.OPTED_OUT or fact in journey.version.exit_when:
+        reason = Reason.OPTED_OUT if fact == Reason.OPTED_OUT else Reason.EXIT_FACT
+        return exit_journey(journey=journey, reason=reason, now=world.now, notes=world.notes)
+    still = journey.status == JourneyStatus.ACTIVE and journey.waiting_on is None
+    if not still or not _waits_for(journey, fact, world):
+        return False
+    _end_wait(journey, fact, world)
+    return True

@@ -14,6 +14,7 @@ from attendance import selectors as attendance
 from attendance.models import ClassSession
 from delivery.models import Chat, Reachability
 from delivery.selectors import bot_username
+from nurture import flags
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import SequenceSpec
 from nurture.models import Contact, Sequence, SequenceVersion
@@ -44,6 +45,11 @@ class World:
     def bot_username(self) -> str:
         """The bot's name, as Telegram told it last."""
         return bot_username()
+
+    @cached_property
+    def nurture_is_on(self) -> bool:
+        """The switch `nurture`, asked once in a pass."""
+        return flags.nurture_is_on()
 
     def load_contacts(self, learner_ids: Iterable[int], *, lock: bool = False) -> None:
         """Read the contacts of these learners, with chat, consents and tags.

@@ -63,6 +63,28 @@ def test_a_wait_ends_when_its_event_comes() -> None:
     assert Delivery.objects.get().due_at == came + timedelta(hours=1)
 
 
+def test_a_wait_whose_event_comes_while_nurture_is_off_ends_when_it_is_on_again() -> None:
+    """Off means that nothing new is said; what happened meanwhile is not forgotten."""
+    make.make_sequence(UNTIL)
+    fact = make.make_fact()
+    services.tick(now=make.NOW)
+    tomorrow = make.make_session(
+        course=fact.session.course, starts_at=make.CLASS_STARTS + timedelta(days=1)
+    )
+    contact = Contact.objects.get(learner=fact.learner)
+    make.make_fact("attended", contact=contact, session=tomorrow)
+
+    flags.set_nurture(percent=0)
+    came = make.NOW + timedelta(days=1)
+    services.tick(now=came)
+    assert not Delivery.objects.exists()
+
+    flags.set_nurture(percent=100)
+    again = came + timedelta(hours=1)
+    services.tick(now=again)
+    assert Delivery.objects.get().due_at == again + timedelta(hours=1)
+
+
 def test_a_wait_ends_when_its_time_is_up() -> None:
     """The event did not come."""
     make.make_sequence(UNTIL)

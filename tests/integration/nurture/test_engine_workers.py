@@ -49,3 +49,21 @@ def test_four_workers_respect_the_open_limit_of_one_learner() -> None:
 
     assert Journey.objects.count() == 1
     assert Decision.objects.filter(code="already_open").count() == 3
+
+
+def test_one_fact_handed_over_fifty_times_begins_one_journey() -> None:
+    """P14: the key of the entry, not the number of the row, says what is the same."""
+    make.make_sequence(make.PLAIN.replace("open: 1", "open: 9"))
+    contact, held = make.make_contact(), make.make_session()
+    for _ in range(50):
+        make.make_fact(contact=contact, session=held)
+
+    def work() -> None:
+        while services.process_events(now=make.NOW, limit=3):
+            pass
+
+    together(work, times=4)
+
+    assert Journey.objects.count() == 1
+    assert Delivery.objects.count() == 1
+    assert Decision.objects.filter(code="already_entered").count() == 49
