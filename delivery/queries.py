@@ -301,7 +301,8 @@ UPDATE delivery_chat c SET telegram_id = %(new)s, kind = 'group'
 """
 
 # The soonest moment at which a delivery that is due by plan may be claimed: put off by pacing, or
-# held by a 429. What staff or a broken token hold back comes at no moment.
+# held by a 429. What staff or a broken token hold back comes at no moment, and a retry is not
+# waited for: it has been tried.
 SOONEST = """
 SELECT greatest(
         min(x.run_at) - telbot_now(),
@@ -309,7 +310,8 @@ SELECT greatest(
   FROM delivery_gate s
  CROSS JOIN LATERAL (
     SELECT q.run_at FROM nurture_deliveries q
-     WHERE q.stream = s.key AND q.status = 'pending' AND q.due_at <= (SELECT telbot_now())
+     WHERE q.stream = s.key AND q.status = 'pending' AND q.attempts = 0
+       AND q.due_at <= (SELECT telbot_now())
      ORDER BY q.run_at LIMIT 1) x
  WHERE s.scope = 'stream' AND s.closed_until <= (SELECT clock_timestamp())
    AND NOT EXISTS (SELECT FROM delivery_gate b

@@ -8,7 +8,6 @@ import threading
 import dramatiq
 import redis
 from dramatiq.errors import BrokerConnectionError
-from dramatiq.middleware import Interrupt
 
 from delivery import clock, selectors, sender
 from delivery.services.gates import ensure_pacing
@@ -20,6 +19,18 @@ log = logging.getLogger(__name__)
 BUDGET_SECONDS = 20.0
 # One sender per process: one loop, one bot, at most eight in flight.
 _busy = threading.Lock()
+_stopping = threading.Event()
+
+
+class StopSending(dramatiq.Middleware):
+    """SIGTERM: claim no more, give leases back, let what is on the wire come to its end."""
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Called before the worker waits for its threads."""
+        _stopping.set()
+
+
+dramatiq.get_broker().add_middleware(StopSending())
 
 
 @dramatiq.actor(queue_name="delivery", max_retries=0, time_limit=60_000, max_age=30_000)
@@ -28,20 +39,16 @@ def drain_deliveries() -> None:
 
     Safe to ring at any time and from anywhere: a process that is sending already returns at once.
     """
-    if not _busy.acquire(blocking=False):
+    if _stopping.is_set() or not _busy.acquire(blocking=False):
         return
     try:
         if arm(now=clock.now()):
             return
         ensure_pacing()
-        stopping = threading.Event()
-        try:
-            sender.drain(gateway, budget_seconds=BUDGET_SECONDS, stopping=stopping)
-        except Interrupt:
-            stopping.set()
-            raise
+        sender.drain(gateway, budget_seconds=BUDGET_SECONDS, stopping=_stopping)
     finally:
         _busy.release()
+    # Also while stopping: the bell is for the workers that stay.
     if selectors.has_due() and not selectors.blocking_gates():
         ring()
 

@@ -113,10 +113,12 @@ def _refused(status: int, body: Mapping[str, Any] | None) -> Verdict:
         return Verdict(
             kind=Kind.REJECTED, consequence=Consequence.MIGRATE, migrate_to=new_id, **said
         )
+    wordless = status >= 400 and not (body and body.get("description"))
+    if status in {408, 421} or wordless:
+        # Telegram refuses in JSON and says why; a proxy's page is no word of Telegram about a chat.
+        return Verdict(kind=Kind.REJECTED, consequence=Consequence.RETRY, **said)
     if status == 403:
         return _forbidden(text, said)
-    if status in {408, 421}:
-        return Verdict(kind=Kind.REJECTED, consequence=Consequence.RETRY, **said)
     return _bad_request(text, said)
 
 

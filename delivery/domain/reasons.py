@@ -47,7 +47,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.CONTENT_REFUSED: "Telegram refused the text or its buttons; the step needs mending.",
     Reason.REQUEST_REFUSED: "Telegram refused the request for a reason we have no rule for.",
     Reason.TOO_MANY_TRIES: "It failed as often as it may be tried.",
-    Reason.POISON: "Workers died twice while they held it.",
+    Reason.POISON: "Workers died again and again while they held it.",
     Reason.WINDOW_NEVER_OPENS: "The hours in which it may go out never come.",
     Reason.NO_ANSWER: "The request went out and no answer came, so it may have arrived.",
     Reason.SERVER_ERROR: "Telegram answered with an error of its own, so it may have arrived.",

@@ -45,8 +45,8 @@ def result_of(verdict: Verdict, *, attempts: int, fraction: float) -> Result:
         return Result(
             status=Status.PENDING, counted=False, wait=verdict.retry_after or timedelta(0)
         )
-    if verdict.consequence is Consequence.MIGRATE:
-        return Result(status=Status.PENDING)
     if is_exhausted(attempts):
         return Result(status=Status.DEAD, reason=Reason.TOO_MANY_TRIES)
+    if verdict.consequence is Consequence.MIGRATE:
+        return Result(status=Status.PENDING)
     return Result(status=Status.PENDING, wait=backoff(attempts=attempts, fraction=fraction))

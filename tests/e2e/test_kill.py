@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from django.db.models import Count
 
-from delivery import sender
+from delivery import sender, tasks
 from delivery.models import Attempt, Delivery
 from tests.e2e.commands import ROOT, environment, telegram_at
 from tests.factories.delivery import make_delivery
@@ -75,3 +76,30 @@ def test_a_stop_by_signal_leaves_no_unknown(receiver: Receiver) -> None:
     states = dict(Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by())
     assert set(states) == {"sent", "pending"}
     assert states["sent"] == receiver.total
+
+
+def test_a_worker_that_is_stopped_claims_no_more(receiver: Receiver) -> None:
+    """S05: a deploy in mid-sending: no unknown, nothing held, out well within Render's 30 s."""
+    for _ in range(300):
+        make_delivery()
+    worker = subprocess.Popen(
+        [sys.executable, "manage.py", "rundramatiq", "--processes", "1", "--threads", "2"],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(**telegram_at(receiver.url, TELEGRAM_SENDS_PER_SECOND="25")),
+    )
+    try:
+        tasks.ring()
+        receiver.await_count(10)
+        before = receiver.total
+        worker.terminate()
+
+        assert worker.wait(timeout=10) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+    states = dict(Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by())
+    assert set(states) == {"sent", "pending"}
+    assert states["sent"] == receiver.total <= before + 3 * sender.IN_FLIGHT

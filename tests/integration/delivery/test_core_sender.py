@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -125,6 +126,31 @@ def test_a_wrong_token_stops_the_bot_and_loses_nothing(receiver: Receiver) -> No
     assert receiver.refused <= sender.IN_FLIGHT
     assert set(Delivery.objects.values_list("status", flat=True)) == {"pending"}
     assert Gate.objects.get(key="bot:token").closed_until.year > 2900
+
+
+def test_a_retry_is_counted_and_not_awaited(receiver: Receiver, settings: Any) -> None:
+    """S06: `--until-empty` ends when nothing can be claimed now."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        settings.TELEGRAM_API_URL = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        delivery = make_delivery()
+
+        assert drain() == {}
+
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts) == ("pending", 1)
+
+
+def test_a_proxys_refusal_costs_no_chat(receiver: Receiver) -> None:
+    """Only Telegram's own JSON says that a chat is lost."""
+    receiver.rule = lambda _chat, _text: (403, {})
+    delivery = make_delivery()
+
+    drain()
+
+    delivery.refresh_from_db()
+    assert delivery.status == "pending"
+    assert Chat.objects.get().reachability == "ok"
 
 
 def test_an_outage_opens_the_breaker_and_a_probe_closes_it(receiver: Receiver) -> None:

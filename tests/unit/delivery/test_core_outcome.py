@@ -107,6 +107,23 @@ def test_parameters_of_a_strange_shape_are_no_parameters() -> None:
     assert judge(started=True, status=400, body=body).reason is Reason.REQUEST_REFUSED
 
 
+def test_a_group_that_moves_on_and_on_is_given_up() -> None:
+    body = {"ok": False, "description": "x", "parameters": {"migrate_to_chat_id": -100}}
+    verdict = judge(started=True, status=400, body=body)
+
+    assert result_of(verdict, attempts=1, fraction=0).status is Status.PENDING
+    assert result_of(verdict, attempts=8, fraction=0).status is Status.DEAD
+
+
+@pytest.mark.parametrize("status", [400, 403, 407, 413])
+@pytest.mark.parametrize("body", [None, {}, {"ok": False}])
+def test_a_page_of_a_proxy_says_nothing_of_the_chat(status: int, body: Any) -> None:
+    verdict = judge(started=True, status=status, body=body)
+
+    assert (verdict.kind, verdict.consequence) == (Kind.REJECTED, Consequence.RETRY)
+    assert verdict.reachability == ""
+
+
 def test_misdirected_is_tried_again() -> None:
     verdict = judge(started=True, status=421, body=None)
 
