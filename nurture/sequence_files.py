@@ -75,6 +75,9 @@ def read(text: str) -> SequenceSpec:
         raise SequenceFileError(
             [Problem(line=mark.line + 1 if mark else 1, message=said)]
         ) from error
+    except RecursionError as error:
+        said = "this is nested too deeply"
+        raise SequenceFileError([Problem(line=1, message=said)]) from error
     except YAMLError as error:
         raise SequenceFileError([Problem(line=1, message="this is not YAML")]) from error
     if not isinstance(root, CommentedMap):
@@ -261,7 +264,7 @@ class _Reader:
         match kind:
             case StepKind.BRANCH:
                 when = self.condition(node)
-                if when is None:
+                if "when" not in node:
                     self.need(node, "when", values.words, "")
                 then, other = (self.need(node, key, values.slug, "") for key in ("then", "else"))
                 return {"when": when, "then": then, "else": other}

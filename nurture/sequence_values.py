@@ -123,7 +123,7 @@ def again(value: Any) -> tuple[Again, timedelta | None]:
     """never, every key, or after a duration."""
     if isinstance(value, str) and value.startswith("after "):
         return Again.AFTER, duration(value.removeprefix("after ").strip())
-    if value in {Again.NEVER.value, Again.EVERY_KEY.value}:
+    if isinstance(value, str) and value in {Again.NEVER.value, Again.EVERY_KEY.value}:
         return Again(value), None
     raise ValueError(f"{value!r} is not one of never, every key, after <duration>")
 

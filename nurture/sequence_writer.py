@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from nurture.domain.sequence import (
     DAYS,
@@ -39,7 +39,7 @@ def write(spec: SequenceSpec) -> str:
 
 
 def _root(spec: SequenceSpec) -> dict[str, Any]:
-    root: dict[str, Any] = {"sequence": spec.slug, "name": spec.name}
+    root: dict[str, Any] = {"sequence": spec.slug, "name": _line(spec.name)}
     root |= {"category": spec.category} if spec.category else {}
     root["entry"] = _entry(spec.entry)
     root |= {"window": _window(spec.window)} if spec.window else {}
@@ -48,7 +48,7 @@ def _root(spec: SequenceSpec) -> dict[str, Any]:
     root |= {"holdout": spec.holdout} if spec.holdout else {}
     root |= {"mode": spec.mode.value} if spec.mode is not Mode.LIVE else {}
     root["triggers"] = [
-        {"fact": trigger.fact.value, "course": trigger.course, "times": trigger.times}
+        {"fact": trigger.fact.value, "course": _line(trigger.course), "times": trigger.times}
         for trigger in spec.triggers
     ]
     root |= {"exit_when": list(spec.exit_when)} if spec.exit_when else {}
@@ -90,14 +90,21 @@ def _step(step: Step) -> dict[str, Any]:
     node["wait"] = _wait(step.wait)
     node |= {"when": _condition(step.when)} if step.when is not None else {}
     for name, value in step.options.items():
-        node[name] = _condition(value) if isinstance(value, Condition) else value
+        node[name] = _option(value)
     node |= {"text": _text(step.text)} if step.text else {}
     if step.buttons:
         node["buttons"] = [
-            [{"text": text, "action": action} for text, action in row] for row in step.buttons
+            [{"text": _line(text), "action": action} for text, action in row]
+            for row in step.buttons
         ]
     node |= {"expires": _duration(step.expires)} if step.expires is not None else {}
     return node
+
+
+def _option(value: Any) -> Any:
+    if isinstance(value, Condition):
+        return _condition(value)
+    return _line(value) if isinstance(value, str) else value
 
 
 def _wait(wait: Wait) -> dict[str, Any]:
@@ -121,10 +128,22 @@ def _duration(duration: timedelta) -> str:
 
 def _condition(condition: Condition) -> Any:
     if condition.op == "is":
-        return f"{condition.name}:{condition.value}" if condition.value else condition.name
+        return _line(f"{condition.name}:{condition.value}" if condition.value else condition.name)
     parts = [_condition(part) for part in condition.parts]
     return {condition.op: parts[0] if condition.op == "not" else parts}
 
 
 def _text(text: str) -> str:
-    return LiteralScalarString(text + "\n") if "\n" in text else text
+    """Lines as a block where a block keeps every character, else in quotes with escapes."""
+    lines = text.split("\n")
+    kept = all(line.isprintable() and line == line.strip() for line in lines)
+    if len(lines) > 1 and lines[0] and kept:
+        block: str = LiteralScalarString(text + "\n")
+        return block
+    return _line(text)
+
+
+def _line(text: str) -> str:
+    """Quotes where a plain scalar would change: other line breaks, tabs, edges."""
+    plain = text.isprintable() and text == text.strip()
+    return text if plain else DoubleQuotedScalarString(text)

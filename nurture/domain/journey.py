@@ -225,7 +225,7 @@ class _Walk:
             return position, WaitUntil(step_key=step.key, at=due.at, event=step.wait.event)
         if due.at > self.now:
             return position, WaitUntil(step_key=step.key, at=due.at)
-        self.anchor = self.now if step.kind is StepKind.WAIT else self.anchor
+        self.anchor = due.at  # the step is done: what follows counts from here
         return self._act(step, position)
 
     def _due(self, step: Step, *, waited: str) -> DueAt | UntilEvent | None:
