@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 EVERY_DAY = 0b1111111
-#: A weekly window opens within eight days, whatever the clocks do.
-DAYS_AHEAD = 9
+#: A window of one weekday that lies in the gap of a clock change opens a week later.
+DAYS_AHEAD = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,11 @@ def resolve(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 def next_opening(window: Window, *, at: datetime) -> datetime:
     """The first instant (UTC) from `at` on at which the window is open; `at` itself if it is."""
-    return min(max(at, opens) for opens, closes in _occurrences(window, at=at) if at < closes)
+    return min(
+        max(at, opens)
+        for opens, closes in _occurrences(window, at=at)
+        if at < closes and opens < closes
+    )
 
 
 def is_open(window: Window, *, at: datetime) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import accumulate
@@ -287,10 +287,14 @@ class _Walk:
         return self.position_of(to)
 
     def _tag(self, step: Step) -> None:
+        tags = self.facts.tags  # later steps of this walk see the change
         if add := step.options.get("add"):
             self.effects.append(AddTag(name=add))
+            tags |= {add}
         if remove := step.options.get("remove"):
             self.effects.append(RemoveTag(name=remove))
+            tags -= {remove}
+        self.facts = replace(self.facts, tags=tags)
         self.note(step, Reason.TAGGED, **step.options)
 
     def _hand_over(self, step: Step) -> None:

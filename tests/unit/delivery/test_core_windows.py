@@ -72,6 +72,12 @@ def test_a_time_that_comes_twice_is_the_first() -> None:
     assert resolve(date(2026, 10, 25), time(2, 30), ZoneInfo(BERLIN)) == utc("2026-10-25 00:30")
 
 
+def test_a_window_within_the_gap_opens_a_week_later() -> None:
+    hours = window("02:15", "02:45", days=1 << 6)
+
+    assert next_opening(hours, at=utc("2026-03-23 12:00")) == utc("2026-04-05 00:15")
+
+
 @pytest.mark.parametrize("days", [0, 128])
 def test_a_window_without_days_is_refused(days: int) -> None:
     with pytest.raises(ValueError, match="at least one day"):
@@ -92,5 +98,5 @@ def test_an_opening_is_never_early_never_shut_and_soon(
 
     opening = next_opening(hours, at=at)
 
-    assert at <= opening <= at + timedelta(days=9)
+    assert at <= opening <= at + timedelta(days=16)
     assert is_open(hours, at=opening)

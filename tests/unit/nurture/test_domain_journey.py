@@ -245,6 +245,33 @@ def test_after_a_wait_the_next_step_counts_from_its_end(waited: str) -> None:
     assert found == Decision(action=Send(step_key="hello", due_at=NOW + HOUR))
 
 
+@pytest.mark.parametrize(
+    ("anchor", "waited"),
+    [pytest.param(NOW - HOUR, "", id="due now"), pytest.param(NOW - 3 * HOUR, "time", id="late")],
+)
+def test_after_any_kind_the_next_step_counts_from_its_end(anchor: datetime, waited: str) -> None:
+    """P05: a tag put on after an hour is followed an hour later, not at once."""
+    steps = [step("tag", wait=IN_AN_HOUR, add="vip"), message(wait=IN_AN_HOUR)]
+    found = go(steps, "it", anchor=anchor, waited=waited)
+    assert found.action == Send(step_key="hello", due_at=NOW + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("had", "change", "to"),
+    [({}, {"add": "vip"}, "yes"), ({"vip"}, {"remove": "vip"}, "no")],
+    ids=["put on", "taken off"],
+)
+def test_a_branch_sees_the_tag_of_the_step_before(
+    had: set[str], change: Mapping[str, str], to: str
+) -> None:
+    """P05: within one walk too."""
+    is_vip = Condition(op="is", name="tag", value="vip")
+    branch = step("branch", "fork", when=is_vip, **{"then": "yes", "else": "no"})
+    steps = [step("tag", **change), branch, message("no"), message("yes")]
+    found = go(steps, facts=ConditionFacts(tags=frozenset(had)))
+    assert found.action == Send(step_key=to, due_at=NOW)
+
+
 def test_what_ended_one_wait_does_not_end_the_next() -> None:
     found = go([step("wait", "a", wait=UNTIL), step("wait", "b", wait=UNTIL)], waited="pledged")
     assert found.action == WaitUntil(step_key="b", at=NOW + 48 * HOUR, event="pledged")
