@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-# Before Django reads its settings: a test run has a world of its own and knows nothing of .env.
-os.environ.setdefault("LOCAL_DIR", str(Path(__file__).resolve().parent.parent / ".local" / "test"))
-for _name in ("BOT_TOKEN", "GOOGLE_SERVICE_ACCOUNT_JSON", "GOOGLE_API_URL", "GOOGLE_CALENDAR_IDS"):
-    os.environ[_name] = ""
-os.environ["PTB_TIMEDELTA"] = "1"
 
 
 @pytest.fixture(scope="session")

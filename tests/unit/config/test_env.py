@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
@@ -101,3 +103,9 @@ def test_the_service_account_is_json_or_a_path(tmp_path: Path) -> None:
         )
     with pytest.raises(ImproperlyConfigured, match="GOOGLE_DELEGATED_USER"):
         env.read({"GOOGLE_SERVICE_ACCOUNT_JSON": json.dumps(key)})
+
+
+def test_tests_run_in_a_world_of_their_own() -> None:
+    """Whoever develops in .local keeps what is there, whatever the tests do."""
+    assert str(settings.LOCAL_DIR) == os.environ["LOCAL_DIR"]
+    assert Path(os.environ["LOCAL_DIR"]) != env.BASE_DIR / ".local"
