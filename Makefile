@@ -8,7 +8,7 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 ##: Set-up
 
@@ -83,5 +83,10 @@ test-browser: setup ## Tests in a real Chromium
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi
 	$(BIN)/pytest -q -m browser
 
+.PHONY: bench-attendance
+bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
+	@$(BIN)/python -m tests.bench.attendance $(if $(SHORT),--short,)
+
 .PHONY: check
 check: quick migrations-check test test-browser ## What CI runs
+	@$(MAKE) --no-print-directory bench-attendance SHORT=1

@@ -7,10 +7,11 @@ whether waiting helps. https://developers.google.com/workspace/admin/reports/ref
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
+from email.utils import parsedate_to_datetime
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import google_auth_httplib2
 import httplib2
 from django.conf import settings
+from django.utils import timezone
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.oauth2 import service_account
 from googleapiclient.discovery import build
@@ -25,9 +27,12 @@ from googleapiclient.errors import Error as ClientError
 from googleapiclient.errors import HttpError
 
 from attendance.domain.records import CALL_ENDED
+from attendance.google_circuit import circuit
+from attendance.google_errors import Failure, GoogleError
 
 REPORTS_SCOPE = "https://www.googleapis.com/auth/admin.reports.audit.readonly"
 CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
+_API = {REPORTS_SCOPE: "reports", CALENDAR_SCOPE: "calendar"}
 TIMEOUT_SECONDS = 30
 # Blips only: the client retries 5xx, 429 and rate limits after a second or two. Longer
 # troubles are met by the next run, whose window overlaps.
@@ -40,30 +45,16 @@ _RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaEx
 Page = list[dict[str, Any]]
 
 
-class Failure(StrEnum):
-    """What a failure of Google means for us."""
-
-    TRANSIENT = "transient"  # wait; the watermark stays
-    CONFIG = "config"  # a person must change something; waiting does not help
-    INVALID = "invalid"  # the request was refused: window or page token
-    NOT_FOUND = "not_found"  # no such calendar, or not shared with us
-
-
-class GoogleError(Exception):
-    """A request to Google failed; `failure` says what kind, the text says what to do."""
-
-    def __init__(self, failure: Failure, message: str) -> None:
-        super().__init__(message)
-        self.failure = failure
-
-
 def is_configured() -> bool:
     """Say whether Google is on: a service account key and a user to act for."""
     return bool(settings.GOOGLE_SERVICE_ACCOUNT_JSON and settings.GOOGLE_DELEGATED_USER)
 
 
-def from_settings() -> Google:
-    """Build the door from the settings; raise GoogleError (config) where Google is off."""
+def from_settings(*, insist: bool = False) -> Google:
+    """Build the door from the settings; raise GoogleError (config) where Google is off.
+
+    `insist`: try also where the circuit is open, as a person does who has mended something.
+    """
     if not is_configured():
         raise GoogleError(
             Failure.CONFIG,
@@ -74,6 +65,7 @@ def from_settings() -> Google:
         key=settings.GOOGLE_SERVICE_ACCOUNT_JSON or {},
         delegated_user=settings.GOOGLE_DELEGATED_USER,
         api_url=settings.GOOGLE_API_URL,
+        insist=insist,
     )
 
 
@@ -86,7 +78,14 @@ class Google:
     api_url: str = ""  # empty: Google's own
     timeout_seconds: float = TIMEOUT_SECONDS
     retries: int = RETRIES
+    insist: bool = False
     _credentials: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _skew: list[float] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def clock_skew_seconds(self) -> float | None:
+        """Google's clock minus ours at the last answer; None before the first."""
+        return self._skew[-1] if self._skew else None
 
     def activities(self, *, starts_at: datetime, ends_at: datetime) -> Iterator[Page]:
         """Yield pages of the Meet log with event times in [starts_at, ends_at), newest first.
@@ -120,14 +119,25 @@ class Google:
 
     def _pages(self, collection: Any, request: Any, scope: str) -> Iterator[Page]:
         while request is not None:
-            try:
-                # A fresh Http each time: one that threads share hands out wrong answers.
-                with closing(self._http(scope)) as http:
-                    answer = request.execute(http=http, num_retries=self.retries)
-            except (ClientError, GoogleAuthError, httplib2.HttpLib2Error, OSError) as error:
-                raise _translate(error) from error
+            request.add_response_callback(self._note_clock)
+            work = partial(self._execute, request, scope)
+            answer = circuit(_API[scope]).call(work, insist=self.insist)
             yield answer.get("items") or []
             request = collection.list_next(request, answer)
+
+    def _execute(self, request: Any, scope: str) -> dict[str, Any]:
+        try:
+            # A fresh Http each time: one that threads share hands out wrong answers.
+            with closing(self._http(scope)) as http:
+                answer: dict[str, Any] = request.execute(http=http, num_retries=self.retries)
+        except (ClientError, GoogleAuthError, httplib2.HttpLib2Error, OSError) as error:
+            raise _translate(error) from error
+        return answer
+
+    def _note_clock(self, response: httplib2.Response) -> None:
+        with suppress(KeyError, ValueError, TypeError):
+            theirs = parsedate_to_datetime(response["date"])
+            self._skew[:] = [(theirs - timezone.now()).total_seconds()]
 
     def _service(self, name: str, version: str, scope: str, path: str) -> Any:
         options = {"api_endpoint": f"{self.api_url.rstrip('/')}/{path}"} if self.api_url else None

@@ -44,6 +44,7 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Courses", "attendance_course", "school"),
             ("Classes", "attendance_classsession", "event"),
             ("Outcomes", "attendance_outcome", "fact_check"),
+            ("Audit", "attendance_auditpair", "balance"),
             ("Facts", "attendance_attendanceevent", "campaign"),
         ),
     ),

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 import delivery.selectors
 from attendance import google
+from attendance.google_errors import GoogleError
 from attendance.models import Course
 from config import views
 from delivery.gateways import Call
@@ -166,9 +167,9 @@ def _google() -> Item:
         return Item(name="google", verdict="not_yet", value=value, source="settings")
     now = timezone.now()
     try:
-        door = google.from_settings()
+        door = google.from_settings(insist=True)
         next(door.activities(starts_at=now - timedelta(minutes=5), ends_at=now), None)
-    except google.GoogleError as error:
+    except GoogleError as error:
         return Item(name="google", verdict="fail", value=_one_line(error), source="Reports API")
     return Item(
         name="google", verdict="pass", value="the Meet log is readable", source="Reports API"

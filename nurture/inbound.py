@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from attendance.domain.identity import is_full_email
 from attendance.models import ClassSession
+from attendance.services import IdentityError
 from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundMessage, Reply
 from delivery.models import Chat
 from nurture import texts
@@ -70,8 +72,20 @@ class _Talk:
             "help": lambda _: self._say("help"),
             "privacy": lambda _: self._say("privacy"),
         }
+        if command == "address" or (not command and is_full_email(message.text)):
+            return self._address(self.contact, message.argument if command else message.text)
         answer = answers.get(command)
         return answer(self.contact) if answer else self._say("unclear")
+
+    def _address(self, contact: Contact, said: str) -> Sequence[Reply]:
+        """They name a Google address; whether somebody else has it is not told."""
+        if not said.strip():
+            return self._say("address_ask")
+        try:
+            item = conversation.name_address(contact=contact, email=said, now=self.now)
+        except IdentityError:
+            return self._say("address_bad")
+        return self._say("address_known" if item is None else "address_noted")
 
     def press(self, button: InboundButton) -> Sequence[Reply]:
         """Answer a button."""

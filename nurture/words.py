@@ -44,6 +44,7 @@ _EN = {
     ),
     "help": (
         "/status – what is next for you\n"
+        "/address – the Google address you join with\n"
         "/stop – no more messages\n"
         "/start – begin again\n"
         "/privacy – what is stored about you"
@@ -66,8 +67,19 @@ _EN = {
     "status_no_consent": "You asked me not to write; /start lets you change that.",
     "disputed": (
         "Thank you for telling us. We will look at it, and this series of messages waits "
-        "until then."
+        "until then.\n\nWhich Google address were you signed in with? Just send it to me; it "
+        "helps us to recognise you."
     ),
+    "address_ask": (
+        "Which Google address do you join your classes with? Send it to me, for example: "
+        "/address name@gmail.com"
+    ),
+    "address_noted": (
+        "Thank you. Somebody at the school will look at it, and from then on you are recognised "
+        "by it."
+    ),
+    "address_known": "Thank you, I know you by this address already.",
+    "address_bad": "That is not a whole e-mail address. It looks like this: name@gmail.com",
     "pledged": "Great, see you at <b>{title}</b>, {when}.",
     "no_next_class": "Thank you! No next class is planned yet.",
     "button_too_old": "This button no longer does anything. /status shows what is next.",
@@ -107,6 +119,7 @@ _ES = {
     ),
     "help": (
         "/status – lo próximo para ti\n"
+        "/address – la dirección de Google con la que te conectas\n"
         "/stop – no más mensajes\n"
         "/start – empezar de nuevo\n"
         "/privacy – qué se guarda sobre ti"
@@ -130,7 +143,18 @@ _ES = {
     "status_no_consent": "Me pediste que no escribiera; con /start puedes cambiarlo.",
     "disputed": (
         "Gracias por decírnoslo. Lo revisaremos, y hasta entonces esta serie de mensajes espera."
+        "\n\n¿Con qué dirección de Google te conectaste? Envíamela tal cual; nos ayuda a "
+        "reconocerte."
     ),
+    "address_ask": (
+        "¿Con qué dirección de Google te conectas a tus clases? Envíamela, por ejemplo: "
+        "/address nombre@gmail.com"
+    ),
+    "address_noted": (
+        "Gracias. Alguien de la escuela lo revisará, y desde entonces te reconoceremos por ella."
+    ),
+    "address_known": "Gracias, ya te conozco por esta dirección.",
+    "address_bad": "Eso no es una dirección completa. Tiene esta forma: nombre@gmail.com",
     "pledged": "Estupendo, nos vemos en <b>{title}</b>, {when}.",
     "no_next_class": "¡Gracias! Todavía no hay ninguna clase prevista.",
     "button_too_old": "Este botón ya no hace nada. /status muestra lo próximo.",

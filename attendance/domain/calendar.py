@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attendance.domain.identity import meeting_code
+from attendance.domain.identity import email_key, meeting_code
 from attendance.domain.records import parse_time
 
 _NO_CLASSES = frozenset({"birthday", "focusTime", "outOfOffice", "workingLocation"})
@@ -29,6 +29,7 @@ class CalendarEvent:
     meeting_code: str
     meet_url: str
     organizer_email: str
+    declined: tuple[str, ...]  # normal forms of addresses, sorted
     cancelled: bool
 
 
@@ -55,8 +56,19 @@ def parse_event(item: Mapping[str, Any]) -> CalendarEvent | None:
         meeting_code=code,
         meet_url=url,
         organizer_email=str((item.get("organizer") or {}).get("email") or ""),
+        declined=_declined(item),
         cancelled=cancelled,
     )
+
+
+def _declined(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those who said no. Rooms decline, too; lists of large events may be cut by Google."""
+    keys = {
+        email_key(str(guest.get("email") or ""))
+        for guest in item.get("attendees") or ()
+        if guest.get("responseStatus") == "declined" and not guest.get("resource")
+    }
+    return tuple(sorted(keys - {""}))
 
 
 def _moment(value: Mapping[str, Any] | None) -> datetime | None:

@@ -29,6 +29,7 @@ class PlannedClass:
     starts_at: datetime
     ends_at: datetime
     cancelled: bool = False
+    organizer: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Call:
     event_ids: frozenset[str]
     starts_at: datetime
     ends_at: datetime
+    organizer: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class Correlation:
     ambiguous: tuple[int, ...] = ()
 
 
-def correlate(*, call: Call, classes: Sequence[PlannedClass]) -> Correlation:
+def correlate(*, call: Call, classes: Sequence[PlannedClass], own_domain: str = "") -> Correlation:
     """Find the classes of a call.
 
     The event id is certain, also for an instance that was moved: it keeps the stamp of its
-    first plan, so the stamp says nothing. Without it, link and overlap decide.
+    first plan, so the stamp says nothing. Without it, link and overlap decide, unless the call
+    names another event or was somebody else's (neither of the class's organiser's domain nor
+    of `own_domain`): then a person does.
     """
     named = [planned for planned in classes if planned.event_id in call.event_ids]
     held = [planned for planned in named if not planned.cancelled]
@@ -66,13 +70,29 @@ def correlate(*, call: Call, classes: Sequence[PlannedClass]) -> Correlation:
     ]
     if not rules:
         best = _best_overlap(call, same_link)
-        if len(best) > 1:
+        if len(best) > 1 or any(_is_doubtful(call, planned, own_domain) for planned in best):
             return Correlation({}, tuple(sorted(planned.pk for planned in best)))
         rules = {planned.pk: _rule(call, planned) for planned in best}
     for planned in same_link:
         if rules and planned.pk not in rules and _share_held(call, planned) >= CONTINUED_FROM:
             rules[planned.pk] = MatchRule.CONTINUED
     return Correlation(rules)
+
+
+def _is_doubtful(call: Call, planned: PlannedClass, own_domain: str) -> bool:
+    """A link may be borrowed: by another event, or by somebody else."""
+    other_event = bool(call.event_ids) and planned.recurring_event_id not in call.event_ids
+    return other_event or _is_foreign(call, planned, own_domain)
+
+
+def _is_foreign(call: Call, planned: PlannedClass, own_domain: str) -> bool:
+    theirs = _domain(call.organizer)
+    ours = {own_domain.lower(), _domain(planned.organizer)} - {""}
+    return bool(theirs and ours) and theirs not in ours
+
+
+def _domain(email: str) -> str:
+    return email.rpartition("@")[2].lower()
 
 
 def _on_same_link(call: Call, planned: PlannedClass) -> bool:

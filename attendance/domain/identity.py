@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
 
 # Gmail ignores dots and everything from a plus sign on; its two domains are one.
 _GMAIL_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 _MASK = re.compile(r"\*+")
+_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}")
+_ALIKE = 0.9
 
 
 def _clean(raw: str) -> str:
@@ -44,9 +48,55 @@ def is_masked(raw: str) -> bool:
 
 def fits_mask(*, mask: str, email: str) -> bool:
     """Say whether the masked address could be `email`, in either of its spellings."""
-    pattern = ".*".join(re.escape(part) for part in _MASK.split(_clean(mask)))
+    literal = str.maketrans({"[": "[[]", "?": "[?]"})
+    pattern = _MASK.sub("*", _clean(mask).translate(literal))
     spellings = {_clean(email), email_key(email)}
-    return any(re.fullmatch(pattern, spelling) is not None for spelling in spellings)
+    return any(fnmatchcase(spelling, pattern) for spelling in spellings)
+
+
+def phone_key(raw: str) -> str:
+    """Return a whole international number as +digits (E.164), or "" for anything else."""
+    text = re.sub(r"[\s()./-]", "", _clean(raw))
+    return text if re.fullmatch(r"\+[1-9]\d{6,14}", text) else ""
+
+
+def name_key(raw: str) -> str:
+    """Return a name without case, brackets and punctuation, its words in order of the alphabet.
+
+    "Rosa MARO [Student]" and "maro, rosa" are one name.
+    """
+    bare = _BRACKETS.sub(" ", unicodedata.normalize("NFKC", raw).casefold())
+    words = "".join(character if character.isalnum() else " " for character in bare).split()
+    return " ".join(sorted(words))
+
+
+def alike(one: str, other: str) -> bool:
+    """Say whether two name keys differ by no more than a slip of the finger."""
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    # The cheap upper bounds first: most pairs end there.
+    return (
+        matcher.real_quick_ratio() >= _ALIKE
+        and matcher.quick_ratio() >= _ALIKE
+        and matcher.ratio() >= _ALIKE
+    )
+
+
+def endpoint_mark(*, identifier: str, identifier_type: str, display_name: str) -> str:
+    """Return by what a person (or a room) could be known again, the surest first; "" if nothing.
+
+    The same form as the marks of identities, but for the course: names and masked addresses
+    mean somebody only among the people of one course.
+    """
+    name = name_key(display_name)[:200]
+    if key := email_key(identifier):
+        return f"email:{key}"
+    if identifier and identifier_type == "device_id":
+        return f"device:{_clean(identifier)}"
+    if key := phone_key(identifier):
+        return f"phone:{key}"
+    if is_masked(identifier):
+        return f"masked_email:{_clean(identifier)}|{name}"[:340]
+    return f"display_name:{name}" if name else ""
 
 
 def meeting_code(raw: str) -> str:

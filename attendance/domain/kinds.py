@@ -45,6 +45,7 @@ class Flag(StrEnum):
     HOST_LATE = "host_late"
     ENDED_EARLY = "ended_early"
     BRIEF = "brief"
+    BY_NAME = "by_name"  # counted on a guest's word, where the course trusts names
 
 
 class Origin(StrEnum):
@@ -63,6 +64,17 @@ class EndpointKind(StrEnum):
     PHONE = "phone"
     BOT = "bot"
     STAFF = "staff"
+    VISITOR = "visitor"
+
+
+# Kinds that staff may give to somebody who is no learner.
+OUTSIDER_KINDS = (
+    EndpointKind.VISITOR,
+    EndpointKind.STAFF,
+    EndpointKind.BOT,
+    EndpointKind.ROOM,
+    EndpointKind.PHONE,
+)
 
 
 class StartSource(StrEnum):
@@ -79,6 +91,7 @@ class IdentityKind(StrEnum):
     ALIAS = "alias"
     GOOGLE_USER_ID = "google_user_id"
     PHONE = "phone"
+    MASKED_EMAIL = "masked_email"
     DISPLAY_NAME = "display_name"
 
 
@@ -91,6 +104,8 @@ class IdentityStatus(StrEnum):
     REJECTED = "rejected"
 
 
+# What means somebody only among the people of one course: two courses may each have their Ana.
+COURSE_IDENTITIES = frozenset({IdentityKind.MASKED_EMAIL, IdentityKind.DISPLAY_NAME})
 # Identities by which a record is given to a learner without asking anyone.
 SURE_IDENTITIES = frozenset({IdentityStatus.VERIFIED, IdentityStatus.STAFF_CONFIRMED})
 
@@ -129,6 +144,7 @@ class MatchRule(StrEnum):
     RECURRING_ID = "recurring_id"
     CODE = "code"
     CONTINUED = "continued"
+    STAFF = "staff"
 
 
 class PledgeState(StrEnum):
@@ -147,9 +163,14 @@ class ReviewKind(StrEnum):
 
     DISPUTE = "dispute"
     GUEST = "guest"
+    ADDRESS = "address"
     BRIEF = "brief"
     AMBIGUOUS_CALL = "ambiguous_call"
     LATE_RECORD = "late_record"
+    REPORT = "report"
+    LOW_SHARE = "low_share"
+    NO_DATA = "no_data"
+    GOOGLE_DARK = "google_dark"
 
 
 class ReviewState(StrEnum):
@@ -157,6 +178,14 @@ class ReviewState(StrEnum):
 
     OPEN = "open"
     DECIDED = "decided"
+
+
+class AuditVerdict(StrEnum):
+    """What a person who looked says of an outcome of the weekly sample."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    CANNOT_TELL = "cannot_tell"
 
 
 class EventKind(StrEnum):

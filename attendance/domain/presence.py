@@ -26,6 +26,8 @@ class Policy:
     partial_below: float = 0.5
     settle_positive: timedelta = timedelta(minutes=30)
     settle_missed: timedelta = timedelta(minutes=180)
+    declined_is_excused: bool = True
+    names_prove_presence: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def judge(*, stays: Sequence[Interval], window: Window, policy: Policy) -> Verdi
     inside = union(clip(stays, start=window.starts_at, end=window.ends_at))
     present = length(inside)
     flags = _flags(stays, inside, window=window, policy=policy)
-    if present < policy.min_presence:
+    if not present or present < policy.min_presence:
         if not present:
             return Verdict(OutcomeKind.MISSED, Reason.NOT_SEEN, flags)
         outcome, reason = OutcomeKind.MISSED, Reason.SEEN_TOO_BRIEFLY

@@ -15,8 +15,13 @@ class Reason(StrEnum):
     SHARE_TOO_SMALL = "share_too_small"
     NOT_SEEN = "not_seen"
     SEEN_TOO_BRIEFLY = "seen_too_briefly"
+    DECLINED = "declined"
+    STAFF_DECIDED = "staff_decided"
+    IMPORTED = "imported"
     NOT_SETTLED_YET = "not_settled_yet"
     SYNC_INCOMPLETE = "sync_incomplete"
+    GOOGLE_DARK = "google_dark"
+    FEW_SEEN = "few_seen"
     NO_HUMAN_SEEN = "no_human_seen"
     UNRESOLVED_GUEST = "unresolved_guest"
     GUEST_NEVER_RESOLVED = "guest_never_resolved"
@@ -25,6 +30,29 @@ class Reason(StrEnum):
     SESSION_CANCELLED = "session_cancelled"
 
 
+# What could still make it another conclusion, in words for staff.
+WOULD_CHANGE: Mapping[Reason, str] = {
+    Reason.ATTENDED_ENOUGH: "A person, or a record that proves to be somebody else's.",
+    Reason.JOINED_LATE: "A late record of an earlier join, or a person's decision.",
+    Reason.LEFT_BEFORE_END: "A late record of a later leave, or a person's decision.",
+    Reason.SHARE_TOO_SMALL: "A late record of more presence, or a person's decision.",
+    Reason.NOT_SEEN: "A late record, an address that proves to be theirs, or a person's decision.",
+    Reason.SEEN_TOO_BRIEFLY: "A late record of more presence, or the answer to the open question.",
+    Reason.DECLINED: "Presence in the class, a changed reply, or a person's decision.",
+    Reason.STAFF_DECIDED: "Only a person who takes it back.",
+    Reason.IMPORTED: "Only a person's decision.",
+    Reason.NOT_SETTLED_YET: "Time: the class is judged when its settling time is over.",
+    Reason.SYNC_INCOMPLETE: "A complete reading of Google's log past the settling time.",
+    Reason.GOOGLE_DARK: "Google answering again; see the last reading for what it said.",
+    Reason.FEW_SEEN: "Late records, or a person who says that so few really came.",
+    Reason.NO_HUMAN_SEEN: "Records of this class in Google's log.",
+    Reason.UNRESOLVED_GUEST: "A person who says who the guest was; after a day it becomes unknown.",
+    Reason.GUEST_NEVER_RESOLVED: "A person who says who the guest was.",
+    Reason.NO_VERIFIED_IDENTITY: "An address by which the learner can be recognised.",
+    Reason.NOT_ENROLLED: "An enrolment that covers the start of the class.",
+    Reason.SESSION_CANCELLED: "The class being put back into the calendar.",
+}
+
 EXPLAIN: Mapping[Reason, str] = {
     Reason.ATTENDED_ENOUGH: "Seen in the class from its start to its end, within the graces.",
     Reason.JOINED_LATE: "Seen, but the first join came after the grace at the start.",
@@ -32,8 +60,13 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.SHARE_TOO_SMALL: "Seen for a smaller share of the class than the policy asks.",
     Reason.NOT_SEEN: "Not seen in a class whose records are complete.",
     Reason.SEEN_TOO_BRIEFLY: "Seen for less than the minimum presence.",
+    Reason.DECLINED: "Declined the invitation, which the course's policy excuses.",
+    Reason.STAFF_DECIDED: "A person decided so, and that stands.",
+    Reason.IMPORTED: "Brought in from elsewhere; no record of Google's is behind it.",
     Reason.NOT_SETTLED_YET: "The settling time of the class is not over.",
     Reason.SYNC_INCOMPLETE: "Google's log has not been read completely past the settling time.",
+    Reason.GOOGLE_DARK: "Google refuses or does not answer, so nothing speaks for an absence.",
+    Reason.FEW_SEEN: "So few of the expected were seen that the log is doubted; staff are asked.",
     Reason.NO_HUMAN_SEEN: "The log shows nobody at all in this class, so it proves nothing.",
     Reason.UNRESOLVED_GUEST: "Someone in the class could be this learner and is not resolved.",
     Reason.GUEST_NEVER_RESOLVED: "Someone who could be this learner was not resolved in a day.",

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attendance.domain.identity import email_key, is_full_email, meeting_code
+from attendance.domain.identity import (
+    email_key,
+    endpoint_mark,
+    is_full_email,
+    meeting_code,
+)
 from attendance.domain.kinds import EndpointKind, StartSource
 
 CALL_ENDED = "call_ended"  # written when an endpoint leaves; there is no join event
@@ -44,6 +49,7 @@ _LONGEST = {
     "identifier_type": 32,
     "meeting_code": 64,
 }
+NOBODY = "105250506097979753968"  # what the log puts where an actor has no account
 _ROOM_DEVICES = frozenset({"chromebox", "chromebase", "jamboard", "smart_display", "interop"})
 _PHONE_DEVICES = frozenset({"pstn_in", "pstn_out"})
 _BOTS = re.compile(
@@ -76,6 +82,8 @@ class EndpointRecord:
     display_name: str
     device_type: str
     is_external: bool
+    google_user_id: str
+    mark: str
     kind: EndpointKind
     started_at: datetime
     ended_at: datetime
@@ -124,12 +132,11 @@ def _parse_event(item: Mapping[str, Any], event: Mapping[str, Any], index: int) 
     if "time" not in identity:
         raise BadRecordError("id.time")
     ended_at = parse_time(str(identity["time"]))
-    values = _parameters(event)
-    actor = item.get("actor") or {}
+    values, actor = _parameters(event), item.get("actor") or {}
     text = {name: str(value) for name, value in values.items()}
     started_at, source = _start(values, ended_at)
     identifier, identifier_type = _identifier(text, str(actor.get("email") or ""))
-    code = meeting_code(text.get("meeting_code", ""))
+    code, name = meeting_code(text.get("meeting_code", "")), text.get("display_name", "")
     event_id = text.get("calendar_event_id", "")
     conference_id = text.get("conference_id", "") or _stand_in(event_id or code, ended_at)
     endpoint_id = text.get("endpoint_id", "") or _stand_in(identifier, ended_at)
@@ -147,9 +154,13 @@ def _parse_event(item: Mapping[str, Any], event: Mapping[str, Any], index: int) 
         organizer_email=text.get("organizer_email", ""),
         identifier=identifier,
         identifier_type=identifier_type,
-        display_name=text.get("display_name", ""),
+        display_name=name,
         device_type=text.get("device_type", ""),
         is_external=values.get("is_external") in (True, "true", "True"),
+        google_user_id=_user_id(actor),
+        mark=endpoint_mark(
+            identifier=identifier, identifier_type=identifier_type, display_name=name
+        ),
         kind=_kind(text, identifier, identifier_type),
         started_at=started_at,
         ended_at=ended_at,
@@ -190,6 +201,12 @@ def _identifier(text: Mapping[str, str], actor_email: str) -> tuple[str, str]:
     if not is_full_email(identifier) and is_full_email(actor_email):
         return actor_email, "email_address"
     return identifier, text.get("identifier_type", "")
+
+
+def _user_id(actor: Mapping[str, Any]) -> str:
+    """Google's own number of an account; one number stands for everybody who has none."""
+    number = str(actor.get("profileId") or "")[:64]
+    return "" if number == NOBODY else number
 
 
 def _kind(text: Mapping[str, str], identifier: str, identifier_type: str) -> EndpointKind:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from attendance.domain.identity import fits_mask, is_full_email, is_masked
 from attendance.domain.intervals import Interval, covers
 from attendance.domain.kinds import PRESENT_KINDS, OutcomeKind
 from attendance.domain.presence import Policy, Verdict
@@ -18,8 +17,13 @@ from attendance.domain.reasons import Reason
 
 # A call that runs over moves the settling time, but not for ever.
 OVERRUN_AT_MOST = timedelta(minutes=60)
+# Google may be later than the policy waits, but the wait is not lengthened beyond this.
+LAG_AT_MOST = timedelta(hours=6)
+_LAG_MARGIN = timedelta(minutes=30)
 # How long a guest who could be anyone keeps absences undecided.
 GUEST_HOLDS_FOR = timedelta(hours=24)
+# Below this share of at least so many expected learners, staff are asked before anyone is missed.
+FEW_BELOW, FEW_OF_AT_LEAST = 0.2, 5
 # Facts fire only while they are fresh; after that, conclusions that had effect are frozen.
 FACTS_FIRE_FOR = timedelta(hours=72)
 
@@ -41,6 +45,8 @@ class ClassEvidence:
     settles_from: datetime
     log_complete: bool
     anyone_seen: bool
+    few_seen: bool = False  # so few of the expected that the log itself is in doubt
+    google_answers: bool = True  # no closed door, no missing right
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class LearnerEvidence:
     identified: bool
     held_by_guest: bool
     verdict: Verdict
+    declined: bool = False  # said no to the invitation, where the policy excuses that
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,22 @@ class Conclusion:
     rules: tuple[Rule, ...]
 
 
+def too_few(*, expected: int, seen: int) -> bool:
+    """Say whether so few of those expected were seen that the log is to be doubted first."""
+    return expected >= FEW_OF_AT_LEAST and seen < expected * FEW_BELOW
+
+
 def settling_starts(*, ends_at: datetime, stays: Sequence[Interval]) -> datetime:
     """Return T0: the end of the class, later if the call ran over, by at most an hour."""
     newest = max((end for _, end in stays), default=ends_at)
     return max(ends_at, min(newest, ends_at + OVERRUN_AT_MOST))
+
+
+def waits_for(*, policy: Policy, lag_p99: timedelta | None) -> timedelta:
+    """Return how long absences settle: as the policy says, longer where Google is that late."""
+    if lag_p99 is None:
+        return policy.settle_missed
+    return max(policy.settle_missed, min(lag_p99 + _LAG_MARGIN, LAG_AT_MOST))
 
 
 def log_is_complete(
@@ -93,17 +112,6 @@ def log_is_complete(
     return reached >= settles_from + lag and covers(mature, start=starts_at, end=settles_from)
 
 
-def could_be(*, identifier: str, email: str) -> bool:
-    """Say whether an unlinked guest with this identifier could be the learner with `email`.
-
-    A whole address belongs to somebody else, or it would be linked. A masked one speaks of
-    those whom it fits. Anything else could be anyone.
-    """
-    if is_full_email(identifier):
-        return False
-    return fits_mask(mask=identifier, email=email) if is_masked(identifier) else True
-
-
 def conclude(
     *, learner: LearnerEvidence, session: ClassEvidence, policy: Policy, now: datetime
 ) -> Conclusion:
@@ -111,11 +119,14 @@ def conclude(
     verdict = learner.verdict
     if verdict.outcome in PRESENT_KINDS:
         rules = _presence_rules(learner, session, policy, now)
+    elif learner.declined:
+        rules = _excuse_rules(learner, session, policy, now)
     else:
         rules = _absence_rules(learner, session, policy, now)
     failed = next((rule for rule in rules if not rule.passed), None)
     if failed is None:
-        return Conclusion(verdict.outcome, verdict.reason, effective=True, rules=rules)
+        last = rules[-1]
+        return Conclusion(last.outcome, last.reason, effective=True, rules=rules)
     return Conclusion(failed.outcome, failed.reason, effective=False, rules=rules)
 
 
@@ -138,6 +149,23 @@ def _presence_rules(
     )
 
 
+def _excuse_rules(
+    learner: LearnerEvidence, session: ClassEvidence, policy: Policy, now: datetime
+) -> tuple[Rule, ...]:
+    opens_at = session.settles_from + policy.settle_positive
+    return (
+        *_common_rules(learner, session),
+        Rule(
+            "settling_time_over",
+            opens_at.isoformat(),
+            passed=now >= opens_at,
+            outcome=OutcomeKind.PENDING,
+            reason=Reason.NOT_SETTLED_YET,
+        ),
+        Rule("declined", "true", True, OutcomeKind.EXCUSED, Reason.DECLINED),
+    )
+
+
 def _absence_rules(
     learner: LearnerEvidence, session: ClassEvidence, policy: Policy, now: datetime
 ) -> tuple[Rule, ...]:
@@ -147,6 +175,7 @@ def _absence_rules(
     held = (
         (unknown, Reason.GUEST_NEVER_RESOLVED) if given_up else (pending, Reason.UNRESOLVED_GUEST)
     )
+    few = (unknown if given_up else pending, Reason.FEW_SEEN)
     return (
         *_common_rules(learner, session),
         _fact("identity_verified", learner.identified, unknown, Reason.NO_VERIFIED_IDENTITY),
@@ -158,7 +187,9 @@ def _absence_rules(
             reason=Reason.NOT_SETTLED_YET,
         ),
         _fact("log_complete", session.log_complete, pending, Reason.SYNC_INCOMPLETE),
+        _fact("google_answers", session.google_answers, pending, Reason.GOOGLE_DARK),
         _fact("anyone_seen", session.anyone_seen, unknown, Reason.NO_HUMAN_SEEN),
+        _fact("enough_seen", not session.few_seen, *few),
         _fact("no_unresolved_guest", not learner.held_by_guest, *held),
         _verdict_rule(learner.verdict),
     )

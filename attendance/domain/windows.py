@@ -72,10 +72,15 @@ def slices(*, starts_at: datetime, ends_at: datetime, kind: RunKind) -> list[Rea
     return cut
 
 
-def calendar_window(*, now: datetime, first: bool) -> tuple[datetime, datetime]:
-    """Return the window of the calendar that a routine run reads."""
-    back = CALENDAR_BACK_FIRST if first else CALENDAR_BACK
-    return now - back, now + CALENDAR_AHEAD
+def calendar_window(*, now: datetime, last_read_at: datetime | None) -> tuple[datetime, datetime]:
+    """Return the window of the calendar that a routine run reads.
+
+    After a gap it goes back to before the gap: a class that was called off meanwhile must not
+    look as if it had been held.
+    """
+    if last_read_at is None:
+        return now - CALENDAR_BACK_FIRST, now + CALENDAR_AHEAD
+    return min(now, last_read_at) - CALENDAR_BACK, now + CALENDAR_AHEAD
 
 
 def calendar_window_for(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attendance.models.courses import AttendancePolicy, Course, Enrolment
-from attendance.models.learners import Learner, LearnerIdentity
-from attendance.models.outcomes import AttendanceEvent, Outcome, Pledge, ReviewItem
+from attendance.models.learners import Learner, LearnerIdentity, Outsider
+from attendance.models.outcomes import AttendanceEvent, AuditPair, Outcome, Pledge, ReviewItem
 from attendance.models.records import Activity, Conference, ConferenceMatch, Endpoint, SyncRun
 from attendance.models.sessions import ClassSession
 
@@ -12,6 +12,7 @@ __all__ = [
     "Activity",
     "AttendanceEvent",
     "AttendancePolicy",
+    "AuditPair",
     "ClassSession",
     "Conference",
     "ConferenceMatch",
@@ -21,6 +22,7 @@ __all__ = [
     "Learner",
     "LearnerIdentity",
     "Outcome",
+    "Outsider",
     "Pledge",
     "ReviewItem",
     "SyncRun",

@@ -21,16 +21,24 @@ class Course(models.Model):
 
 
 class AttendancePolicy(models.Model):
-    """How presence in a course is judged; the newest version is in force."""
+    """How presence in a course is judged: the newest version that held when a class began.
+
+    A version is never changed; each outcome points at the one it was judged by.
+    """
 
     course = models.ForeignKey(Course, models.CASCADE, related_name="policies")
     version = models.PositiveIntegerField(default=1)
+    valid_from = models.DateTimeField(null=True, blank=True)  # null: always
     min_presence_seconds = models.PositiveIntegerField(default=120)
     late_grace_seconds = models.PositiveIntegerField(default=600)
     early_grace_seconds = models.PositiveIntegerField(default=600)
     partial_below = models.FloatField(default=0.5)  # share of the effective window, 0 to 1
     settle_positive_seconds = models.PositiveIntegerField(default=1800)
     settle_missed_seconds = models.PositiveIntegerField(default=10800)
+    # Who declined the invitation is excused, not missed.
+    declined_is_excused = models.BooleanField(default=True, db_default=True)
+    # A guest under a learner's exact name counts as that learner, for presence only.
+    names_prove_presence = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         verbose_name_plural = "attendance policies"

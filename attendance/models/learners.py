@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, TextField, Value, When
+from django.db.models.functions import Cast, Concat
 
-from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, IdentityStatus
+from attendance.domain.kinds import (
+    COURSE_IDENTITIES,
+    OUTSIDER_KINDS,
+    SURE_IDENTITIES,
+    IdentityKind,
+    IdentityStatus,
+)
 
 
 class Learner(models.Model):
@@ -34,8 +41,37 @@ class LearnerIdentity(models.Model):
     kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in IdentityKind])
     value_key = models.CharField(max_length=320)
     status = models.CharField(max_length=16, choices=[(s.value, s.value) for s in IdentityStatus])
+    # Names and masked addresses mean somebody in one course only.
+    course = models.ForeignKey(
+        "attendance.Course", models.CASCADE, null=True, blank=True, related_name="identities"
+    )
     origin = models.CharField(max_length=32, default="import")
+    created_by = models.CharField(max_length=150, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
+    # An address is one address, whether it is somebody's first or an alias.
+    mark = models.GeneratedField(
+        expression=Concat(
+            Case(
+                When(kind__in=["email", "alias"], then=Value("email:")),
+                When(
+                    course__isnull=False,
+                    then=Concat(
+                        "kind",
+                        Value(":"),
+                        Cast("course_id", TextField()),
+                        Value(":"),
+                        output_field=TextField(),
+                    ),
+                ),
+                default=Concat("kind", Value(":"), output_field=TextField()),
+                output_field=TextField(),
+            ),
+            "value_key",
+            output_field=TextField(),
+        ),
+        output_field=TextField(),
+        db_persist=True,
+    )
 
     class Meta:
         verbose_name_plural = "learner identities"
@@ -51,17 +87,50 @@ class LearnerIdentity(models.Model):
             models.CheckConstraint(
                 condition=~Q(value_key=""), name="attendance_learneridentity_value_given"
             ),
+            models.CheckConstraint(
+                condition=Q(kind__in=sorted(k.value for k in COURSE_IDENTITIES))
+                ^ Q(course__isnull=True),
+                name="attendance_learneridentity_course",
+            ),
             # Two learners never share a sure identity. Also read by the linking of endpoints.
             models.UniqueConstraint(
-                fields=["kind", "value_key"],
+                fields=["mark"],
                 condition=Q(status__in=sorted(s.value for s in SURE_IDENTITIES)),
                 name="attendance_learneridentity_one_sure_owner",
             ),
             models.UniqueConstraint(
-                fields=["learner", "kind", "value_key"],
+                fields=["learner", "mark"],
                 name="attendance_learneridentity_once_per_learner",
             ),
         ]
 
     def __str__(self) -> str:
         return f"identity {self.pk} of learner {self.learner_id}: {self.kind} {self.status}"
+
+
+class Outsider(models.Model):
+    """Somebody (or something) in calls of whom staff said once that it is no learner."""
+
+    kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in OUTSIDER_KINDS])
+    mark = models.CharField(max_length=340)  # as on endpoints: email:… phone:… display_name:…
+    # Null: everywhere. Names and masked addresses are settled for one course.
+    course = models.ForeignKey(
+        "attendance.Course", models.CASCADE, null=True, blank=True, related_name="outsiders"
+    )
+    created_by = models.CharField(max_length=150, blank=True, default="")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mark", "course"], nulls_distinct=False, name="attendance_outsider_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=[k.value for k in OUTSIDER_KINDS]),
+                name="attendance_outsider_kind",
+            ),
+            models.CheckConstraint(condition=~Q(mark=""), name="attendance_outsider_mark_given"),
+        ]
+
+    def __str__(self) -> str:
+        return f"outsider {self.pk}: {self.kind}"

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from attendance.domain.kinds import (
+    AuditVerdict,
     EventKind,
     Origin,
     OutcomeKind,
@@ -13,7 +14,7 @@ from attendance.domain.kinds import (
     ReviewKind,
     ReviewState,
 )
-from attendance.models.courses import AttendancePolicy
+from attendance.models.courses import AttendancePolicy, Course
 from attendance.models.learners import Learner
 from attendance.models.records import Endpoint
 from attendance.models.sessions import ClassSession
@@ -45,6 +46,9 @@ class Outcome(models.Model):
     reason = models.CharField(max_length=32)
     inputs = models.JSONField(default=dict, blank=True)
     decided_at = models.DateTimeField()
+    # Where a person decided.
+    decided_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    note = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [
@@ -75,6 +79,10 @@ class Outcome(models.Model):
                 condition=Q(revision__gte=1), name="attendance_outcome_revision_from_one"
             ),
             models.CheckConstraint(condition=~Q(reason=""), name="attendance_outcome_reason_given"),
+            models.CheckConstraint(
+                condition=~Q(origin="staff") | ~Q(decided_by=""),
+                name="attendance_outcome_staff_has_name",
+            ),
         ]
         indexes = [
             # Read by the settler and the session page: the current outcomes of a class.
@@ -130,7 +138,12 @@ class ReviewItem(models.Model):
     """Something that a person must decide, with the evidence."""
 
     kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in ReviewKind])
-    key = models.CharField(max_length=300)
+    key = models.CharField(max_length=400)
+    # Whom it is about, if a guest.
+    mark = models.CharField(max_length=340, blank=True, default="", db_default="")
+    course = models.ForeignKey(
+        Course, models.CASCADE, null=True, blank=True, related_name="review_items"
+    )
     session = models.ForeignKey(
         ClassSession, models.CASCADE, null=True, blank=True, related_name="review_items"
     )
@@ -170,6 +183,39 @@ class ReviewItem(models.Model):
 
     def __str__(self) -> str:
         return f"review item {self.pk}: {self.kind} {self.state}"
+
+
+class AuditPair(models.Model):
+    """One outcome of the weekly random sample, and what a person who looked says of it."""
+
+    outcome = models.OneToOneField(Outcome, models.CASCADE, related_name="audit")
+    week = models.DateField()  # Monday of the week it was drawn for
+    verdict = models.CharField(
+        max_length=12, choices=[(v.value, v.value) for v in AuditVerdict], blank=True, default=""
+    )
+    # What it really was, where the outcome was wrong.
+    truth = models.CharField(
+        max_length=10, choices=[(k.value, k.value) for k in OutcomeKind], blank=True, default=""
+    )
+    drawn_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=150, blank=True, default="")
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict="", decided_at__isnull=True)
+                | (~Q(verdict="") & Q(decided_at__isnull=False)),
+                name="attendance_auditpair_decided_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(verdict="wrong") ^ Q(truth=""), name="attendance_auditpair_truth"
+            ),
+        ]
+        indexes = [models.Index(fields=["week"], name="attendance_auditpair_week")]
+
+    def __str__(self) -> str:
+        return f"audit of outcome {self.outcome_id}: {self.verdict or 'open'}"
 
 
 class AttendanceEvent(models.Model):

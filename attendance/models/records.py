@@ -35,6 +35,13 @@ class SyncRun(models.Model):
     ignored_rows = models.PositiveIntegerField(default=0)
     newest_event_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="")
+    # What kind of failure: google.Failure.
+    failure = models.CharField(max_length=16, blank=True, default="", db_default="")
+    # How late Google was of late, as known after this reading: percentiles over two weeks.
+    lag_p50_seconds = models.PositiveIntegerField(null=True, blank=True)
+    lag_p95_seconds = models.PositiveIntegerField(null=True, blank=True)
+    lag_p99_seconds = models.PositiveIntegerField(null=True, blank=True)
+    clock_skew_seconds = models.FloatField(null=True, blank=True)  # Google's clock minus ours
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -65,6 +72,8 @@ class SyncRun(models.Model):
                 condition=Q(state="complete"),
                 name="attendance_syncrun_complete",
             ),
+            # Read by the gate: how the newest reading of a source ended.
+            models.Index(fields=["source", "-id"], name="attendance_syncrun_newest"),
         ]
 
     def __str__(self) -> str:
@@ -83,9 +92,20 @@ class Activity(models.Model):
     name = models.CharField(max_length=64)
     payload = models.JSONField()
     first_seen_at = models.DateTimeField()
+    # How late Google was; only where we looked in time, so that our own gaps do not count.
+    lag_seconds = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "activities"
+        indexes = [
+            # Read by the measured lag.
+            models.Index(
+                fields=["first_seen_at"],
+                include=["lag_seconds"],
+                condition=Q(lag_seconds__isnull=False),
+                name="attendance_activity_lag",
+            ),
+        ]
         constraints = [
             # Google repeats records between pages and runs; this makes reading idempotent.
             models.UniqueConstraint(
@@ -112,6 +132,8 @@ class Conference(models.Model):
     organizer_email = models.CharField(max_length=320, blank=True, default="")
     # Set with every change of the call, cleared by the matching that took notice of it.
     dirty_at = models.DateTimeField(null=True, blank=True)
+    # Staff said which class it was, or that it was none; the matching leaves it alone.
+    decided_by = models.CharField(max_length=150, blank=True, default="", db_default="")
 
     class Meta:
         indexes = [
@@ -176,6 +198,9 @@ class Endpoint(models.Model):
     display_name = models.CharField(max_length=300, blank=True, default="")
     device_type = models.CharField(max_length=32, blank=True, default="")
     is_external = models.BooleanField(default=False)
+    google_user_id = models.CharField(max_length=64, blank=True, default="", db_default="")
+    # Who this is, as far as the log says.
+    mark = models.CharField(max_length=340, blank=True, default="", db_default="")
     kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in EndpointKind])
     learner = models.ForeignKey(
         Learner, models.SET_NULL, null=True, blank=True, related_name="endpoints"
@@ -209,9 +234,14 @@ class Endpoint(models.Model):
         indexes = [
             # Read by the linking of endpoints to learners; linked ones are not in it.
             models.Index(
-                fields=["identifier_key"],
-                condition=Q(learner__isnull=True) & ~Q(identifier_key=""),
+                fields=["mark"],
+                condition=Q(learner__isnull=True) & ~Q(mark=""),
                 name="attendance_endpoint_unlinked",
+            ),
+            models.Index(
+                fields=["google_user_id"],
+                condition=Q(learner__isnull=True) & ~Q(google_user_id=""),
+                name="attendance_endpoint_user",
             ),
             # Read when a class that came late from the calendar looks for its calls.
             models.Index(

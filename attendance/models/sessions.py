@@ -40,6 +40,10 @@ class ClassSession(models.Model):
     meeting_code = models.CharField(max_length=64, blank=True, default="")  # normal form
     meet_url = models.CharField(max_length=300, blank=True, default="")
     organizer_email = models.CharField(max_length=320, blank=True, default="")
+    declined = models.JSONField(
+        default=list, db_default=[], blank=True
+    )  # normal forms of addresses
+    few_is_right = models.BooleanField(default=False, db_default=False)  # staff: few came
     status = models.CharField(
         max_length=12,
         choices=[(s.value, s.value) for s in SessionStatus],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from attendance.selectors.evidence import Evidence, evidence
+from attendance.selectors.explain import OutcomeExplanation, explain_outcome
 from attendance.selectors.history import (
-    explain_outcome,
+    calendar_ids,
     facts_since,
+    find_session,
     has_due_sessions,
     has_pledged,
     has_unprocessed_events,
@@ -18,9 +20,12 @@ from attendance.selectors.history import (
 
 __all__ = [
     "Evidence",
+    "OutcomeExplanation",
+    "calendar_ids",
     "evidence",
     "explain_outcome",
     "facts_since",
+    "find_session",
     "has_due_sessions",
     "has_pledged",
     "has_unprocessed_events",

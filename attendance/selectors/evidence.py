@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from django.db.models import Q
 
-from attendance.domain.identity import is_full_email
+from attendance.domain import hints
+from attendance.domain.hints import Expected, Guest, Hint
+from attendance.domain.identity import name_key
 from attendance.domain.intervals import Interval
 from attendance.domain.kinds import (
-    SURE_IDENTITIES,
     EndpointKind,
-    IdentityKind,
+    Flag,
     RunState,
     SessionStatus,
     Source,
@@ -26,29 +28,23 @@ from attendance.domain.settlement import (
     LearnerEvidence,
     Reading,
     conclude,
-    could_be,
     log_is_complete,
     settling_starts,
+    too_few,
+    waits_for,
 )
 from attendance.models import (
     AttendancePolicy,
     ClassSession,
     Endpoint,
-    Enrolment,
-    LearnerIdentity,
     SyncRun,
 )
+from attendance.selectors.roster import Roster, read_roster
 
-_PEOPLE = frozenset({EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE})
+_PEOPLE = frozenset(
+    {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
+)
 _COULD_BE_LEARNERS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
-
-
-@dataclass(frozen=True)
-class Guest:
-    """An endpoint in the class that belongs to nobody we know, and could be a learner's."""
-
-    endpoint: int
-    identifier: str
 
 
 @dataclass(frozen=True)
@@ -56,115 +52,185 @@ class Evidence:
     """What is known of one class and of everybody who is expected in it."""
 
     session: ClassSession
-    policy_row: AttendancePolicy
+    policy_row: AttendancePolicy  # unsaved where the course has none: the usual one
     policy: Policy
     window: Window
     known: ClassEvidence
-    emails: Mapping[int, str]  # learner id → address, for those who are expected
+    expected: Mapping[int, Expected]
     identified: frozenset[int]
+    declined: frozenset[int]
     stays: Mapping[int, Sequence[Interval]]  # learner id → stays on all devices
-    guests: Sequence[Guest]
+    guests: Sequence[tuple[Guest, Hint]]
+    by_name: frozenset[int] = frozenset()  # counted on a guest's word
 
     def conclusion(self, *, learner_id: int, now: datetime) -> tuple[LearnerEvidence, Conclusion]:
         """Judge one learner and put the verdict through the gate."""
-        email = self.emails.get(learner_id, "")
+        who = self.expected.get(learner_id)
+        verdict = judge(
+            stays=self.stays.get(learner_id, ()), window=self.window, policy=self.policy
+        )
+        if learner_id in self.by_name:
+            verdict = replace(verdict, flags=(*verdict.flags, Flag.BY_NAME))
         learner = LearnerEvidence(
-            enrolled=learner_id in self.emails,
+            enrolled=who is not None,
             identified=learner_id in self.identified,
-            held_by_guest=any(
-                could_be(identifier=guest.identifier, email=email) for guest in self.guests
-            ),
-            verdict=judge(
-                stays=self.stays.get(learner_id, ()), window=self.window, policy=self.policy
-            ),
+            held_by_guest=who is not None
+            and any(found.could_be(who, guest) for guest, found in self.guests),
+            verdict=verdict,
+            declined=learner_id in self.declined,
         )
         return learner, conclude(learner=learner, session=self.known, policy=self.policy, now=now)
 
 
 def evidence(*, session: ClassSession) -> Evidence:
     """Gather what is known of a class: policy, endpoints, the expected, readings of the log."""
-    row = AttendancePolicy.objects.filter(course=session.course_id).latest("version")
-    policy = _policy(row)
-    people, stays, guests = _seen(session)
-    window = effective_window(starts_at=session.starts_at, ends_at=session.ends_at, people=people)
-    settles_from = settling_starts(ends_at=session.ends_at, stays=people)
-    emails = _expected(session)
+    newest = _newest_reading()
+    row, policy = _policy(session, newest)
+    people, stays, unknown = _seen(session)
+    roster = read_roster(session=session, seen=stays)
+    guests = _hints(unknown, roster.expected)
+    by_name = _trust_names(guests, unknown, stays) if policy.names_prove_presence else frozenset()
     return Evidence(
         session=session,
         policy_row=row,
         policy=policy,
-        window=window,
+        window=effective_window(
+            starts_at=session.starts_at, ends_at=session.ends_at, people=people
+        ),
         known=ClassEvidence(
             confirmed=session.status != SessionStatus.CANCELLED,
-            settles_from=settles_from,
-            log_complete=log_is_complete(
-                readings=_readings(session.starts_at, settles_from),
-                starts_at=session.starts_at,
-                settles_from=settles_from,
-                lag=policy.settle_missed,
-            ),
             anyone_seen=bool(people),
+            few_seen=bool(people) and not session.few_is_right and _is_too_few(roster, stays),
+            google_answers=newest is None or newest.failure not in _DARK,
+            **_settling(session, people, policy),
         ),
-        emails=emails,
-        identified=_identified(emails),
+        expected=roster.expected,
+        identified=roster.identified,
+        declined=roster.declined if policy.declined_is_excused else frozenset(),
         stays=stays,
         guests=guests,
+        by_name=by_name,
     )
+
+
+class _Settling(TypedDict):
+    settles_from: datetime
+    log_complete: bool
+
+
+def _settling(session: ClassSession, people: Sequence[Interval], policy: Policy) -> _Settling:
+    settles_from = settling_starts(ends_at=session.ends_at, stays=people)
+    complete = log_is_complete(
+        readings=_readings(session.starts_at, settles_from),
+        starts_at=session.starts_at,
+        settles_from=settles_from,
+        lag=policy.settle_missed,
+    )
+    return {"settles_from": settles_from, "log_complete": complete}
+
+
+def _is_too_few(roster: Roster, stays: Mapping[int, Sequence[Interval]]) -> bool:
+    expected = roster.expected
+    return too_few(expected=len(expected), seen=sum(pk in stays for pk in expected))
+
+
+# Failures after which nothing may be concluded from what is missing, whatever was read before.
+_DARK = frozenset({"config", "circuit_open"})
+
+
+def _newest_reading() -> SyncRun | None:
+    ended = SyncRun.objects.filter(source=Source.MEET).exclude(state=RunState.RUNNING)
+    return ended.only("failure", "lag_p99_seconds").order_by("-id").first()
+
+
+@dataclass(frozen=True)
+class _Unknown:
+    guest: Guest
+    stay: Interval
 
 
 def _seen(
     session: ClassSession,
-) -> tuple[list[Interval], dict[int, list[Interval]], list[Guest]]:
+) -> tuple[list[Interval], dict[int, list[Interval]], list[_Unknown]]:
     """Who was in the calls of a class: everybody's stays, each learner's, and the unresolved."""
-    endpoints: list[tuple[int, str, int | None, str, datetime, datetime]] = list(
+    endpoints: list[tuple[int, str, int | None, str, str, str, datetime, datetime]] = list(
         Endpoint.objects.filter(conference__matches__session=session).values_list(
-            "pk", "kind", "learner_id", "identifier", "started_at", "ended_at"
+            "pk",
+            "kind",
+            "learner_id",
+            "mark",
+            "identifier",
+            "display_name",
+            "started_at",
+            "ended_at",
         )
     )
     people: list[Interval] = []
     stays: dict[int, list[Interval]] = defaultdict(list)
-    guests: list[Guest] = []
-    for pk, kind, learner_id, identifier, started_at, ended_at in endpoints:
+    unknown: list[_Unknown] = []
+    for pk, kind, learner_id, mark, identifier, name, started_at, ended_at in endpoints:
         inside = started_at < session.ends_at and ended_at > session.starts_at
         if kind in _PEOPLE:
             people.append((started_at, ended_at))
         if learner_id is not None:
             stays[learner_id].append((started_at, ended_at))
-        elif kind in _COULD_BE_LEARNERS and inside and not is_full_email(identifier):
-            guests.append(Guest(pk, identifier))
-    return people, stays, guests
+        elif kind in _COULD_BE_LEARNERS and inside:
+            unknown.append(_Unknown(Guest(pk, mark, identifier, name), (started_at, ended_at)))
+    return people, stays, unknown
 
 
-def _policy(row: AttendancePolicy) -> Policy:
-    return Policy(
+def _hints(
+    unknown: Sequence[_Unknown], expected: Mapping[int, Expected]
+) -> list[tuple[Guest, Hint]]:
+    roster = list(expected.values())
+    names = Counter(name_key(found.guest.display_name) for found in unknown)
+    return [
+        (
+            found.guest,
+            hints.hint(
+                guest=found.guest,
+                roster=roster,
+                same_name=names[name_key(found.guest.display_name)],
+            ),
+        )
+        for found in unknown
+    ]
+
+
+def _trust_names(
+    guests: Sequence[tuple[Guest, Hint]],
+    unknown: Sequence[_Unknown],
+    stays: dict[int, list[Interval]],
+) -> frozenset[int]:
+    """Count guests of whom name and all else agree as the learners they seem to be."""
+    counted = set()
+    for (_, found), seen in zip(guests, unknown, strict=True):
+        if found.level == hints.STRONG and found.learners:
+            (learner,) = found.learners
+            stays[learner].append(seen.stay)
+            counted.add(learner)
+    return frozenset(counted)
+
+
+def _policy(session: ClassSession, newest: SyncRun | None) -> tuple[AttendancePolicy, Policy]:
+    """The version that held when the class began, with the wait that Google's lag asks for."""
+    rows = AttendancePolicy.objects.filter(
+        Q(valid_from=None) | Q(valid_from__lte=session.starts_at), course=session.course_id
+    )
+    row = rows.order_by("-version").first() or AttendancePolicy(course_id=session.course_id)
+    policy = Policy(
         min_presence=timedelta(seconds=row.min_presence_seconds),
         late_grace=timedelta(seconds=row.late_grace_seconds),
         early_grace=timedelta(seconds=row.early_grace_seconds),
         partial_below=row.partial_below,
         settle_positive=timedelta(seconds=row.settle_positive_seconds),
         settle_missed=timedelta(seconds=row.settle_missed_seconds),
+        declined_is_excused=row.declined_is_excused,
+        names_prove_presence=row.names_prove_presence,
     )
-
-
-def _expected(session: ClassSession) -> dict[int, str]:
-    """Return the learners who were enrolled when the class began."""
-    begun = Q(starts_at__isnull=True) | Q(starts_at__lte=session.starts_at)
-    open_then = Q(ends_at__isnull=True) | Q(ends_at__gt=session.starts_at)
-    return dict(
-        Enrolment.objects.filter(begun, open_then, course=session.course_id).values_list(
-            "learner_id", "learner__email"
-        )
-    )
-
-
-def _identified(emails: Mapping[int, str]) -> frozenset[int]:
-    return frozenset(
-        LearnerIdentity.objects.filter(
-            learner_id__in=emails,
-            kind__in=[IdentityKind.EMAIL, IdentityKind.ALIAS],
-            status__in=SURE_IDENTITIES,
-        ).values_list("learner_id", flat=True)
-    )
+    lag = newest.lag_p99_seconds if newest else None
+    waits = waits_for(policy=policy, lag_p99=None if lag is None else timedelta(seconds=lag))
+    return row, replace(policy, settle_missed=waits)
 
 
 def _readings(starts_at: datetime, settles_from: datetime) -> list[Reading]:

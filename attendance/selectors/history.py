@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+
 from attendance.domain import streaks
 from attendance.domain.kinds import Flag, OutcomeKind, PledgeState, RunState, SessionStatus, Source
 from attendance.domain.streaks import Past
-from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, Pledge, SyncRun
-from attendance.selectors.evidence import evidence
+from attendance.models import (
+    AttendanceEvent,
+    ClassSession,
+    Course,
+    Outcome,
+    Pledge,
+    SyncRun,
+)
 
 PROMISED = (PledgeState.YES, PledgeState.KEPT, PledgeState.BROKEN)
 SYNC_EVERY = timedelta(minutes=10)
@@ -80,6 +88,22 @@ def next_session(*, course_id: int | None, after: datetime) -> ClassSession | No
     )
 
 
+def calendar_ids() -> list[str]:
+    """The calendars to read: those of the settings and of courses that staff keep active."""
+    known = Course.objects.values_list("calendar_id", "active")
+    off = {calendar_id for calendar_id, active in known if not active}
+    return sorted(({pk for pk, _ in known} | set(settings.GOOGLE_CALENDAR_IDS)) - off)
+
+
+def find_session(text: str) -> ClassSession | None:
+    """The class of a calendar event id, or of a row id; the newest where ids repeat."""
+    rows = ClassSession.objects.select_related("course")
+    by_event = rows.filter(event_id=text).order_by("-starts_at").first()
+    if by_event is not None or not text.isdecimal() or len(text) > 18:
+        return by_event
+    return rows.filter(pk=int(text)).first()
+
+
 def has_pledged(*, learner_id: int, session_id: int) -> bool:
     """Whether a learner said that they will come to a class."""
     return Pledge.objects.filter(
@@ -112,16 +136,6 @@ def outcomes(*, since: datetime | None = None) -> Iterator[dict[str, Any]]:
             "effective": row.effective,
             "reason": row.reason,
         }
-
-
-def explain_outcome(
-    *, learner: Learner, session: ClassSession, now: datetime
-) -> list[dict[str, Any]]:
-    """The rules about one learner and class in order, each with its input and verdict."""
-    _, conclusion = evidence(session=session).conclusion(learner_id=learner.pk, now=now)
-    return [
-        {"rule": rule.name, "input": rule.value, "passed": rule.passed} for rule in conclusion.rules
-    ]
 
 
 def sync_is_due(*, now: datetime) -> bool:

@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+from attendance.services.audit import draw_audit, judge_audit
+from attendance.services.corrections import correct_outcome
+from attendance.services.disputes import open_dispute
 from attendance.services.handover import claim_events, mark_processed
-from attendance.services.roster import BadEmailError, upsert_course, upsert_learner
-from attendance.services.settling import SettleReport, settle
+from attendance.services.identities import (
+    IdentityError,
+    confirm_identity,
+    reject_identity,
+    suggest_address,
+)
+from attendance.services.pledges import ask_pledge, excuse_pledge, pledge
+from attendance.services.probe import Probe, probe
+from attendance.services.roster import (
+    BadEmailError,
+    Person,
+    upsert_course,
+    upsert_learner,
+    upsert_learners,
+)
+from attendance.services.settling import SettleReport, settle, settle_session, take_back
 from attendance.services.sync import SyncReport, sync
-from attendance.services.words import open_dispute, pledge
 
 __all__ = [
     "BadEmailError",
+    "IdentityError",
+    "Person",
+    "Probe",
     "SettleReport",
     "SyncReport",
+    "ask_pledge",
     "claim_events",
+    "confirm_identity",
+    "correct_outcome",
+    "draw_audit",
+    "excuse_pledge",
+    "judge_audit",
     "mark_processed",
     "open_dispute",
     "pledge",
+    "probe",
+    "reject_identity",
     "settle",
+    "settle_session",
+    "suggest_address",
     "sync",
+    "take_back",
     "upsert_course",
     "upsert_learner",
+    "upsert_learners",
 ]

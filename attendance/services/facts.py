@@ -118,6 +118,7 @@ def _promised(learners: Iterable[int], sessions: Iterable[int]) -> set[tuple[int
 
 def _history(session: ClassSession, learners: Sequence[int]) -> Mapping[int, list[Past]]:
     """Return the earlier classes of the course for each learner, newest first."""
+    # Values, not rows: a course of a hundred classes would build thousands of outcomes.
     rows = list(
         Outcome.objects.filter(
             learner_id__in=learners,
@@ -127,10 +128,17 @@ def _history(session: ClassSession, learners: Sequence[int]) -> Mapping[int, lis
         )
         .exclude(session__status=SessionStatus.CANCELLED)
         .order_by("-session__starts_at", "-session_id")
+        .values_list("learner_id", "session_id", "outcome", "effective", "flags")
     )
-    promised = _promised(learners, {row.session_id for row in rows})
+    promised = _promised(learners, {row[1] for row in rows})
     history: dict[int, list[Past]] = defaultdict(list)
-    for row in rows:
-        pledged = (row.learner_id, row.session_id) in promised
-        history[row.learner_id].append(past_of(outcome=row, pledged=pledged))
+    for learner, held, outcome, effective, flags in rows:
+        history[learner].append(
+            Past(
+                outcome=OutcomeKind(outcome),
+                effective=effective,
+                brief=Flag.BRIEF in flags,
+                pledged=(learner, held) in promised,
+            )
+        )
     return history

@@ -11,14 +11,16 @@ from typing import Any
 from django.db import connection, transaction
 
 from attendance.domain.records import CALL_ENDED, EndpointRecord, parse_page
+from attendance.domain.settlement import LAG_AT_MOST
 from attendance.models import SyncRun
 
 # RETURNING names the rows that are new: a record that is known is skipped without a lock.
 _ADD_ACTIVITIES = """
 INSERT INTO attendance_activity (run_id, customer_id, application, event_time, unique_qualifier,
-                                 event_index, name, payload, first_seen_at)
+                                 event_index, name, payload, first_seen_at, lag_seconds)
 SELECT %(run)s, customer_id, application, event_time, unique_qualifier, event_index, %(name)s,
-       payload, %(now)s
+       payload, %(now)s, CASE WHEN event_time >= %(timely)s THEN
+           greatest(0, least(%(clamp)s, extract(epoch FROM %(now)s - event_time)))::int END
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS given (
     customer_id text, application text, event_time timestamptz, unique_qualifier text,
     event_index smallint, payload jsonb)
@@ -40,16 +42,16 @@ RETURNING conference_id, id
 _ADD_ENDPOINTS = """
 INSERT INTO attendance_endpoint AS known (
     conference_id, endpoint_id, calendar_event_id, started_at, ended_at, start_source, identifier,
-    identifier_key, identifier_type, display_name, device_type, is_external, kind, identity_level,
-    identity_rule, activity_id)
+    identifier_key, identifier_type, display_name, device_type, is_external, google_user_id, mark,
+    kind, identity_level, identity_rule, activity_id)
 SELECT conference, endpoint_id, calendar_event_id, started_at, ended_at, start_source, identifier,
-       identifier_key, identifier_type, display_name, device_type, is_external, kind, 0, '',
-       activity
+       identifier_key, identifier_type, display_name, device_type, is_external, google_user_id,
+       mark, kind, 0, '', activity
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS given (
     conference bigint, endpoint_id text, calendar_event_id text, started_at timestamptz,
     ended_at timestamptz, start_source text, identifier text, identifier_key text,
-    identifier_type text, display_name text, device_type text, is_external boolean, kind text,
-    activity bigint)
+    identifier_type text, display_name text, device_type text, is_external boolean,
+    google_user_id text, mark text, kind text, activity bigint)
 ON CONFLICT (conference_id, endpoint_id) DO UPDATE SET
     started_at = excluded.started_at, ended_at = excluded.ended_at,
     start_source = excluded.start_source, activity_id = excluded.activity_id
@@ -65,6 +67,8 @@ _COPIED = [
     "display_name",
     "device_type",
     "is_external",
+    "google_user_id",
+    "mark",
 ]
 
 
@@ -79,14 +83,22 @@ class Stored:
 
 
 @transaction.atomic
-def store_page(*, run: SyncRun, items: Iterable[dict[str, Any]], now: datetime) -> Stored:
+def store_page(
+    *,
+    run: SyncRun,
+    items: Iterable[dict[str, Any]],
+    now: datetime,
+    timely_from: datetime | None = None,
+) -> Stored:
     """Write what is new of a page: activities, calls, endpoints, in one transaction.
 
-    Safe to repeat and to run in many threads: the records' own keys decide what is new.
+    Records of `timely_from` or later tell how late Google was: we looked in time, so that
+    they were not there before is not our doing. Safe to repeat and to run in many threads: the
+    records' own keys decide what is new.
     """
     parsed = parse_page(items)
     records = {_key(record): record for record in parsed.endpoints}
-    ids = _add_activities(run, list(records.values()), now)
+    ids = _add_activities(run, list(records.values()), now, timely_from)
     fresh = [(records[key], activity) for key, activity in ids.items()]
     if fresh:
         conferences = _add_conferences([record for record, _ in fresh], now)
@@ -119,7 +131,10 @@ def _run(sql: str, rows: Sequence[dict[str, Any]], **values: Any) -> Any:
 
 
 def _add_activities(
-    run: SyncRun, records: Sequence[EndpointRecord], now: datetime
+    run: SyncRun,
+    records: Sequence[EndpointRecord],
+    now: datetime,
+    timely_from: datetime | None,
 ) -> dict[_Key, int]:
     rows = [
         {
@@ -132,7 +147,15 @@ def _add_activities(
         }
         for record in sorted(records, key=_key)
     ]
-    found = _run(_ADD_ACTIVITIES, rows, run=run.pk, name=CALL_ENDED, now=now)
+    found = _run(
+        _ADD_ACTIVITIES,
+        rows,
+        run=run.pk,
+        name=CALL_ENDED,
+        now=now,
+        timely=timely_from or "infinity",
+        clamp=int(LAG_AT_MOST.total_seconds()),
+    )
     return {tuple(row[1:]): row[0] for row in found}
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 
@@ -22,24 +23,56 @@ _CONFIDENCE = {
     MatchRule.CONTINUED: 0.7,
 }
 
-# Only whole addresses that somebody vouched for link by themselves. A linked learner who runs
-# the call or has a suspicious name is still a learner.
+# Only what somebody vouched for links by itself. A linked learner who runs the call or has a
+# suspicious name is still a learner.
 _LINK = """
-WITH linked AS (
-    UPDATE attendance_endpoint AS endpoint
-    SET learner_id = identity.learner_id,
-        identity_level = CASE identity.status WHEN 'verified' THEN 5 ELSE 4 END,
-        identity_rule = identity.kind || ':' || identity.status,
-        kind = CASE WHEN endpoint.kind IN ('staff', 'bot') THEN 'human' ELSE endpoint.kind END
-    FROM attendance_learneridentity AS identity
-    WHERE endpoint.learner_id IS NULL AND endpoint.identifier_key <> ''
-      AND identity.value_key = endpoint.identifier_key
-      AND identity.kind IN ('email', 'alias')
-      AND identity.status IN ('verified', 'staff_confirmed')
-    RETURNING endpoint.conference_id
-)
-UPDATE attendance_conference SET dirty_at = %s WHERE id IN (SELECT conference_id FROM linked)
+UPDATE attendance_endpoint AS endpoint
+SET learner_id = identity.learner_id,
+    identity_level = CASE identity.status WHEN 'verified' THEN 5 ELSE 4 END,
+    identity_rule = identity.kind || ':' || identity.status,
+    kind = CASE WHEN endpoint.kind IN ('staff', 'bot', 'visitor') THEN 'human'
+                ELSE endpoint.kind END
+FROM attendance_learneridentity AS identity {joined}
+WHERE endpoint.learner_id IS NULL AND {on}
+  AND identity.status IN ('verified', 'staff_confirmed')
+RETURNING endpoint.conference_id
 """
+_SETTLE = """
+UPDATE attendance_endpoint AS endpoint SET kind = outsider.kind
+FROM attendance_outsider AS outsider {joined}
+WHERE endpoint.learner_id IS NULL AND endpoint.kind <> outsider.kind AND {on}
+RETURNING endpoint.conference_id
+"""
+_IN_COURSE = """
+JOIN attendance_classsession AS session ON session.course_id = {table}.course_id
+JOIN attendance_conferencematch AS matched ON matched.session_id = session.id
+"""
+# What means the same everywhere: addresses, numbers, accounts.
+_EVERYWHERE = [
+    _LINK.format(joined="", on="endpoint.mark <> '' AND identity.mark = endpoint.mark"),
+    _LINK.format(
+        joined="",
+        on="endpoint.google_user_id <> '' AND identity.kind = 'google_user_id'"
+        " AND identity.value_key = endpoint.google_user_id",
+    ),
+    _SETTLE.format(
+        joined="",
+        on="endpoint.mark <> '' AND outsider.course_id IS NULL AND outsider.mark = endpoint.mark",
+    ),
+]
+# What means somebody in one course only: names and masked addresses.
+_IN_ONE_COURSE = [
+    _LINK.format(
+        joined=_IN_COURSE.format(table="identity"),
+        on="matched.conference_id = endpoint.conference_id AND endpoint.mark <> ''"
+        " AND identity.kind || ':' || identity.value_key = endpoint.mark",
+    ),
+    _SETTLE.format(
+        joined=_IN_COURSE.format(table="outsider"),
+        on="matched.conference_id = endpoint.conference_id AND endpoint.mark <> ''"
+        " AND outsider.mark = endpoint.mark",
+    ),
+]
 
 
 def match(*, now: datetime) -> int:
@@ -48,12 +81,46 @@ def match(*, now: datetime) -> int:
     Classes whose records changed become due for the settler. Safe to repeat and to run twice at
     once: each worker takes calls that the other does not hold.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_LINK, [now])
+    _link(_EVERYWHERE, now)
     seen = 0
     while batch := _match_batch(now):
         seen += batch
+    _link(_IN_ONE_COURSE, now)
     return seen
+
+
+def link_known(*, now: datetime) -> None:
+    """Let endpoints follow what is known of people; their classes become due. Runs in match, too.
+
+    Safe to repeat.
+    """
+    _link([*_EVERYWHERE, *_IN_ONE_COURSE], now)
+
+
+@transaction.atomic
+def _link(statements: Iterable[str], now: datetime) -> None:
+    """Run these, and make the classes due whose people are known better now."""
+    calls: set[int] = set()
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+            calls.update(row[0] for row in cursor.fetchall())
+    if calls:
+        matches = ConferenceMatch.objects.filter(conference_id__in=calls)
+        make_due(matches.values_list("session_id", flat=True), now)
+
+
+def unlink(*, learner_id: int, mark: str, course_id: int | None, now: datetime) -> None:
+    """Take endpoints of a mark from a learner; their classes become due. Safe to run twice."""
+    rows = Endpoint.objects.filter(learner=learner_id, mark=mark)
+    if course_id is not None:
+        rows = rows.filter(conference__matches__session__course=course_id)
+    calls = set(rows.values_list("conference_id", flat=True))
+    Endpoint.objects.filter(pk__in=rows.values("pk")).update(
+        learner=None, identity_level=0, identity_rule=""
+    )
+    matches = ConferenceMatch.objects.filter(conference_id__in=calls)
+    make_due(matches.values_list("session_id", flat=True), now)
 
 
 @transaction.atomic
@@ -63,11 +130,17 @@ def _match_batch(now: datetime) -> int:
         .filter(dirty_at__isnull=False)
         .order_by("dirty_at", "pk")[:BATCH]
     )
-    calls = _calls(conferences)
-    found = _correlate(calls)
+    # Where staff said which class a call was, only its classes are looked at again.
+    decided = [conference.pk for conference in conferences if conference.decided_by]
+    found = _correlate(_calls([row for row in conferences if not row.decided_by]))
     touched = _store(found)
+    touched |= set(
+        ConferenceMatch.objects.filter(conference_id__in=decided).values_list(
+            "session_id", flat=True
+        )
+    )
     _ask(found, now)
-    _make_due(touched, now)
+    make_due(touched, now)
     Conference.objects.filter(pk__in=[conference.pk for conference in conferences]).update(
         dirty_at=None
     )
@@ -88,6 +161,7 @@ def _calls(conferences: Iterable[Conference]) -> list[Call]:
         Call(
             pk=pk,
             meeting_code=by_pk[pk].meeting_code,
+            organizer=by_pk[pk].organizer_email,
             event_ids=frozenset(ids[pk] - {""}),
             starts_at=min(start for start, _ in stays),
             ends_at=max(end for _, end in stays),
@@ -118,15 +192,17 @@ def _correlate(calls: list[Call]) -> dict[int, Correlation]:
             starts_at=row.starts_at,
             ends_at=row.ends_at,
             cancelled=row.status == SessionStatus.CANCELLED,
+            organizer=row.organizer_email,
         )
         for mark in {row.event_id, row.recurring_event_id, f"code:{row.meeting_code}"} - {""}:
             by_mark[mark][row.pk] = planned
     found = {}
+    own_domain = settings.GOOGLE_DELEGATED_USER.rpartition("@")[2]
     for call in calls:
         near: dict[int, PlannedClass] = {}
         for mark in (*call.event_ids, f"code:{call.meeting_code}"):
             near |= by_mark.get(mark, {})
-        found[call.pk] = correlate(call=call, classes=list(near.values()))
+        found[call.pk] = correlate(call=call, classes=list(near.values()), own_domain=own_domain)
     return found
 
 
@@ -177,7 +253,8 @@ def _ask(found: Mapping[int, Correlation], now: datetime) -> None:
     )
 
 
-def _make_due(sessions: Iterable[int], now: datetime) -> None:
+def make_due(sessions: Iterable[int], now: datetime) -> None:
+    """Let the settler look at these classes (ids) again, where they are over. Safe to repeat."""
     rows = (
         ClassSession.objects.select_for_update(no_key=True)
         .confirmed()
@@ -194,4 +271,4 @@ def wake_waiting(*, since: datetime, now: datetime) -> None:
         status__in=[SessionStatus.ENDED, SessionStatus.SETTLING, SessionStatus.NO_DATA],
         ends_at__gte=since,
     )
-    _make_due(waiting.values_list("pk", flat=True), now)
+    make_due(waiting.values_list("pk", flat=True), now)

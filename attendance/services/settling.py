@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,6 @@ from attendance.domain.kinds import (
     Flag,
     Origin,
     OutcomeKind,
-    PledgeState,
     ReviewKind,
     SessionStatus,
 )
@@ -25,9 +23,11 @@ from attendance.domain.settlement import (
     Conclusion,
     LearnerEvidence,
 )
-from attendance.models import ClassSession, Outcome, Pledge, ReviewItem
+from attendance.models import ClassSession, Outcome, ReviewItem
 from attendance.selectors.evidence import Evidence, evidence
 from attendance.services.facts import Change, publish
+from attendance.services.pledges import close_pledges
+from attendance.services.questions import answer_itself, ask, guest_question
 
 # While the log is incomplete a class is looked at again after each reading; this is the net.
 LOOK_AGAIN = timedelta(minutes=10)
@@ -35,7 +35,8 @@ LOOK_AGAIN_LATER = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=7)
 
 # What only waits for its time does not take back what already had effect.
-_MATTERS_OF_TIME = frozenset({Reason.NOT_SETTLED_YET, Reason.SYNC_INCOMPLETE})
+_MATTERS_OF_TIME = frozenset({Reason.NOT_SETTLED_YET, Reason.SYNC_INCOMPLETE, Reason.GOOGLE_DARK})
+_WAITS_FOR_STAFF = frozenset({Reason.UNRESOLVED_GUEST, Reason.FEW_SEEN})
 _WRITTEN_IN_PLACE = ["effective", "effective_at", "reason", "inputs"]
 
 
@@ -57,7 +58,7 @@ class _Work:
     updated: list[Outcome] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     reviews: list[ReviewItem] = field(default_factory=list)
-    undecided: int = 0  # learners who still wait for a guest to be resolved
+    undecided: int = 0  # learners who still wait for a person to decide something
 
 
 def settle(*, now: datetime, limit: int = 1000) -> SettleReport:
@@ -72,7 +73,7 @@ def settle(*, now: datetime, limit: int = 1000) -> SettleReport:
         if report is None:
             break
         total = SettleReport(
-            total.settled + 1,
+            total.settled + report.settled,
             total.outcomes + report.outcomes,
             total.events + report.events,
         )
@@ -88,28 +89,64 @@ def _settle_next(now: datetime) -> SettleReport | None:
         session.next_check_at = session.ends_at
         session.save(update_fields=["next_check_at"])
         return SettleReport()
+    return _settle(session, now)
+
+
+@transaction.atomic
+def settle_session(*, session_id: int, now: datetime, late_counts: bool = False) -> SettleReport:
+    """Evaluate one class now, whether it is due or not. Safe to run twice.
+
+    `late_counts`: a person's decision brought the change, so an outcome that is frozen for
+    late records follows it, too. Facts go out within 72 hours of the class all the same.
+    """
+    session = ClassSession.objects.select_for_update(no_key=True).get(pk=session_id)
+    return SettleReport() if now < session.ends_at else _settle(session, now, late_counts)
+
+
+@transaction.atomic
+def take_back(*, outcome: Outcome, now: datetime) -> Outcome:
+    """Let the records speak again where a person had decided; return what stands then.
+
+    Raises ValueError where nobody had decided, or another revision stands already.
+    """
+    session = ClassSession.objects.select_for_update(no_key=True).get(pk=outcome.session_id)
+    before = Outcome.objects.get(pk=outcome.pk)
+    if before.origin != Origin.STAFF or not before.is_current:
+        raise ValueError("no person's decision stands here")
+    known, work = evidence(session=session), _Work()
+    learner, conclusion = known.conclusion(learner_id=before.learner_id, now=now)
+    after = _outcome(known, before.learner_id, learner, conclusion, before, now)
+    _replace(work, before, after)
+    _write(known, work, now)
+    return after
+
+
+def _settle(session: ClassSession, now: datetime, late_counts: bool = False) -> SettleReport:
     known = evidence(session=session)
-    work = _evaluate(known, now)
+    work = _evaluate(known, now, late_counts)
     events = _write(known, work, now)
-    _move_on(known, work, now)
-    return SettleReport(outcomes=len(work.new), events=events)
+    _ask(known, work, now)
+    if known.known.confirmed:
+        _move_on(known, work, now)
+    return SettleReport(settled=1, outcomes=len(work.new), events=events)
 
 
-def _evaluate(known: Evidence, now: datetime) -> _Work:
+def _evaluate(known: Evidence, now: datetime, late_counts: bool) -> _Work:
     current = {
         outcome.learner_id: outcome
         for outcome in Outcome.objects.filter(session=known.session, is_current=True)
     }
     work = _Work()
-    for learner_id in sorted(known.emails):
+    frozen = not late_counts and now >= known.known.settles_from + FACTS_FIRE_FOR
+    for learner_id in sorted(known.expected):
         learner, conclusion = known.conclusion(learner_id=learner_id, now=now)
-        if conclusion.reason == Reason.UNRESOLVED_GUEST:
+        if conclusion.reason in _WAITS_FOR_STAFF:
             work.undecided += 1
         before = current.get(learner_id)
-        if before is not None and before.origin == Origin.STAFF:
+        if before is not None and before.origin != Origin.ENGINE:
             continue
         after = _outcome(known, learner_id, learner, conclusion, before, now)
-        _compare(known, work, before, after, now)
+        _compare(known, work, before, after, frozen=frozen, now=now)
     return work
 
 
@@ -138,7 +175,7 @@ def _outcome(
         effective=effective,
         effective_at=now if effective else None,
         origin=Origin.ENGINE.value,
-        policy=known.policy_row,
+        policy=known.policy_row if known.policy_row.pk else None,
         reason=reason.value,
         inputs=_inputs(known, conclusion),
         decided_at=now,
@@ -163,16 +200,27 @@ def _inputs(known: Evidence, conclusion: Conclusion) -> dict[str, Any]:
 
 
 def _compare(
-    known: Evidence, work: _Work, before: Outcome | None, after: Outcome, now: datetime
+    known: Evidence,
+    work: _Work,
+    before: Outcome | None,
+    after: Outcome,
+    *,
+    frozen: bool,
+    now: datetime,
 ) -> None:
     """Decide between a new revision, a change of effect, a question to staff, and nothing."""
     if before is not None and _conclusion(before) == _conclusion(after):
         _keep(work, before, after)
         return
-    frozen = now >= known.known.settles_from + FACTS_FIRE_FOR
     if before is not None and before.effective and frozen:
         work.reviews.append(_review(ReviewKind.LATE_RECORD, known, after, now))
         return
+    _replace(work, before, after)
+    if after.effective and Flag.BRIEF in after.flags:
+        work.reviews.append(_review(ReviewKind.BRIEF, known, after, now))
+
+
+def _replace(work: _Work, before: Outcome | None, after: Outcome) -> None:
     if before is not None:
         work.replaced.append(before.pk)
     work.new.append(after)
@@ -180,8 +228,6 @@ def _compare(
     newly = after.effective and (before is None or not before.effective or corrects)
     if corrects or newly:
         work.changes.append(Change(after, corrects))
-    if after.effective and Flag.BRIEF in after.flags:
-        work.reviews.append(_review(ReviewKind.BRIEF, known, after, now))
 
 
 def _keep(work: _Work, before: Outcome, after: Outcome) -> None:
@@ -221,34 +267,43 @@ def _write(known: Evidence, work: _Work, now: datetime) -> int:
     Outcome.objects.filter(pk__in=work.replaced).update(is_current=False)
     Outcome.objects.bulk_create(work.new)
     Outcome.objects.bulk_update(work.updated, _WRITTEN_IN_PLACE)
-    if work.undecided:
-        work.reviews += [
-            ReviewItem(
-                kind=ReviewKind.GUEST.value,
-                key=f"{ReviewKind.GUEST}:{guest.endpoint}",
-                session=known.session,
-                endpoint_id=guest.endpoint,
-                evidence={"undecided": work.undecided},
-                created_at=now,
-            )
-            for guest in known.guests
-        ]
-    ReviewItem.objects.bulk_create(work.reviews, ignore_conflicts=True)
-    _close_pledges(known.session, work)
+    close_pledges(session=known.session, outcomes=[change.outcome for change in work.changes])
     return publish(session=known.session, changes=work.changes, now=now)
 
 
-def _close_pledges(session: ClassSession, work: _Work) -> None:
-    kept: Mapping[bool, list[int]] = {True: [], False: []}
-    for change in work.changes:
-        if change.outcome.effective:
-            kept[change.outcome.outcome in PRESENT_KINDS].append(change.outcome.learner_id)
-    promised = [PledgeState.YES, PledgeState.KEPT, PledgeState.BROKEN]
-    for was_kept, learners in kept.items():
-        state = PledgeState.KEPT if was_kept else PledgeState.BROKEN
-        Pledge.objects.filter(session=session, learner_id__in=learners, state__in=promised).update(
-            state=state.value
-        )
+def _ask(known: Evidence, work: _Work, now: datetime) -> None:
+    """Ask staff what records cannot tell, and take back what has answered itself."""
+    session, settles_from = known.session, known.known.settles_from
+    if now >= settles_from + known.policy.settle_positive:
+        held = [who for who in known.expected.values() if not who.seen]
+        work.reviews += [
+            guest_question(
+                session=session,
+                guest=guest,
+                hint=found,
+                holds=sum(found.could_be(who, guest) for who in held),
+                now=now,
+            )
+            for guest, found in known.guests
+        ]
+    ask(work.reviews)
+    is_over = known.known.confirmed and now >= settles_from + known.policy.settle_missed
+    doubts = {
+        ReviewKind.LOW_SHARE: known.known.few_seen,
+        ReviewKind.NO_DATA: known.known.log_complete and not known.known.anyone_seen,
+    }
+    for kind, is_doubted in doubts.items():
+        key = f"{kind}:{session.pk}"
+        if is_over and is_doubted:
+            evidence_ = {"expected": len(known.expected), "seen": _seen(known)}
+            ask([ReviewItem(kind=kind.value, key=key, session=session,
+                            evidence=evidence_, created_at=now)])  # fmt: skip
+        elif not is_doubted:
+            answer_itself(key=key, now=now)
+
+
+def _seen(known: Evidence) -> int:
+    return sum(who.seen for who in known.expected.values())
 
 
 def _move_on(known: Evidence, work: _Work, now: datetime) -> None:

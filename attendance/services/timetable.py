@@ -12,7 +12,15 @@ from django.db.models import Q
 from attendance.domain.calendar import CalendarEvent
 from attendance.domain.kinds import EventKind, SessionStatus
 from attendance.domain.settlement import FACTS_FIRE_FOR
-from attendance.models import AttendanceEvent, ClassSession, Conference, Course, Enrolment
+from attendance.models import (
+    AttendanceEvent,
+    ClassSession,
+    Conference,
+    Course,
+    Enrolment,
+    Outcome,
+)
+from attendance.services.settling import settle_session
 
 _COPIED = [
     "recurring_event_id",
@@ -23,6 +31,7 @@ _COPIED = [
     "meeting_code",
     "meet_url",
     "organizer_email",
+    "declined",
 ]
 _WRITTEN = [*_COPIED, "status", "next_check_at", "settled_at", "changed_at"]
 
@@ -66,6 +75,7 @@ def store_events(
             facts.append((EventKind(fact), session))
     ClassSession.objects.bulk_create(new, ignore_conflicts=True)
     ClassSession.objects.bulk_update(changed, _WRITTEN)
+    _withdraw(changed, now)
     _look_again_at_calls([*new, *changed], now)
     _publish(course, facts, now)
     return TimetableChange(len(new), len(given) - len(new) - len(changed), len(changed))
@@ -92,6 +102,7 @@ def _copy(session: ClassSession, event: CalendarEvent) -> bool:
     different = False
     for name in _COPIED:
         value = getattr(event, name)
+        value = list(value) if name == "declined" else value
         value = value[:300] if name in {"title", "meet_url"} else value
         if getattr(session, name) != value:
             setattr(session, name, value)
@@ -116,7 +127,17 @@ def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | 
     if moved or was_cancelled:
         session.status, session.settled_at = SessionStatus.SCHEDULED, None
         session.next_check_at = session.ends_at
+    elif session.ends_at <= now:
+        session.next_check_at = now  # who declined may be news for what was concluded
     return EventKind.SESSION_MOVED if moved else "changed"
+
+
+def _withdraw(sessions: list[ClassSession], now: datetime) -> None:
+    """A class that is called off after it was judged: nobody was absent from it."""
+    gone = [row.pk for row in sessions if row.status == SessionStatus.CANCELLED]
+    judged = Outcome.objects.filter(session__in=gone, effective=True, is_current=True)
+    for pk in sorted(set(judged.values_list("session_id", flat=True))):
+        settle_session(session_id=pk, now=now, late_counts=True)
 
 
 def _look_again_at_calls(sessions: list[ClassSession], now: datetime) -> None:

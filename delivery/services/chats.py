@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -36,6 +37,32 @@ def register_chat(*, telegram_id: int, reachability: str = Reachability.OK) -> C
             ignore_conflicts=True,
         )
     return chat
+
+
+@transaction.atomic
+def register_chats(*, telegram_ids: Iterable[int], source: str, now: datetime) -> dict[int, Chat]:
+    """Return the chats of these Telegram ids, consenting unless they ever said something else.
+
+    A constant number of statements, however many they are. A consent once withdrawn stays
+    withdrawn. Safe to run twice.
+    """
+    wanted = sorted(set(telegram_ids))
+    Chat.objects.bulk_create([Chat(telegram_id=pk) for pk in wanted], ignore_conflicts=True)
+    chats = {chat.telegram_id: chat for chat in Chat.objects.filter(telegram_id__in=wanted)}
+    Consent.objects.bulk_create(
+        [
+            Consent(
+                chat=chats[pk],
+                category=DEFAULT_CATEGORY,
+                granted=True,
+                changed_at=now,
+                source=source,
+            )
+            for pk in wanted
+        ],
+        ignore_conflicts=True,
+    )
+    return chats
 
 
 @transaction.atomic

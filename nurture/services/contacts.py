@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from zoneinfo import available_timezones
 
 from django.db import transaction
 
 from attendance import services as attendance
 from attendance.domain.identity import email_key
+from attendance.domain.imports import Problem, Row, batches
 from attendance.models import Enrolment, Learner
 from delivery import services as delivery
-from delivery.models import Chat, Consent
 from nurture.models import Contact
 
 REQUIRED = ("email", "name")
@@ -41,7 +43,9 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
+class LearnerRow:
+    """One learner of a file; whatever is empty keeps what is known."""
+
     line: int
     email: str
     name: str
@@ -51,6 +55,7 @@ class _Row:
 
     @property
     def key(self) -> str:
+        """The normal form of the address."""
         return email_key(self.email)
 
 
@@ -71,18 +76,13 @@ def import_learners(*, content: str, now: datetime) -> Imported:
     once withdrawn stays withdrawn. An empty zone or chat id keeps what is known. Running it again
     changes nothing.
     """
-    rows = _read(content)
-    _refuse_taken_chats(rows)
-    counts = {"created": 0, "updated": 0, "unchanged": 0}
-    for row in rows:
-        counts[_write(row, now)] += 1
-    return Imported(**counts)
+    return write_learners(rows=_read(content), now=now)
 
 
-def _read(content: str) -> list[_Row]:
+def _read(content: str) -> list[LearnerRow]:
     reader = csv.reader(io.StringIO(content.removeprefix("\ufeff")), strict=True)
     problems: list[str] = []
-    rows: list[_Row] = []
+    rows: list[LearnerRow] = []
     seen = _Seen()
     try:
         names = [name.strip().lower() for name in next(reader, [])]
@@ -91,7 +91,7 @@ def _read(content: str) -> list[_Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             row = _row(reader.line_num, names, cells, seen)
-            if isinstance(row, _Row):
+            if isinstance(row, LearnerRow):
                 rows.append(row)
             else:
                 problems += row
@@ -100,6 +100,25 @@ def _read(content: str) -> list[_Row]:
     if problems:
         raise ImportRefusedError(problems)
     return rows
+
+
+def check_learners(*, rows: Iterable[Row | Problem]) -> list[LearnerRow]:
+    """Read rows that come from elsewhere; raises ImportRefusedError with every mistake."""
+    problems: list[str] = []
+    found: list[LearnerRow] = []
+    seen = _Seen()
+    for row in rows:
+        if isinstance(row, Problem):
+            problems.append(str(row))
+            continue
+        learner = _row(row.number, list(row.cells), list(row.cells.values()), seen)
+        if isinstance(learner, LearnerRow):
+            found.append(learner)
+        else:
+            problems += learner
+    if problems:
+        raise ImportRefusedError(problems)
+    return found
 
 
 def _check_header(names: list[str]) -> None:
@@ -112,7 +131,7 @@ def _check_header(names: list[str]) -> None:
         raise ImportRefusedError(problems)
 
 
-def _row(line: int, names: list[str], cells: list[str], seen: _Seen) -> _Row | list[str]:
+def _row(line: int, names: list[str], cells: list[str], seen: _Seen) -> LearnerRow | list[str]:
     """The row, or what is wrong with it."""
     if len(cells) > len(names):
         return [f"line {line}: {len(cells)} cells, but the header names {len(names)} columns"]
@@ -122,7 +141,7 @@ def _row(line: int, names: list[str], cells: list[str], seen: _Seen) -> _Row | l
         return [f"line {line}: {problem}" for problem in problems]
     chat = cell.get("telegram_chat_id", "")
     courses = (part.strip() for part in cell.get("courses", "").split(";"))
-    return _Row(
+    return LearnerRow(
         line=line,
         email=cell["email"],
         name=cell.get("name", ""),
@@ -130,6 +149,12 @@ def _row(line: int, names: list[str], cells: list[str], seen: _Seen) -> _Row | l
         chat_id=int(chat) if chat else None,
         courses=tuple(dict.fromkeys(course for course in courses if course)),
     )
+
+
+@cache
+def _zones() -> Set[str]:
+    """The zones there are; looking for them reads a folder."""
+    return available_timezones()
 
 
 def _problems(cell: Mapping[str, str], seen: _Seen, line: int) -> Iterator[str]:
@@ -144,7 +169,7 @@ def _problems(cell: Mapping[str, str], seen: _Seen, line: int) -> Iterator[str]:
     seen.emails.setdefault(key, line)
     if len(cell.get("name", "")) > 200:
         yield "the name is longer than 200 characters"
-    if zone and zone not in available_timezones():
+    if zone and zone not in _zones():
         yield f"unknown time zone {zone!r}"
     yield from _chat_problems(cell.get("telegram_chat_id", ""), seen, line)
 
@@ -164,7 +189,7 @@ def _chat_problems(text: str, seen: _Seen, line: int) -> Iterator[str]:
     seen.chats.setdefault(chat_id, line)
 
 
-def _refuse_taken_chats(rows: list[_Row]) -> None:
+def _refuse_taken_chats(rows: Sequence[LearnerRow]) -> None:
     """A chat of another learner, or another chat of this learner, is not moved by a file."""
     wanted = {row.chat_id: row for row in rows if row.chat_id is not None}
     problems = [
@@ -186,44 +211,68 @@ def _refuse_taken_chats(rows: list[_Row]) -> None:
         raise ImportRefusedError(sorted(problems, key=lambda text: int(text.split()[1][:-1])))
 
 
-def _write(row: _Row, now: datetime) -> str:
-    """Write one row; return what that was."""
-    before = _picture(row.key)
-    learner = attendance.upsert_learner(
-        email=row.email, name=row.name, calendar_ids=row.courses, now=now
+@transaction.atomic
+def write_learners(*, rows: Sequence[LearnerRow], now: datetime) -> Imported:
+    """Make or update these learners, in a constant number of statements for each thousand.
+
+    Raises ImportRefusedError where a chat is another learner's. Safe to run twice.
+    """
+    counts = {"created": 0, "updated": 0, "unchanged": 0}
+    _refuse_taken_chats(rows)
+    for batch in batches(rows):
+        before = _pictures(batch)
+        _write(batch, now)
+        for key, after in _pictures(batch).items():
+            was = before.get(key)
+            counts["created" if was is None else "unchanged" if was == after else "updated"] += 1
+    return Imported(**counts)
+
+
+def _write(rows: Sequence[LearnerRow], now: datetime) -> None:
+    learners = attendance.upsert_learners(
+        people=[
+            attendance.Person(email=row.email, name=row.name, calendar_ids=row.courses)
+            for row in rows
+        ],
+        now=now,
     )
-    Contact.objects.get_or_create(learner=learner)
-    contact = Contact.objects.select_for_update(no_key=True).get(learner=learner)
-    contact.time_zone = row.time_zone or contact.time_zone
-    if row.chat_id is not None:
-        contact.chat = _consenting_chat(row.chat_id, now)
-    contact.save(update_fields=["time_zone", "chat"])
-    if before is None:
-        return "created"
-    return "unchanged" if before == _picture(row.key) else "updated"
+    chats = delivery.register_chats(
+        telegram_ids=[row.chat_id for row in rows if row.chat_id is not None],
+        source="import",
+        now=now,
+    )
+    people = {learner.pk: learner for learner in learners.values()}
+    Contact.objects.bulk_create(
+        [Contact(learner=learner) for learner in people.values()], ignore_conflicts=True
+    )
+    contacts = {
+        contact.learner_id: contact
+        for contact in Contact.objects.select_for_update(no_key=True)
+        .filter(learner__in=people)
+        .order_by("pk")
+    }
+    changed = []
+    for row in rows:
+        contact = contacts[learners[row.key].pk]
+        zone = row.time_zone or contact.time_zone
+        chat_id = contact.chat_id if row.chat_id is None else chats[row.chat_id].pk
+        if (contact.time_zone, contact.chat_id) != (zone, chat_id):
+            contact.time_zone, contact.chat_id = zone, chat_id
+            changed.append(contact)
+    Contact.objects.bulk_update(changed, ["time_zone", "chat"])
 
 
-def _consenting_chat(telegram_id: int, now: datetime) -> Chat:
-    """The chat, with consent to the default category unless it ever said something itself."""
-    known = Chat.objects.filter(telegram_id=telegram_id).first()
-    said = known is not None and Consent.objects.filter(chat=known, category="").exists()
-    chat = delivery.register_chat(telegram_id=telegram_id)
-    if not said:
-        delivery.set_consent(
-            chat=chat,
-            category=delivery.DEFAULT_CATEGORY,
-            granted=True,
-            source="import",
-            now=now,
-        )
-    return chat
-
-
-def _picture(key: str) -> object | None:
-    """Everything an import can change about a learner; None where there is none."""
-    learner = Learner.objects.filter(email_key=key).first()
-    if learner is None:
-        return None
-    contact = Contact.objects.filter(learner=learner).values("time_zone", "chat_id").first()
-    courses = set(Enrolment.objects.filter(learner=learner).values_list("course_id", flat=True))
-    return (learner.email, learner.name, contact, courses)
+def _pictures(rows: Sequence[LearnerRow]) -> dict[str, object]:
+    """Everything an import can change about each learner there is, by normal form of address."""
+    courses: dict[int, set[int]] = defaultdict(set)
+    keys = [row.key for row in rows]
+    for pk, course in Enrolment.objects.filter(learner__email_key__in=keys).values_list(
+        "learner_id", "course_id"
+    ):
+        courses[pk].add(course)
+    return {
+        key: (email, name, zone, chat, courses[pk])
+        for pk, key, email, name, zone, chat in Learner.objects.filter(
+            email_key__in=keys
+        ).values_list("pk", "email_key", "email", "name", "contact__time_zone", "contact__chat_id")
+    }

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from attendance import selectors as attendance_selectors
 from attendance import services as attendance
-from attendance.models import ClassSession, Enrolment
+from attendance.models import ClassSession, Enrolment, ReviewItem
 from delivery import services as delivery
 from delivery.domain.states import UNSENT
 from delivery.models import Chat, Consent, Delivery, Lane
@@ -117,6 +117,15 @@ def journey_of_button(*, contact: Contact, chat: Chat, delivery_id: int) -> Jour
         .first()
     )
     return decision.journey if decision else None
+
+
+def name_address(*, contact: Contact, email: str, now: datetime) -> ReviewItem | None:
+    """A learner names a Google address they join with: a person is asked whether it is theirs.
+
+    None where it is known to be. Raises IdentityError for what is no whole address. Safe to run
+    twice.
+    """
+    return attendance.suggest_address(learner=contact.learner, email=email, origin="bot", now=now)
 
 
 @transaction.atomic

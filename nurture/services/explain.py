@@ -13,7 +13,7 @@ from typing import Any
 
 from attendance import selectors as attendance
 from attendance.domain.identity import email_key
-from attendance.models import AttendanceEvent, ClassSession, Learner
+from attendance.models import AttendanceEvent, Learner
 from delivery.models import Reachability
 from nurture import flags
 from nurture.domain.entry import Previous, Refuse, entry_key, may_enter
@@ -60,10 +60,14 @@ class Explanation:
     input: Mapping[str, Any]
     changes_at: str | None
     rules: list[dict[str, Any]] = field(default_factory=list)
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # of a class: what lies behind it
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which commands print it."""
-        return asdict(self)
+        found = asdict(self)
+        if not self.evidence:
+            del found["evidence"]
+        return found
 
 
 def explain(*, email: str, slug: str, now: datetime) -> Explanation:
@@ -105,29 +109,21 @@ def explain_session(*, email: str, session_id: str, now: datetime) -> Explanatio
     if learner is None:
         rule = Rule("learner_known", {"email": email}, False, UNKNOWN_LEARNER)
         return _conclude([rule], rule)
-    session = _session(session_id)
+    session = attendance.find_session(session_id)
     if session is None:
         rule = Rule("class_known", {"session": session_id}, False, UNKNOWN_CLASS)
         return _conclude([rule], rule)
     found = attendance.explain_outcome(learner=learner, session=session, now=now)
-    rules = [Rule(row["rule"], {"value": row["input"]}, row["passed"]) for row in found]
+    rules = [Rule(row["rule"], {"value": row["input"]}, row["passed"]) for row in found.rules]
     decides = next((rule for rule in rules if not rule.passed), rules[-1])
-    current = learner.outcomes.filter(session=session, is_current=True).first()
     return Explanation(
-        verdict=current.outcome if current else "none",
+        verdict=found.outcome,
         rule=decides.rule,
         input=decides.input,
-        changes_at=session.next_check_at.isoformat() if session.next_check_at else None,
-        rules=found,
+        changes_at=found.changes_at,
+        rules=found.rules,
+        evidence=found.as_dict(),
     )
-
-
-def _session(text: str) -> ClassSession | None:
-    rows = ClassSession.objects.select_related("course")
-    by_event = rows.filter(event_id=text).order_by("-starts_at").first()
-    if by_event is not None or not text.isdecimal() or len(text) > 18:
-        return by_event
-    return rows.filter(pk=int(text)).first()
 
 
 def _journey(inquiry: _Inquiry, told: Decision | None) -> Journey | None:

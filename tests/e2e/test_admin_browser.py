@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from attendance.models import ClassSession, Learner
+from attendance.models import ClassSession, Learner, ReviewItem
 from delivery.models import Delivery
 from nurture.models import Journey, Sequence
+from tests.factories.classes import judge, make_class, make_course, outcome_of, stay
 from tests.factories.school import make_school
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -96,3 +98,31 @@ def test_every_screen_fits_and_runs_without_errors(
             assert sideways <= 0, f"{name} scrolls sideways by {sideways} px"
 
     assert errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_guest_is_named_with_two_keys(
+    live_server: Any, session_key: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The effect is on the page before Enter confirms it."""
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=amir.email)
+    stay(session, name="Rosa Maro", end=55)
+    now = judge(session)
+    monkeypatch.setattr("attendance.admin.review.timezone", SimpleNamespace(now=lambda: now))
+    item = ReviewItem.objects.get(kind="guest")
+    url = live_server.url + reverse("admin:attendance_reviewitem_change", args=[item.pk])
+
+    with browser(live_server.url, session_key, color_scheme=scheme) as context:
+        page, errors = watched(context)
+        page.goto(url)
+        page.keyboard.press("1")
+        page.wait_for_selector("#confirm")
+        effect = page.inner_text("#content")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=One outcome changed.")
+
+    assert "pending → attended" in effect
+    assert [url for url in errors if "favicon" not in url] == []
+    assert outcome_of(rosa, session).outcome == "attended"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from attendance import services
+from attendance import selectors, services
 from attendance.domain.kinds import RunState
-from attendance.google import GoogleError
+from attendance.google_errors import GoogleError
+from attendance.models import ClassSession
+
+# Devices join before a class and leave after it; the log shows them when they leave.
+AROUND_BEFORE, AROUND_AFTER = timedelta(hours=1), timedelta(hours=6)
 
 
 class Command(BaseCommand):
@@ -25,18 +29,29 @@ class Command(BaseCommand):
         """Options."""
         parser.add_argument("--since", metavar="ISO", help="read the log from then on")
         parser.add_argument("--until", metavar="ISO", help="read the log up to then")
+        parser.add_argument(
+            "--session",
+            metavar="ID",
+            help="read around one class (event id or row id) and judge it",
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read, settle, report; raise CommandError where something was not read."""
         since, until = (moment(options[name], name) for name in ("since", "until"))
+        session = self._session(options["session"])
+        if session is not None:
+            since, until = session.starts_at - AROUND_BEFORE, session.ends_at + AROUND_AFTER
         if since is not None and since >= min(until or timezone.now(), timezone.now()):
             raise CommandError("--since must lie before --until and before now; nothing was read")
         try:
-            read = services.sync(now=timezone.now(), since=since, until=until)
+            read = services.sync(now=timezone.now(), since=since, until=until, insist=True)
         except GoogleError as error:
             raise CommandError(str(error)) from error
-        settled = services.settle(now=timezone.now())
+        if session is None:
+            settled = services.settle(now=timezone.now())
+        else:
+            settled = services.settle_session(session_id=session.pk, now=timezone.now())
         self.stdout.write(
             f"{read.activities} new records ({read.duplicates} known), {read.sessions} classes new "
             f"or changed; {settled.settled} classes looked at, {settled.outcomes} outcomes, "
@@ -58,6 +73,14 @@ class Command(BaseCommand):
             raise CommandError(
                 f"Not everything could be read: {told}. What was read is kept; run it again."
             )
+
+    def _session(self, text: str | None) -> ClassSession | None:
+        if not text:
+            return None
+        session = selectors.find_session(text)
+        if session is None:
+            raise CommandError(f"--session: there is no class {text!r}; nothing was read")
+        return session
 
 
 def moment(text: str | None, name: str) -> datetime | None:

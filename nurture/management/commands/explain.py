@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -43,6 +44,24 @@ class Command(JsonCommand):
             f"{'✓' if rule['passed'] else '✗'} {rule['rule']}: {rule['input']}"
             for rule in found.rules
         ]
+        if found.evidence:
+            lines += _evidence(found.evidence)
         changes = f" It would change at {found.changes_at}." if found.changes_at else ""
         verdict = f"{found.verdict} ({found.rule}): {explain.meaning(found.verdict)}{changes}"
         self.say("\n".join([*lines, verdict]), found.as_dict(), as_json=options["json"])
+
+
+def _evidence(found: Mapping[str, Any]) -> list[str]:
+    """What lies behind an outcome, a line each."""
+    policy = ", ".join(f"{name} {value}" for name, value in found["policy"].items())
+    return [
+        *(
+            f"  record: {row['joined']} to {row['left']} on {row['device'] or 'a device'}, "
+            f"recognised by {row['recognised_by']}"
+            for row in found["records"]
+        ),
+        *(f"  counted: {start} to {end}" for start, end in found["intervals"]),
+        *(f"  unresolved guest: {row['shows']} ({row['why']})" for row in found["guests"]),
+        f"  policy: {policy}",
+        f"  {found['because']} What would change it: {found['would_change']}",
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,35 +10,12 @@ import pytest
 from attendance import services
 from attendance.google import Google
 from attendance.models import Activity, AttendanceEvent, Endpoint, Outcome, SyncRun
-from attendance.sandbox import FakeGoogle, Fault, World, build_world, serve, service_account_key
+from attendance.sandbox import FakeGoogle, Fault, World
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 2, 20, tzinfo=UTC)
 LOG = "/admin/reports"
 CALENDAR = "/calendar/v3"
-
-
-@pytest.fixture
-def world() -> World:
-    """A cohort whose newest class has just been settled at NOW, enrolled."""
-    made = build_world(now=NOW, weeks=2, learners=12, seed=5)
-    for row in made.learners:
-        services.upsert_learner(
-            email=row.email, name=row.name, calendar_ids=row.courses, now=NOW - timedelta(days=30)
-        )
-    return made
-
-
-@pytest.fixture
-def fake(world: World) -> FakeGoogle:
-    return world.google()
-
-
-@pytest.fixture
-def google(fake: FakeGoogle) -> Iterator[Google]:
-    with serve(fake) as url:
-        key = service_account_key(f"{url}/token")
-        yield Google(key=key, delegated_user="a@school.example", api_url=url, retries=0)
 
 
 def read(google: Google, *, at: datetime = NOW) -> services.SyncReport:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from attendance.models import Learner
+from attendance.models import Learner, ReviewItem
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
 from delivery.models import Chat, Delivery
 from delivery.services import has_consent, meet_chat
@@ -128,3 +128,30 @@ def test_groups_are_not_answered() -> None:
         update_id=3, chat_id=-5, user_id=CHAT, first_name="R", language_code="en", text="/start"
     )
     assert handle(message, now=NOW) == ()
+
+
+@pytest.mark.parametrize("text", ["/address Rosa.Private@gmail.com", "rosaprivate@gmail.com"])
+def test_a_named_address_goes_to_a_person_and_counts_only_then(contact: Contact, text: str) -> None:
+    """N04: whether it belongs to somebody else is not told."""
+    assert "Somebody at the school" in _write(text).text
+
+    item = ReviewItem.objects.get(kind="address", learner=contact.learner)
+    assert item.mark == "email:rosaprivate@gmail.com"
+    assert item.evidence["taken"] is False
+    assert not contact.learner.identities.filter(status="verified").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("/address", "Which Google address"), ("/address rosa", "not a whole e-mail address")],
+)
+def test_what_is_no_address_is_asked_for_again(contact: Contact, text: str, answer: str) -> None:
+    assert answer in _write(text).text
+    assert not ReviewItem.objects.exists()
+
+
+def test_a_stranger_who_names_an_address_learns_nothing() -> None:
+    neutral = _write("hello").text
+
+    assert _write("rosa@x.org").text == neutral
+    assert not ReviewItem.objects.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,3 +77,40 @@ def test_two_classes_at_one_time_on_one_link_are_for_a_person() -> None:
     found = correlate(call=call(0, 60), classes=[planned(2), planned(1, at=5)])
 
     assert (dict(found.rules), found.ambiguous) == ({}, (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("organizer", "own_domain", "foreign"),
+    [
+        ("host@school.example", "", False),
+        ("Host@SCHOOL.example", "", False),
+        ("", "", False),
+        ("x@else.example", "", True),
+        ("x@else.example", "else.example", False),
+    ],
+)
+def test_a_call_of_somebody_elses_on_our_link_is_for_a_person_to_judge(
+    organizer: str, own_domain: str, foreign: bool
+) -> None:
+    ours = replace(planned(1), organizer="host@school.example")
+
+    found = correlate(
+        call=replace(call(0, 60), organizer=organizer), classes=[ours], own_domain=own_domain
+    )
+
+    assert (found.ambiguous, dict(found.rules)) == (
+        ((1,), {}) if foreign else ((), {1: MatchRule.CODE})
+    )
+
+
+def test_an_event_id_is_certain_whoever_opened_the_call() -> None:
+    ours = replace(planned(1), organizer="host@school.example")
+    theirs = replace(call(0, 60, event_id="e1"), organizer="x@else.example")
+
+    assert correlate(call=theirs, classes=[ours]).rules == {1: MatchRule.EVENT_ID}
+
+
+def test_where_no_organizer_is_known_none_is_foreign() -> None:
+    theirs = replace(call(0, 60), organizer="x@else.example")
+
+    assert correlate(call=theirs, classes=[planned(1)]).rules == {1: MatchRule.CODE}

@@ -245,8 +245,24 @@ def test_slices_of_an_odd_window() -> None:
 def test_the_calendars_windows() -> None:
     day = timedelta(days=1)
 
-    assert calendar_window(now=NOW, first=True) == (NOW - 30 * day, NOW + 21 * day)
-    assert calendar_window(now=NOW, first=False) == (NOW - 7 * day, NOW + 21 * day)
+    assert calendar_window(now=NOW, last_read_at=None) == (NOW - 30 * day, NOW + 21 * day)
+    assert calendar_window(now=NOW, last_read_at=NOW) == (NOW - 7 * day, NOW + 21 * day)
+    gap = calendar_window(now=NOW, last_read_at=NOW - 20 * day)
+    assert gap == (NOW - 27 * day, NOW + 21 * day)
     assert calendar_window_for(now=NOW, since=NOW - 3 * day, until=NOW - 2 * day) == (
         NOW - 4 * day, NOW + 21 * day,
     )  # fmt: skip
+
+
+def test_who_declined_is_noted_and_rooms_are_not() -> None:
+    guests = [
+        {"email": "Rosa.Maro@gmail.com", "responseStatus": "declined"},
+        {"email": "amir@x.org", "responseStatus": "accepted"},
+        {"email": "room@x.org", "responseStatus": "declined", "resource": True},
+        {"displayName": "no address", "responseStatus": "declined"},
+    ]
+
+    found = parse_event(event(attendees=guests))
+
+    assert found is not None
+    assert found.declined == ("rosamaro@gmail.com",)

@@ -15,9 +15,10 @@ from attendance.domain.settlement import (
     LearnerEvidence,
     Reading,
     conclude,
-    could_be,
     log_is_complete,
     settling_starts,
+    too_few,
+    waits_for,
 )
 from attendance.domain.streaks import Past, landmarks, streak
 
@@ -61,6 +62,14 @@ def test_missed_is_said_when_every_rule_holds() -> None:
         pytest.param(
             {"held_by_guest": True}, {}, timedelta(hours=24), "unknown",
             Reason.GUEST_NEVER_RESOLVED, id="guest for a day",
+        ),
+        pytest.param(
+            {}, {"google_answers": False}, LAG, "pending", Reason.GOOGLE_DARK, id="google"
+        ),
+        pytest.param({}, {"few_seen": True}, LAG, "pending", Reason.FEW_SEEN, id="few"),
+        pytest.param(
+            {}, {"few_seen": True}, timedelta(hours=24), "unknown", Reason.FEW_SEEN,
+            id="few for a day",
         ),
     ],
 )  # fmt: skip
@@ -131,12 +140,42 @@ def test_when_the_log_is_complete(readings: list[Reading], complete: bool) -> No
     assert found == complete
 
 
+def test_who_declined_is_excused_and_nobody_waits_for_the_log() -> None:
+    away = replace(ABSENT, declined=True)
+    session = replace(CLASS, log_complete=False)
+
+    early = conclude(learner=away, session=session, policy=Policy(), now=T0)
+    found = conclude(learner=away, session=session, policy=Policy(), now=T0 + timedelta(minutes=30))
+
+    assert (early.outcome, early.effective) == (OutcomeKind.PENDING, False)
+    assert (found.outcome, found.reason) == (OutcomeKind.EXCUSED, Reason.DECLINED)
+    assert found.effective
+
+
+def test_who_declined_and_came_was_there() -> None:
+    there = replace(ABSENT, verdict=PRESENT, declined=True)
+
+    assert conclude(
+        learner=there, session=CLASS, policy=Policy(), now=T0 + LAG
+    ).outcome == OutcomeKind.ATTENDED  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("identifier", "could"),
-    [("stranger@x.org", False), ("ro***@x***.org", True), ("li***@x.org", False), ("", True)],
+    ("expected", "seen", "few"), [(4, 0, False), (5, 0, True), (5, 1, False), (20, 3, True)]
 )
-def test_whom_a_guest_could_be(identifier: str, could: bool) -> None:
-    assert could_be(identifier=identifier, email="rosa@xyz.org") == could
+def test_when_so_few_came_that_the_log_is_doubted(expected: int, seen: int, few: bool) -> None:
+    assert too_few(expected=expected, seen=seen) == few
+
+
+@pytest.mark.parametrize(
+    ("p99", "hours"), [(None, 3), (600, 3), (3 * 3600, 3.5), (20 * 3600, 6)], ids=str
+)
+def test_the_wait_grows_with_the_measured_lag_up_to_six_hours(
+    p99: int | None, hours: float
+) -> None:
+    lag = None if p99 is None else timedelta(seconds=p99)
+
+    assert waits_for(policy=Policy(), lag_p99=lag) == timedelta(hours=hours)
 
 
 def past(word: str) -> Past:

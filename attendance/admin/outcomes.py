@@ -1,0 +1,251 @@
+"""What was concluded, why, and what was promised; and the way to put it right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.decorators import display
+
+from attendance import models, services
+from attendance.admin.base import (
+    OUTCOME_COLOURS,
+    Console,
+    Titled,
+    because,
+    class_of,
+    clock,
+    learner_of,
+    minutes_of,
+    moment,
+    person,
+    spaced,
+    table,
+)
+from attendance.selectors import explain_outcome
+
+
+@admin.register(models.Outcome)
+class OutcomeAdmin(Console):
+    """What was concluded, and why."""
+
+    list_display = (learner_of, class_of, "label", minutes_of, "effective", because)
+    list_display_links = ("label",)
+    list_select_related = ("learner", "session")
+    list_filter = (
+        ("outcome", ChoicesDropdownFilter),
+        "effective",
+        "is_current",
+        ("decided_at", RangeDateFilter),
+    )
+    search_fields = ("learner__email", "learner__name", "session__event_id", "session__title")
+    search_help_text = "A learner's name or address, a class, or a Calendar event id"
+    ordering = ("-pk",)
+    fieldsets: Any = (
+        (
+            None,
+            {
+                "fields": (
+                    learner_of, class_of, "label", because, "would_change", minutes_of, "came",
+                    "left", "effective", "decided", "decided_by", "note", "correct",
+                )
+            },
+        ),
+        ("The rules, in order", {"fields": ("rules",)}),
+        ("The records", {"fields": ("records",)}),
+        (
+            "How it was judged",
+            {
+                "fields": (
+                    "share", "flags", "revision", "is_current", "origin", "policy",
+                    "effective_at",
+                ),
+                "classes": ("collapse",),
+            },
+        ),
+    )  # fmt: skip
+    readonly_fields = (
+        learner_of, class_of, "label", because, minutes_of, "decided", "would_change", "came",
+        "left", "correct", "rules", "records",
+    )  # fmt: skip
+
+    def heading(self, row: models.Outcome) -> str:
+        """By learner and class."""
+        return f"{person(row.learner)}: {spaced(row.outcome)}"
+
+    @display(description="outcome", label=OUTCOME_COLOURS)
+    def label(self, row: models.Outcome) -> str:
+        """As a coloured label."""
+        return spaced(row.outcome)
+
+    @admin.display(description="concluded")
+    def decided(self, row: models.Outcome) -> str:
+        """When."""
+        return moment(row.decided_at)
+
+    @admin.display(description="came")
+    def came(self, row: models.Outcome) -> str:
+        """The first join."""
+        return moment(row.first_join_at)
+
+    @admin.display(description="left")
+    def left(self, row: models.Outcome) -> str:
+        """The last leave."""
+        return moment(row.last_leave_at)
+
+    @admin.display(description="what would change it")
+    def would_change(self, row: models.Outcome) -> str:
+        """In a sentence."""
+        return self._explained(row).would_change
+
+    @admin.display(description="rules")
+    def rules(self, row: models.Outcome) -> SafeString:
+        """Each with what it saw and whether it held, as of now."""
+        found = [
+            ("✓" if rule["passed"] else "✗", spaced(rule["rule"]), rule["input"])
+            for rule in self._explained(row).rules
+        ]
+        return table(("holds", "rule", "what it saw"), found)
+
+    @admin.display(description="records")
+    def records(self, row: models.Outcome) -> SafeString | str:
+        """Each device of theirs in the calls of this class, and what may be theirs, too."""
+        found = self._explained(row)
+        guests = format_html_join(
+            "", "<p>Unresolved: {} ({})</p>",
+            ((guest["shows"] or "somebody without a name", spaced(guest["why"]))
+             for guest in found.guests),
+        )  # fmt: skip
+        devices = models.Endpoint.objects.filter(
+            learner=row.learner_id, conference__matches__session=row.session_id
+        ).order_by("started_at", "pk")
+        seen = [
+            (point.device_type or "device", clock(point.started_at), clock(point.ended_at),
+             spaced(point.identity_rule.replace(":", ", ")))
+            for point in devices
+        ]  # fmt: skip
+        if not seen:
+            return guests or "Google's log shows no device of theirs in this class."
+        return format_html("{}{}", table(("device", "came", "left", "recognised by"), seen), guests)
+
+    @admin.display(description="not right?")
+    def correct(self, row: models.Outcome) -> SafeString | str:
+        """A button into the review queue, where the effect is shown before it is taken."""
+        if not row.is_current:
+            return "A later revision stands."
+        return format_html(
+            '<button type="submit" formaction="{}" formnovalidate class="cursor-pointer '
+            "rounded-default border border-base-200 px-3 py-2 font-medium "
+            'dark:border-base-700">Correct this outcome…</button>',
+            reverse("admin:attendance_outcome_correct", args=[row.pk]),
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the way into the review queue."""
+        to = self.admin_site.admin_view(self.open_question)
+        own = path("<int:pk>/correct/", to, name="attendance_outcome_correct")
+        return [own, *super().get_urls()]
+
+    def open_question(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Open the question of this outcome, or find the one that is open."""
+        if not request.user.has_perm("attendance.change_reviewitem"):
+            raise PermissionDenied
+        row = get_object_or_404(models.Outcome.objects.select_related("learner", "session"), pk=pk)
+        if request.method != "POST":
+            return HttpResponseRedirect(reverse("admin:attendance_outcome_change", args=[pk]))
+        item = services.open_dispute(
+            learner=row.learner, session=row.session,
+            note=f"{request.user.get_username()} has doubts.", now=timezone.now(),
+        )  # fmt: skip
+        return HttpResponseRedirect(reverse("admin:attendance_reviewitem_change", args=[item.pk]))
+
+    def _explained(self, row: models.Outcome) -> Any:
+        """Asked for by several fields of one page, gathered once."""
+        if not hasattr(row, "explained"):
+            row.explained = explain_outcome(  # type: ignore[attr-defined]
+                learner=row.learner, session=row.session, now=timezone.now()
+            )
+        return row.explained  # type: ignore[attr-defined]
+
+
+class PledgeForm(forms.ModelForm):
+    """What staff may note for a learner; what became of it is not theirs to say."""
+
+    state = forms.ChoiceField(
+        label="said",
+        choices=[("asked", "was asked"), ("yes", "yes"), ("no", "no"), ("excused", "excused")],
+    )
+
+
+@admin.register(models.Pledge)
+class PledgeAdmin(Titled):
+    """Who said that they will come."""
+
+    form = PledgeForm
+    fields = ("learner", "session", "state")
+    autocomplete_fields = ("learner", "session")
+    actions = ("excuse",)
+
+    list_display = (learner_of, class_of, "label", "answered", "source")
+    list_display_links = ("label",)
+    list_select_related = ("learner", "session")
+    list_filter = (("state", ChoicesDropdownFilter),)
+    search_fields = ("learner__email", "learner__name")
+    ordering = ("-pk",)
+
+    @display(
+        description="said",
+        label={"yes": "success", "kept": "success", "no": "warning", "broken": "danger"},
+    )
+    def label(self, row: models.Pledge) -> str:
+        """As a coloured label."""
+        return row.state
+
+    @admin.display(description="answered", ordering="answered_at")
+    def answered(self, row: models.Pledge) -> str:
+        """When."""
+        return moment(row.answered_at)
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Note a new answer instead; the last one counts."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """What somebody said is history."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """By the services that the bot uses."""
+        source, now = f"staff:{request.user.get_username()}"[:32], timezone.now()
+        said = {"learner": obj.learner, "session": obj.session, "now": now}
+        if obj.state == "excused":
+            row = services.excuse_pledge(**said, by=request.user.get_username())
+        elif obj.state == "asked":
+            row = services.ask_pledge(**said, source=source)
+        else:
+            row = services.pledge(**said, answer=obj.state == "yes", source=source)
+        obj.pk = row.pk
+
+    @admin.action(description="Excuse these", permissions=["add"])
+    def excuse(self, request: HttpRequest, rows: QuerySet[models.Pledge]) -> None:
+        """They are held to it no more."""
+        for row in rows.select_related("learner", "session"):
+            services.excuse_pledge(
+                learner=row.learner, session=row.session, by=request.user.get_username(),
+                now=timezone.now(),
+            )  # fmt: skip
+        messages.success(request, f"{len(rows)} excused.")
+
+    def heading(self, row: models.Pledge) -> str:
+        """By the learner's name."""
+        return f"{person(row.learner)}: {row.state}"

@@ -1,0 +1,217 @@
+"""The review queue: one question on a page, what an answer does, and the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from attendance.admin.base import Console, class_of, moment
+from attendance.models import Learner, ReviewItem
+from attendance.selectors.questions import dossier, next_open, question
+from attendance.services import review
+from attendance.services.answers import LEAVE, ReviewError
+
+LIST = "admin:attendance_reviewitem_changelist"
+PAGE = "admin:attendance_reviewitem_change"
+# What can be said of many guests at once; who somebody is must be looked at one by one.
+TOGETHER = {"visitor": "visitors", "staff": "staff", "bot": "bots", LEAVE: "not to be told"}
+MOST_TOGETHER = 200
+
+
+def may_decide(request: HttpRequest) -> bool:
+    """Whether this member of staff may answer questions."""
+    return bool(request.user.has_perm("attendance.change_reviewitem"))
+
+
+@admin.register(ReviewItem)
+class ReviewItemAdmin(Console):
+    """Questions to staff, with the evidence."""
+
+    list_display = ("words", class_of, "holds", "label", "asked")
+    list_select_related = ("learner", "session", "endpoint")
+    list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
+    search_fields = (
+        "learner__email", "learner__name", "mark", "session__title", "endpoint__display_name",
+    )  # fmt: skip
+    search_help_text = "A name or address as it stood in the call, a learner, or a class"
+    ordering = ("-state", "-pk")  # open ones first
+    actions = ("as_visitors", "as_staff", "as_bots", "as_left")
+
+    def heading(self, row: ReviewItem) -> str:
+        """The question."""
+        return question(row)
+
+    @admin.display(description="question")
+    def words(self, row: ReviewItem) -> str:
+        """In a sentence."""
+        return question(row)
+
+    @admin.display(description="learners waiting")
+    def holds(self, row: ReviewItem) -> int:
+        """How many outcomes wait for the answer."""
+        return int(row.evidence.get("holds", 0))
+
+    @display(description="state", label={"open": "warning", "decided": "success"})
+    def label(self, row: ReviewItem) -> str:
+        """As a coloured label."""
+        return row.state
+
+    @admin.display(description="asked", ordering="created_at")
+    def asked(self, row: ReviewItem) -> str:
+        """Since when it is open."""
+        return moment(row.created_at)
+
+    # --- one question ---------------------------------------------------------------------------
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the question and, once an answer is chosen, its effect; POST takes the decision."""
+        item = self.get_object(request, object_id)
+        if not self.has_view_permission(request, item):
+            raise PermissionDenied
+        if item is None:
+            return HttpResponseRedirect(reverse(LIST))
+        if request.method == "POST":
+            return self._decide(request, item)
+        return TemplateResponse(
+            request,
+            "admin/attendance/reviewitem/decide.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "original": item,
+                "title": question(item),
+                "item": item,
+                "about": dossier(item),
+                "choices": review.choices(item),
+                "decided_words": review.words_of(item, item.decision),
+                "may_decide": may_decide(request),
+                "found": self._search(request),
+                "next": next_open(after=item.pk),
+                **self._effect(request, item),
+                **(extra_context or {}),
+            },
+        )
+
+    def _effect(self, request: HttpRequest, item: ReviewItem) -> dict[str, Any]:
+        chosen = request.GET.get("choice", "")
+        if not chosen or item.state != "open" or not may_decide(request):
+            return {"chosen": ""}
+        try:
+            effect = review.preview(item=item, choice=chosen, now=timezone.now())
+        except ReviewError as error:
+            return {"chosen": "", "refused": str(error)}
+        words = review.words_of(item, chosen)
+        return {"chosen": chosen, "chosen_words": words, "effect": effect}
+
+    def _search(self, request: HttpRequest) -> list[Learner]:
+        """Another learner, looked for by name or address."""
+        text = request.GET.get("who", "").strip()
+        if not text:
+            return []
+        by_name = Learner.objects.filter(name__icontains=text)
+        return list((by_name | Learner.objects.filter(email__icontains=text)).order_by("name")[:8])
+
+    def _decide(self, request: HttpRequest, item: ReviewItem) -> HttpResponse:
+        if not may_decide(request):
+            raise PermissionDenied
+        by, at = request.user.get_username(), timezone.now()
+        try:
+            if "reopen" in request.POST:
+                review.reopen(item=item, by=by, now=at)
+                messages.success(request, "Taken back; what it had changed is undone.")
+                self.log_change(request, item, "reopened")
+                return HttpResponseRedirect(reverse(PAGE, args=[item.pk]))
+            choice = request.POST.get("choice", "")
+            changed = review.decide(item=item, choice=choice, by=by, now=at)
+        except ReviewError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(reverse(PAGE, args=[item.pk]))
+        self.log_change(request, item, f"decided: {choice}")
+        messages.success(request, f"Decided. {_outcomes_changed(len(changed))}")
+        following = next_open()
+        to = reverse(PAGE, args=[following.pk]) if following else reverse(LIST)
+        return HttpResponseRedirect(to)
+
+    # --- many at once ---------------------------------------------------------------------------
+
+    @admin.action(description="Say that these are visitors", permissions=["decide"])
+    def as_visitors(self, request: HttpRequest, rows: QuerySet[ReviewItem]) -> HttpResponse | None:
+        """No learners."""
+        return self._together(request, rows, "visitor")
+
+    @admin.action(description="Say that these are our staff", permissions=["decide"])
+    def as_staff(self, request: HttpRequest, rows: QuerySet[ReviewItem]) -> HttpResponse | None:
+        """Colleagues."""
+        return self._together(request, rows, "staff")
+
+    @admin.action(description="Say that these are bots", permissions=["decide"])
+    def as_bots(self, request: HttpRequest, rows: QuerySet[ReviewItem]) -> HttpResponse | None:
+        """Note-takers."""
+        return self._together(request, rows, "bot")
+
+    @admin.action(description="Leave these as they are", permissions=["decide"])
+    def as_left(self, request: HttpRequest, rows: QuerySet[ReviewItem]) -> HttpResponse | None:
+        """Nobody can tell."""
+        return self._together(request, rows, LEAVE)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """For the actions."""
+        return may_decide(request)
+
+    def _together(
+        self, request: HttpRequest, rows: QuerySet[ReviewItem], choice: str
+    ) -> HttpResponse | None:
+        """Show how many and what it would do, then do it, each by itself."""
+        open_rows = rows.filter(state="open").select_related("learner", "session", "endpoint")
+        if choice != LEAVE:
+            open_rows = open_rows.filter(kind="guest")
+        items = list(open_rows[:MOST_TOGETHER])
+        at = timezone.now()
+        if request.POST.get("confirmed"):
+            done = [
+                review.decide(item=item, choice=choice, by=request.user.get_username(), now=at)
+                for item in items
+            ]
+            for item in items:
+                self.log_change(request, item, f"decided: {choice}")
+            total = sum(len(changed) for changed in done)
+            messages.success(request, f"{len(items)} answered. {_outcomes_changed(total)}")
+            return None
+        if not items:
+            messages.warning(request, "None of these is an open question with that answer.")
+            return None
+        effects = [review.preview(item=item, choice=choice, now=at) for item in items]
+        return TemplateResponse(
+            request,
+            "admin/attendance/reviewitem/together.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": f"{len(items)} guests are {TOGETHER[choice]}",
+                "items": [(question(item), item.pk) for item in items],
+                "action": request.POST.get("action", ""),
+                "changed": sum(len(effect) for effect in effects),
+                "facts": sum(len(row.facts) for effect in effects for row in effect),
+            },
+        )
+
+
+def _outcomes_changed(count: int) -> str:
+    return {0: "No outcome changed.", 1: "One outcome changed."}.get(
+        count, f"{count} outcomes changed."
+    )

@@ -1,0 +1,160 @@
+"""What a question to staff is about: the sentence, who it could be, where it was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from attendance.domain.kinds import ReviewKind, ReviewState
+from attendance.models import ClassSession, Endpoint, Learner, Outcome, ReviewItem
+
+MOST_SHOWN = 20
+WHY = {
+    "name": "The name in the call is theirs.",
+    "masked_address": "The masked address fits theirs.",
+    "masked_address_and_name": "Masked address and name both fit.",
+    "address_named_by_learner": "They said that they use this address.",
+    "stranger": "A whole address that no learner has.",
+    "anyone": "Nothing says who it is, so it could be anyone.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appearance:
+    """One device in one class."""
+
+    session: ClassSession
+    joined_at: datetime
+    left_at: datetime
+    device: str
+
+    @property
+    def minutes(self) -> int:
+        """How long, in whole minutes."""
+        return int((self.left_at - self.joined_at).total_seconds() // 60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dossier:
+    """All that helps to answer."""
+
+    question: str
+    why: str
+    lines: Sequence[str]
+    appearances: Sequence[Appearance] = ()
+    candidates: Sequence[Learner] = ()
+    outcome: Outcome | None = None
+    shown_as: Sequence[str] = field(default_factory=tuple)
+
+
+_QUESTIONS = {
+    ReviewKind.GUEST: "Who is {shown}?",
+    ReviewKind.ADDRESS: "Does {address} belong to {who}?",
+    ReviewKind.DISPUTE: "{who} says: I was there. Right?",
+    ReviewKind.BRIEF: "{who} was seen only briefly. Was that a miss?",
+    ReviewKind.AMBIGUOUS_CALL: "Which class was this call?",
+    ReviewKind.LATE_RECORD: "A record of {who} came after three days. What was it?",
+    ReviewKind.LOW_SHARE: "Hardly anybody was seen in this class. Did so few come?",
+    ReviewKind.NO_DATA: "Google's log shows nobody in this class.",
+    ReviewKind.REPORT: "A report names {named}. Were they there?",
+    ReviewKind.GOOGLE_DARK: "Google does not let us read: {what}",
+}
+
+
+def question(item: ReviewItem) -> str:
+    """The question in a sentence."""
+    return _QUESTIONS[ReviewKind(item.kind)].format(
+        who=(item.learner.name or item.learner.email) if item.learner else "Somebody",
+        shown=_shown(item) if item.kind == ReviewKind.GUEST else "",
+        address=item.evidence.get("address", ""),
+        what=item.evidence.get("what", ""),
+        named=item.evidence.get("name", "somebody"),
+    )
+
+
+def dossier(item: ReviewItem) -> Dossier:
+    """Gather it; a constant number of statements."""
+    seen = item.evidence
+    found = Learner.objects.filter(pk__in=seen.get("candidates", ())).order_by("name", "pk")
+    current = None
+    if item.learner_id and item.session_id:
+        current = (
+            Outcome.objects.filter(
+                learner=item.learner_id, session=item.session_id, is_current=True
+            )
+            .select_related("learner", "session__course")
+            .first()
+        )
+    endpoints = _endpoints(item)
+    return Dossier(
+        question=question(item),
+        why=WHY.get(str(seen.get("why", "")), ""),
+        lines=_lines(item),
+        appearances=[
+            Appearance(
+                session=session,
+                joined_at=row.started_at,
+                left_at=row.ended_at,
+                device=row.device_type,
+            )
+            for row, session in endpoints
+        ],
+        candidates=list(found),
+        outcome=current,
+        shown_as=sorted({row.display_name for row, _ in endpoints if row.display_name}),
+    )
+
+
+def next_open(*, after: int = 0) -> ReviewItem | None:
+    """The open question to look at next: what holds up most learners first."""
+    rows = list(ReviewItem.objects.filter(state=ReviewState.OPEN).exclude(pk=after))
+    return max(rows, key=lambda row: (row.evidence.get("holds", 0), -row.pk), default=None)
+
+
+def _shown(item: ReviewItem) -> str:
+    kind, _, value = item.mark.partition(":")
+    name = item.endpoint.display_name if item.endpoint else ""
+    if kind == "display_name" or not value:
+        return f"“{name}”" if name else "somebody without a name"
+    shown = value.partition("|")[0]
+    return f"{shown} (“{name}”)" if name else shown
+
+
+def _endpoints(item: ReviewItem) -> list[tuple[Endpoint, ClassSession]]:
+    rows = Endpoint.objects.all()
+    if item.kind == ReviewKind.GUEST and not item.mark:
+        rows = rows.filter(pk=item.endpoint_id or 0)
+    elif item.mark:
+        rows = rows.filter(mark=item.mark)
+    elif item.learner_id and item.session_id:
+        rows = rows.filter(learner=item.learner_id, conference__matches__session=item.session_id)
+    else:
+        return []
+    rows = rows.prefetch_related("conference__matches__session__course")
+    return [
+        (row, match.session)
+        for row in rows.order_by("-started_at", "-pk")[:MOST_SHOWN]
+        for match in row.conference.matches.all()
+    ]
+
+
+def _lines(item: ReviewItem) -> list[str]:
+    seen = item.evidence
+    found = []
+    if note := seen.get("note"):
+        found.append(str(note))
+    if seen.get("taken"):
+        found.append("Another learner surely has this address already.")
+    if "seen" in seen and item.kind == ReviewKind.ADDRESS:
+        found.append(f"It was seen in calls {seen['seen']} times.")
+    if "expected" in seen:
+        found.append(f"{seen.get('seen', 0)} of {seen['expected']} expected learners were seen.")
+    if holds := seen.get("holds"):
+        waits = "One learner waits" if holds == 1 else f"{holds} learners wait"
+        found.append(f"{waits} for the answer.")
+    if "seconds" in seen:
+        found.append(f"Seen for {int(seen['seconds']) // 60} min {int(seen['seconds']) % 60} s.")
+    if said := seen.get("said"):
+        found.append(str(said))
+    return found

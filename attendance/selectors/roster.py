@@ -1,0 +1,68 @@
+"""Who is expected in a class, by what they would be recognised, and who said no."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from attendance.domain.hints import Expected
+from attendance.domain.identity import email_key, name_key
+from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, IdentityStatus
+from attendance.models import ClassSession, Enrolment, LearnerIdentity
+
+# By these somebody would have been recognised; a name alone would not have been enough.
+_RECOGNISED_BY = frozenset(
+    {IdentityKind.EMAIL, IdentityKind.ALIAS, IdentityKind.GOOGLE_USER_ID, IdentityKind.PHONE}
+)
+_ADDRESSES = frozenset({IdentityKind.EMAIL, IdentityKind.ALIAS})
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The learners who were enrolled when a class began."""
+
+    expected: Mapping[int, Expected]
+    identified: frozenset[int]  # we could have seen them
+    declined: frozenset[int]
+
+
+def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
+    """Read the roster of a class; `seen` are learners on devices of their own in it."""
+    enrolled = _enrolled(session)
+    refusals = set(session.declined)
+    marks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    identified, declined = set(), set()
+    identities = LearnerIdentity.objects.filter(
+        Q(course=session.course_id) | Q(course=None), learner_id__in=enrolled
+    ).values_list("learner_id", "kind", "value_key", "status")
+    for pk, kind, value, status in identities:
+        if status in SURE_IDENTITIES:
+            identified |= {pk} if kind in _RECOGNISED_BY else set()
+            declined |= {pk} if value in refusals else set()
+        else:
+            marks[status][pk].add(f"{'email' if kind in _ADDRESSES else kind}:{value}")
+    declined |= {pk for pk, (email, _) in enrolled.items() if email_key(email) in refusals}
+    expected = {
+        pk: Expected(
+            learner=pk,
+            name=name_key(name),
+            email=email,
+            seen=pk in seen,
+            suggested=frozenset(marks[IdentityStatus.SUGGESTED][pk]),
+            rejected=frozenset(marks[IdentityStatus.REJECTED][pk]),
+        )
+        for pk, (email, name) in enrolled.items()
+    }
+    return Roster(expected, frozenset(identified), frozenset(declined))
+
+
+def _enrolled(session: ClassSession) -> dict[int, tuple[str, str]]:
+    begun = Q(starts_at__isnull=True) | Q(starts_at__lte=session.starts_at)
+    open_then = Q(ends_at__isnull=True) | Q(ends_at__gt=session.starts_at)
+    rows = Enrolment.objects.filter(begun, open_then, course=session.course_id).values_list(
+        "learner_id", "learner__email", "learner__name"
+    )
+    return {pk: (email, name) for pk, email, name in rows}

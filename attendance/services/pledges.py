@@ -1,0 +1,99 @@
+"""Promises to come: asked, given, and what became of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from attendance.domain.kinds import PRESENT_KINDS, EventKind, OutcomeKind, PledgeState
+from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, Pledge
+
+IS_NEWS_FOR = timedelta(hours=72)
+_SETTLED = [PledgeState.KEPT, PledgeState.BROKEN, PledgeState.EXCUSED]
+_PROMISED = [PledgeState.YES, *_SETTLED]
+
+
+@transaction.atomic
+def ask_pledge(*, learner: Learner, session: ClassSession, source: str, now: datetime) -> Pledge:
+    """Note that a learner was asked whether they will come. Asking again changes nothing."""
+    found, _ = Pledge.objects.get_or_create(
+        learner=learner,
+        session=session,
+        defaults={"state": PledgeState.ASKED.value, "asked_at": now, "source": source},
+    )
+    return found
+
+
+@transaction.atomic
+def pledge(
+    *, learner: Learner, session: ClassSession, answer: bool, source: str, now: datetime
+) -> Pledge:
+    """Record whether a learner will come to a class; the latest answer counts.
+
+    A yes also goes out as the fact `pledged`, once per class. A class that is judged already
+    keeps what became of the promise. Safe to run twice.
+    """
+    state = PledgeState.YES if answer else PledgeState.NO
+    found, _ = Pledge.objects.select_for_update().get_or_create(
+        learner=learner,
+        session=session,
+        defaults={"state": state.value, "answered_at": now, "source": source},
+    )
+    if found.state in _SETTLED:
+        return found
+    if found.state != state or found.answered_at is None:
+        found.state, found.answered_at, found.source = state.value, now, source
+        found.save(update_fields=["state", "answered_at", "source"])
+    if answer:
+        AttendanceEvent.objects.bulk_create(
+            [
+                AttendanceEvent(
+                    kind=EventKind.PLEDGED.value,
+                    learner=learner,
+                    session=session,
+                    key=f"{EventKind.PLEDGED}:{learner.pk}:{session.pk}",
+                    occurred_at=now,
+                    recorded_at=now,
+                    expires_at=now + IS_NEWS_FOR,
+                )
+            ],
+            ignore_conflicts=True,
+        )
+    return found
+
+
+@transaction.atomic
+def excuse_pledge(*, learner: Learner, session: ClassSession, by: str, now: datetime) -> Pledge:
+    """A promise that nobody holds somebody to any more. It is neither kept nor broken then."""
+    found, _ = Pledge.objects.update_or_create(
+        learner=learner,
+        session=session,
+        defaults={"state": PledgeState.EXCUSED.value, "source": f"staff:{by}"[:32]},
+        create_defaults={
+            "state": PledgeState.EXCUSED.value,
+            "source": f"staff:{by}"[:32],
+            "asked_at": now,
+        },
+    )
+    return found
+
+
+def close_pledges(*, session: ClassSession, outcomes: Iterable[Outcome]) -> None:
+    """Say of each promise what became of it, from outcomes that have effect. Safe to repeat."""
+    became: dict[PledgeState, list[int]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.effective:
+            became[_kept(OutcomeKind(outcome.outcome))].append(outcome.learner_id)
+    for state, learners in became.items():
+        Pledge.objects.filter(session=session, learner_id__in=learners, state__in=_PROMISED).update(
+            state=state.value
+        )
+
+
+def _kept(outcome: OutcomeKind) -> PledgeState:
+    if outcome == OutcomeKind.EXCUSED:
+        return PledgeState.EXCUSED
+    return PledgeState.KEPT if outcome in PRESENT_KINDS else PledgeState.BROKEN

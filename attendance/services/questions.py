@@ -1,0 +1,91 @@
+"""Questions to staff: each asked once, and taken back where it has answered itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Q
+
+from attendance.domain.hints import Guest, Hint
+from attendance.domain.kinds import ReviewKind, ReviewState
+from attendance.models import ClassSession, ReviewItem
+
+BY_ITSELF = "answered_itself"
+# Answers to these hold for good; the others may be asked again when they come up again.
+_COMES_UP_AGAIN = frozenset({ReviewKind.GOOGLE_DARK, ReviewKind.DISPUTE})
+
+# A person who has become known, or was found to be none of ours, is no question any more.
+_ANSWER_KNOWN = """
+UPDATE attendance_reviewitem AS item
+SET state = 'decided', decision = %(decision)s, decided_by = 'telbot', decided_at = %(now)s
+WHERE item.state = 'open' AND item.kind = 'guest' AND item.mark <> '' AND (
+    EXISTS (SELECT FROM attendance_learneridentity AS identity
+            WHERE identity.status IN ('verified', 'staff_confirmed')
+              AND (identity.mark = item.mark
+                   OR identity.course_id = item.course_id
+                      AND identity.kind || ':' || identity.value_key = item.mark))
+    OR EXISTS (SELECT FROM attendance_outsider AS outsider
+               WHERE outsider.mark = item.mark
+                 AND (outsider.course_id IS NULL OR outsider.course_id = item.course_id)))
+"""
+
+
+def ask(items: Sequence[ReviewItem]) -> int:
+    """Put questions to staff; return how many are new. What was asked before is not asked again."""
+    by_key = {item.key: item for item in items}
+    asked = Q(state=ReviewState.OPEN) | ~Q(kind__in=sorted(_COMES_UP_AGAIN))
+    known = set(ReviewItem.objects.filter(asked, key__in=by_key).values_list("key", flat=True))
+    fresh = [item for key, item in sorted(by_key.items()) if key not in known]
+    ReviewItem.objects.bulk_create(fresh, ignore_conflicts=True)
+    return len(fresh)
+
+
+def answer_itself(*, key: str, now: datetime) -> bool:
+    """Close the open question of this key, since what it asked is settled by itself."""
+    return bool(
+        ReviewItem.objects.filter(key=key, state=ReviewState.OPEN).update(
+            state=ReviewState.DECIDED.value,
+            decision=BY_ITSELF,
+            decided_by="telbot",
+            decided_at=now,
+        )
+    )
+
+
+def answer_known(*, now: datetime) -> int:
+    """Close questions about people who are known by now; return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANSWER_KNOWN, {"now": now, "decision": BY_ITSELF})
+        return int(cursor.rowcount)
+
+
+def guest_question(
+    *, session: ClassSession, guest: Guest, hint: Hint, holds: int, now: datetime
+) -> ReviewItem:
+    """Ask who a guest was: once for an address or a number, once a course for a name."""
+    return ReviewItem(
+        kind=ReviewKind.GUEST.value,
+        key=guest_key(guest=guest, course_id=session.course_id),
+        mark=guest.mark,
+        course_id=session.course_id,
+        session=session,
+        endpoint_id=guest.endpoint,
+        evidence={
+            "why": hint.why,
+            "level": hint.level,
+            "candidates": sorted(hint.learners or ()),
+            "holds": holds,
+        },
+        created_at=now,
+    )
+
+
+def guest_key(*, guest: Guest, course_id: int) -> str:
+    """The key under which a guest is asked about; without a mark, each time anew."""
+    if not guest.mark:
+        return f"{ReviewKind.GUEST}:endpoint:{guest.endpoint}"
+    everywhere = guest.mark.startswith(("email:", "phone:"))
+    where = "" if everywhere else f"{course_id}:"
+    return f"{ReviewKind.GUEST}:{where}{guest.mark}"

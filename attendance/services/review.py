@@ -1,0 +1,154 @@
+"""Deciding what staff were asked, and showing beforehand what a decision would do.
+
+The preview is the decision itself, rolled back: there is no second way to compute its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from attendance.domain.kinds import ReviewState
+from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
+from attendance.services import identities
+from attendance.services.answers import LEAVE, Choice, ReviewError, answers_for
+from attendance.services.questions import BY_ITSELF, answer_known
+from attendance.services.settling import settle_session
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a decision does to one learner in one class."""
+
+    learner: Learner
+    session: ClassSession
+    before: str
+    after: str
+    effective: bool
+    facts: tuple[str, ...]  # new facts that other apps will act on
+
+
+def choices(item: ReviewItem) -> list[Choice]:
+    """The answers that a question has, the likeliest first."""
+    return answers_for(item).choices(item)
+
+
+def words_of(item: ReviewItem, choice: str) -> str:
+    """An answer in words, also one that names a learner whom the evidence does not."""
+    words = {option.code: option.words for option in choices(item)}
+    verb, _, rest = choice.partition(":")
+    if choice not in words and verb in {"is", "not"} and rest.isdecimal():
+        who = Learner.objects.filter(pk=int(rest)).first()
+        name = (who.name or who.email) if who else "somebody who is gone"
+        return f"This is {'not ' if verb == 'not' else ''}{name}"
+    return words.get(choice, choice.replace("_", " "))
+
+
+@transaction.atomic
+def decide(*, item: ReviewItem, choice: str, by: str, now: datetime) -> list[Changed]:
+    """Take a decision, and let the classes it concerns be judged again at once.
+
+    Returns what changed. Raises ReviewError where the question is answered already or the
+    choice is none of its own (any learner may be named for a guest: `is:<id>`).
+    """
+    locked = ReviewItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
+    if locked.state != ReviewState.OPEN:
+        raise ReviewError(f"{locked.decided_by or 'Somebody'} has decided this already.")
+    sessions = _concerned(locked)
+    before = _outcomes(sessions)
+    newest = AttendanceEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    stays_open = False
+    try:
+        if choice != LEAVE:
+            stays_open = answers_for(locked).act(locked, choice, by=by, now=now)
+    except identities.IdentityError as error:
+        raise ReviewError(str(error)) from error
+    if not stays_open:
+        locked.state, locked.decision = ReviewState.DECIDED.value, choice
+        locked.decided_by, locked.decided_at = by, now
+        locked.save(update_fields=["state", "decision", "decided_by", "decided_at"])
+    for pk in sessions:
+        settle_session(session_id=pk, now=now, late_counts=True)
+    answer_known(now=now)  # the same person may be asked about in other words
+    return _changes(before, _outcomes(sessions), newest)
+
+
+def preview(*, item: ReviewItem, choice: str, now: datetime) -> list[Changed]:
+    """What `decide` would do; nothing is kept. Raises ReviewError as it does."""
+    with transaction.atomic():
+        found = decide(item=item, choice=choice, by="preview", now=now)
+        transaction.set_rollback(True)
+    return found
+
+
+@transaction.atomic
+def reopen(*, item: ReviewItem, by: str, now: datetime) -> list[Changed]:
+    """Take a decision back and ask again; what it had made is undone. Returns what changed.
+
+    Raises ReviewError where it is open, or where what it did cannot be undone.
+    """
+    locked = ReviewItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
+    if locked.state != ReviewState.DECIDED:
+        raise ReviewError("This is open; there is nothing to take back.")
+    sessions = _concerned(locked)
+    before = _outcomes(sessions)
+    newest = AttendanceEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    if locked.decision == BY_ITSELF:
+        raise ReviewError("This answered itself; it is asked again when it comes up again.")
+    if locked.decision != LEAVE:
+        answers_for(locked).undo(locked, by=by, now=now)
+    locked.state, locked.decision, locked.decided_by = ReviewState.OPEN.value, "", ""
+    locked.decided_at = None
+    locked.save(update_fields=["state", "decision", "decided_by", "decided_at"])
+    for pk in sessions:
+        settle_session(session_id=pk, now=now, late_counts=True)
+    return _changes(before, _outcomes(sessions), newest)
+
+
+def _concerned(item: ReviewItem) -> list[int]:
+    """The classes that a decision changes, oldest first, so that streaks are counted in order."""
+    found = {item.session_id} if item.session_id else set()
+    found |= set(item.evidence.get("sessions", ()))
+    if item.mark:
+        scoped = item.mark.startswith(("masked_email:", "display_name:"))
+        course = item.course if scoped else None
+        found |= set(identities.sessions_of_mark(mark=item.mark, course=course))
+    rows = ClassSession.objects.filter(pk__in=found).order_by("starts_at", "pk")
+    return list(rows.values_list("pk", flat=True))
+
+
+def _outcomes(sessions: Iterable[int]) -> dict[tuple[int, int], Outcome]:
+    rows = Outcome.objects.filter(session__in=list(sessions), is_current=True)
+    return {
+        (row.learner_id, row.session_id): row
+        for row in rows.select_related("learner", "session__course")
+    }
+
+
+def _changes(
+    before: Mapping[tuple[int, int], Outcome],
+    after: Mapping[tuple[int, int], Outcome],
+    newest: int,
+) -> list[Changed]:
+    facts: dict[tuple[int, int], list[str]] = {}
+    for event in AttendanceEvent.objects.filter(pk__gt=newest).order_by("pk"):
+        facts.setdefault((event.learner_id, event.session_id), []).append(event.kind)
+    found = []
+    for pair, now_ in sorted(after.items(), key=lambda row: (row[1].session.starts_at, row[0])):
+        was = before.get(pair)
+        same = was and (was.outcome, was.effective) == (now_.outcome, now_.effective)
+        if not same or pair in facts:
+            found.append(
+                Changed(
+                    learner=now_.learner,
+                    session=now_.session,
+                    before=was.outcome if was else "",
+                    after=now_.outcome,
+                    effective=now_.effective,
+                    facts=tuple(facts.get(pair, ())),
+                )
+            )
+    return found

@@ -1,0 +1,173 @@
+"""The review queue in the admin: two clicks, the effect beforehand, rights on every action."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from attendance.models import AttendanceEvent, Outcome, Outsider, Pledge, ReviewItem
+from tests.factories.classes import judge, make_class, make_course, stay
+
+pytestmark = pytest.mark.django_db
+LIST = reverse("admin:attendance_reviewitem_changelist")
+
+
+def page(item: ReviewItem) -> str:
+    """Where a question is answered."""
+    return reverse("admin:attendance_reviewitem_change", args=[item.pk])
+
+
+@pytest.fixture
+def guests(monkeypatch: pytest.MonkeyPatch) -> list[ReviewItem]:
+    """Two guests in a class where one learner was not seen: under her name, and a stranger."""
+    course, (_, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=amir.email)
+    stay(session, name="Rosa Maro", end=55)
+    stay(session, email="aunt@else.example", name="<b>Auntie</b>")
+    now = judge(session)
+    monkeypatch.setattr("attendance.admin.review.timezone", SimpleNamespace(now=lambda: now))
+    return list(ReviewItem.objects.filter(kind="guest").order_by("pk"))
+
+
+def staff(client: Client, *rights: str) -> User:
+    """Somebody with these rights is logged in."""
+    user = User.objects.create_user("eve", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(user)
+    return user
+
+
+def test_the_effect_is_shown_before_it_is_taken(client: Client, guests: list[ReviewItem]) -> None:
+    staff(client, "view_reviewitem", "change_reviewitem", "view_classsession")
+    item = next(row for row in guests if row.mark.startswith("display_name"))
+    rosa = item.evidence["candidates"][0]
+
+    first = client.get(page(item)).content.decode()
+    chosen = client.get(page(item), {"choice": f"is:{rosa}"}).content.decode()
+
+    assert "Who is “Rosa Maro”?" in first
+    assert "pending → <strong>attended</strong>" in chosen
+    assert "first_attended" in chosen
+    assert Outcome.objects.get(learner=rosa, is_current=True).outcome == "pending"
+    answer = client.post(page(item), {"choice": f"is:{rosa}"}, follow=True)
+    assert "One outcome changed." in answer.content.decode()
+    assert Outcome.objects.get(learner=rosa, is_current=True).outcome == "attended"
+    item.refresh_from_db()
+    assert (item.state, item.decided_by) == ("decided", "eve")
+    client.post(page(item), {"reopen": "1"})
+    assert Outcome.objects.get(learner=rosa, is_current=True).outcome == "pending"
+
+
+def test_what_a_guest_calls_themselves_is_never_markup(
+    client: Client, guests: list[ReviewItem]
+) -> None:
+    staff(client, "view_reviewitem", "change_reviewitem")
+    item = next(row for row in guests if row.mark.startswith("email:"))
+
+    assert "<b>Auntie" not in client.get(page(item)).content.decode()
+    assert "<b>Auntie" not in client.get(LIST).content.decode()
+
+
+def test_another_learner_is_found_by_name(client: Client, guests: list[ReviewItem]) -> None:
+    staff(client, "view_reviewitem", "change_reviewitem")
+    item = next(row for row in guests if row.mark.startswith("email:"))
+
+    text = client.get(page(item), {"who": "rosa"}).content.decode()
+
+    assert "This is Rosa Maro" in text
+
+
+def test_who_may_only_look_sees_no_answers_and_cannot_post(
+    client: Client, guests: list[ReviewItem]
+) -> None:
+    staff(client, "view_reviewitem")
+
+    text = client.get(page(guests[0]), {"choice": "visitor"}).content.decode()
+
+    assert "Confirm" not in text
+    assert "may look at this" in text
+    assert client.post(page(guests[0]), {"choice": "visitor"}).status_code == 403
+    assert "as_visitors" not in client.get(LIST).content.decode()
+    assert not Outsider.objects.exists()
+
+
+def test_many_are_answered_together_after_a_look_at_what_it_does(
+    client: Client, guests: list[ReviewItem]
+) -> None:
+    staff(client, "view_reviewitem", "change_reviewitem")
+    chosen = {"action": "as_visitors", "_selected_action": [row.pk for row in guests]}
+
+    asked = client.post(LIST, chosen).content.decode()
+
+    assert "2 guests are visitors?" in asked
+    assert "<strong>1</strong> outcome" in asked
+    assert not Outsider.objects.exists()
+    done = client.post(LIST, chosen | {"confirmed": "1"}, follow=True).content.decode()
+    assert "2 answered. One outcome changed." in done
+    assert Outsider.objects.count() == 2
+    assert Outcome.objects.get(learner__name="Rosa Maro", is_current=True).outcome == "missed"
+
+
+def test_an_answer_that_is_none_is_refused_in_words(
+    client: Client, guests: list[ReviewItem]
+) -> None:
+    staff(client, "view_reviewitem", "change_reviewitem")
+
+    text = client.get(page(guests[0]), {"choice": "is:999999"}).content.decode()
+    posted = client.post(page(guests[0]), {"choice": "nonsense"}, follow=True).content.decode()
+
+    assert "does not exist any more" in text
+    assert "no answer to this question" in posted
+
+
+def test_an_outcome_is_explained_and_put_right_from_its_page(
+    client: Client, guests: list[ReviewItem]
+) -> None:
+    staff(client, "view_reviewitem", "change_reviewitem", "view_outcome")
+    outcome = Outcome.objects.get(learner__name="Rosa Maro", is_current=True)
+    at = reverse("admin:attendance_outcome_change", args=[outcome.pk])
+
+    text = client.get(at).content.decode()
+    ask = reverse("admin:attendance_outcome_correct", args=[outcome.pk])
+    answer = client.post(ask)
+
+    assert "no unresolved guest" in text
+    assert "Unresolved: display_name:maro rosa (name)" in text
+    assert ask in text
+    item = ReviewItem.objects.get(kind="dispute")
+    assert answer["Location"] == page(item)
+    client.post(page(item), {"choice": "excused"})
+    assert Outcome.objects.get(learner=outcome.learner_id, is_current=True).outcome == "excused"
+
+
+def test_who_may_not_decide_cannot_put_an_outcome_right(
+    client: Client, guests: list[ReviewItem]
+) -> None:
+    staff(client, "view_reviewitem", "view_outcome")
+    outcome = Outcome.objects.filter(is_current=True).latest("pk")
+
+    answer = client.post(reverse("admin:attendance_outcome_correct", args=[outcome.pk]))
+
+    assert answer.status_code == 403
+    assert not ReviewItem.objects.filter(kind="dispute").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "state"), [("yes", "yes"), ("no", "no"), ("asked", "asked"), ("excused", "excused")]
+)
+def test_staff_note_what_a_learner_said(client: Client, said: str, state: str) -> None:
+    staff(client, "view_pledge", "add_pledge", "view_learner", "view_classsession")
+    course, (rosa,) = make_course("Rosa Maro")
+    session = make_class(course)
+    form = {"learner": rosa.pk, "session": session.pk, "state": said}
+
+    answer = client.post(reverse("admin:attendance_pledge_add"), form)
+
+    assert answer.status_code == 302
+    assert Pledge.objects.get().state == state
+    assert AttendanceEvent.objects.filter(kind="pledged").exists() == (said == "yes")
