@@ -200,6 +200,7 @@ class EventKind(StrEnum):
     FIRST_ATTENDED = "first_attended"
     RETURNED = "returned"
     CORRECTED = "corrected"
+    UPHELD = "upheld"  # a learner doubted an outcome, and a person found it right
     SESSION_MOVED = "session_moved"
     SESSION_CANCELLED = "session_cancelled"
     PLEDGED = "pledged"

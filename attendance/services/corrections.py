@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from attendance.domain.kinds import Origin, OutcomeKind
+from attendance.domain.kinds import Flag, Origin, OutcomeKind
 from attendance.domain.reasons import Reason
 from attendance.models import ClassSession, Learner, Outcome
 from attendance.services.facts import Change, publish
@@ -85,4 +85,4 @@ def _decided(
 
 def _was_brief(before: Outcome, after: Outcome) -> bool:
     """A person confirms an absence of which no fact was published, since they were seen briefly."""
-    return before.outcome == after.outcome == OutcomeKind.MISSED
+    return Flag.BRIEF in before.flags and after.outcome == OutcomeKind.MISSED

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from attendance.domain.kinds import ReviewKind
-from attendance.models import ClassSession, Learner, Outcome, ReviewItem
+from attendance.domain.kinds import EventKind, ReviewKind
+from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
+
+NEWS_FOR = timedelta(hours=72)
+
+
+def uphold(*, item: ReviewItem, now: datetime) -> None:
+    """A person has looked, and what stands is right: whoever waits for that may go on.
+
+    One fact for each decision. Safe to run twice.
+    """
+    assert item.learner_id, "a dispute is a learner's"
+    assert item.session_id, "a dispute is about a class"
+    AttendanceEvent.objects.bulk_create(
+        [
+            AttendanceEvent(
+                kind=EventKind.UPHELD.value,
+                learner_id=item.learner_id,
+                session_id=item.session_id,
+                key=f"{EventKind.UPHELD}:{item.pk}:{now:%Y%m%dT%H%M%S}",
+                occurred_at=now,
+                recorded_at=now,
+                expires_at=now + NEWS_FOR,
+            )
+        ],
+        ignore_conflicts=True,
+    )
 
 
 @transaction.atomic

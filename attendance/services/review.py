@@ -11,10 +11,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from attendance.domain.kinds import ReviewState
+from attendance.domain.kinds import ReviewKind, ReviewState
 from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
 from attendance.services import identities
 from attendance.services.answers import LEAVE, Choice, ReviewError, answers_for
+from attendance.services.disputes import uphold
 from attendance.services.questions import BY_ITSELF, answer_known
 from attendance.services.settling import settle_session
 
@@ -70,10 +71,13 @@ def decide(*, item: ReviewItem, choice: str, by: str, now: datetime) -> list[Cha
         locked.state, locked.decision = ReviewState.DECIDED.value, choice
         locked.decided_by, locked.decided_at = by, now
         locked.save(update_fields=["state", "decision", "decided_by", "decided_at"])
-    for pk in sessions:
+    for pk in sessions if choice != LEAVE else ():
         settle_session(session_id=pk, now=now, late_counts=True)
     answer_known(now=now)  # the same person may be asked about in other words
-    return _changes(before, _outcomes(sessions), newest)
+    changed = _changes(before, _outcomes(sessions), newest)
+    if locked.kind == ReviewKind.DISPUTE and not changed:
+        uphold(item=locked, now=now)
+    return changed
 
 
 def preview(*, item: ReviewItem, choice: str, now: datetime) -> list[Changed]:

@@ -8,7 +8,7 @@ from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import Status
 from delivery.models import Delivery
 from nurture.domain.reasons import Reason
-from nurture.models import OPEN, Decision, Journey, StaffTask, TaskKind
+from nurture.models import OPEN, Decision, Journey, JourneyStatus, StaffTask, TaskKind
 from nurture.services.endings import exit_journey
 from nurture.services.world import World
 
@@ -40,6 +40,17 @@ def retract(*, journeys: Iterable[Journey], world: World) -> int:
         told.append(journey)
     ask_staff(journeys=told, world=world)
     return ended
+
+
+def is_disputed(journey: Journey) -> bool:
+    """Whether a journey is held since its learner doubts what caused it, and by nobody else."""
+    if journey.status != JourneyStatus.PAUSED:
+        return False
+    pauses = Decision.objects.filter(
+        journey=journey, code__in=[Reason.DISPUTED, Reason.PAUSED_BY_STAFF]
+    )
+    newest = pauses.order_by("-id").first()
+    return newest is not None and newest.code == Reason.DISPUTED
 
 
 def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:

@@ -15,7 +15,7 @@ from delivery.domain import reasons as delivery_reasons
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion
 from nurture.services.admission import Admission, Flags
-from nurture.services.corrections import retract
+from nurture.services.corrections import is_disputed, retract
 from nurture.services.endings import exit_journey
 from nurture.services.guard import one_event
 from nurture.services.journeys import (
@@ -25,11 +25,12 @@ from nurture.services.journeys import (
     open_journeys,
     plan_next,
     replan,
+    resume,
     situation_of,
 )
 from nurture.services.world import Tally, World
 
-CORRECTED = "corrected"
+CORRECTED, UPHELD = "corrected", "upheld"
 MOVES = frozenset({"session_moved", "session_cancelled"})
 
 
@@ -89,6 +90,9 @@ def _act(batch: _Batch, event: AttendanceEvent) -> None:
     if event.kind == CORRECTED:
         _correct(batch, event)
         return
+    if event.kind == UPHELD:
+        _go_on(batch, event)
+        return
     for journey in batch.journeys.get(event.learner_id, []):
         if journey.status in OPEN and not _leave(journey, event, batch.world):
             _stir(journey, event, batch.world)
@@ -112,6 +116,19 @@ def _correct(batch: _Batch, event: AttendanceEvent) -> None:
         .select_related(*RELATED, "sequence")
     )
     retract(journeys=[*mine, *over], world=batch.world)
+
+
+def _go_on(batch: _Batch, event: AttendanceEvent) -> None:
+    """What was held since the learner doubted this class goes on: a person found it right."""
+    held = [
+        journey
+        for journey in batch.journeys.get(event.learner_id, [])
+        if journey.session_id == event.session_id and is_disputed(journey)
+    ]
+    for journey in held:
+        resume(journey=journey, now=batch.world.now)
+    if held:
+        batch.read_again(event.learner_id)
 
 
 def _leave(journey: Journey, event: AttendanceEvent, world: World) -> bool:

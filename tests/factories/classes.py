@@ -9,6 +9,7 @@ from typing import Any
 from attendance import services
 from attendance.domain.identity import email_key, endpoint_mark
 from attendance.models import (
+    AttendanceEvent,
     ClassSession,
     Conference,
     ConferenceMatch,
@@ -16,6 +17,7 @@ from attendance.models import (
     Endpoint,
     Learner,
     Outcome,
+    ReviewItem,
     SyncRun,
 )
 from attendance.services.matching import link_known
@@ -118,3 +120,17 @@ def judge(session: ClassSession, *, after: timedelta = timedelta(minutes=181)) -
 def outcome_of(learner: Learner, session: ClassSession) -> Outcome:
     """What stands."""
     return Outcome.objects.get(learner=learner, session=session, is_current=True)
+
+
+def open_items(kind: str) -> list[ReviewItem]:
+    """Questions of a kind that wait."""
+    return list(ReviewItem.objects.filter(kind=kind, state="open").order_by("pk"))
+
+
+def facts(learner: Learner) -> list[str]:
+    """The facts of a learner, in the order in which they went out."""
+    return list(
+        AttendanceEvent.objects.filter(learner=learner)
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )

@@ -10,7 +10,6 @@ from attendance import services
 from attendance.domain.kinds import IdentityKind, OutcomeKind
 from attendance.domain.reasons import EXPLAIN, WOULD_CHANGE, Reason
 from attendance.models import (
-    AttendanceEvent,
     AttendancePolicy,
     ClassSession,
     Conference,
@@ -24,24 +23,18 @@ from attendance.services import review
 from attendance.services.answers import ReviewError
 from attendance.services.matching import match
 from nurture.services.explain import explain_session
-from tests.factories.classes import judge, make_class, make_course, outcome_of, stay
+from tests.factories.classes import (
+    facts,
+    judge,
+    make_class,
+    make_course,
+    open_items,
+    outcome_of,
+    stay,
+)
 
 pytestmark = pytest.mark.django_db
 BY = "ann"
-
-
-def open_items(kind: str) -> list[ReviewItem]:
-    """Questions of a kind that wait."""
-    return list(ReviewItem.objects.filter(kind=kind, state="open").order_by("pk"))
-
-
-def facts(learner: Learner) -> list[str]:
-    """The facts of a learner, in the order in which they went out."""
-    return list(
-        AttendanceEvent.objects.filter(learner=learner)
-        .order_by("pk")
-        .values_list("kind", flat=True)
-    )
 
 
 def test_a_guest_under_a_learners_name_is_asked_about_and_holds_only_that_learner() -> None:
