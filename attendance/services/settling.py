@@ -36,7 +36,6 @@ GIVE_UP_AFTER = timedelta(days=7)
 
 # What only waits for its time does not take back what already had effect.
 _MATTERS_OF_TIME = frozenset({Reason.NOT_SETTLED_YET, Reason.SYNC_INCOMPLETE, Reason.GOOGLE_DARK})
-_WAITS_FOR_STAFF = frozenset({Reason.UNRESOLVED_GUEST, Reason.FEW_SEEN})
 _WRITTEN_IN_PLACE = ["effective", "effective_at", "reason", "inputs"]
 
 
@@ -58,7 +57,7 @@ class _Work:
     updated: list[Outcome] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     reviews: list[ReviewItem] = field(default_factory=list)
-    undecided: int = 0  # learners who still wait for a person to decide something
+    pending: int = 0  # learners of whom nothing can be concluded yet
 
 
 def settle(*, now: datetime, limit: int = 1000) -> SettleReport:
@@ -140,8 +139,7 @@ def _evaluate(known: Evidence, now: datetime, late_counts: bool) -> _Work:
     frozen = not late_counts and now >= known.known.settles_from + FACTS_FIRE_FOR
     for learner_id in sorted(known.expected):
         learner, conclusion = known.conclusion(learner_id=learner_id, now=now)
-        if conclusion.reason in _WAITS_FOR_STAFF:
-            work.undecided += 1
+        work.pending += conclusion.outcome == OutcomeKind.PENDING
         before = current.get(learner_id)
         if before is not None and before.origin != Origin.ENGINE:
             continue
@@ -323,13 +321,17 @@ def _next(known: Evidence, work: _Work, now: datetime) -> tuple[SessionStatus, d
         return SessionStatus.ENDED, settles_from + policy.settle_positive
     if now < settles_from + policy.settle_missed:
         return SessionStatus.SETTLING, settles_from + policy.settle_missed
+    held_until = settles_from + GUEST_HOLDS_FOR
+    look_again = now + (LOOK_AGAIN if now < held_until else LOOK_AGAIN_LATER)
     if not known.known.log_complete:
         if now >= settles_from + GIVE_UP_AFTER:
             return SessionStatus.NO_DATA, None
-        old = now >= settles_from + GUEST_HOLDS_FOR
-        return SessionStatus.SETTLING, now + (LOOK_AGAIN_LATER if old else LOOK_AGAIN)
+        return SessionStatus.SETTLING, look_again
     if not known.known.anyone_seen:
         return SessionStatus.NO_DATA, None
-    if work.undecided:
-        return SessionStatus.SETTLING, settles_from + GUEST_HOLDS_FOR
+    if work.pending:
+        # A guest, or so few, holds until a person says or the day is over. While Google is dark
+        # nobody knows until when.
+        waits_for_staff = known.known.google_answers and now < held_until
+        return SessionStatus.SETTLING, held_until if waits_for_staff else look_again
     return SessionStatus.SETTLED, None

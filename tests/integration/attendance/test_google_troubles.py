@@ -115,9 +115,16 @@ def test_a_right_that_is_taken_away_holds_absences_that_are_not_said_yet(
 
     services.settle(now=NOW)
 
-    reasons = Outcome.objects.filter(outcome="pending").values_list("reason", flat=True)
-    assert set(reasons) == {"google_dark"}
+    held = Outcome.objects.filter(outcome="pending", is_current=True)
+    reasons = held.filter(session__ends_at__lt=NOW - timedelta(hours=4))
+    assert set(reasons.values_list("reason", flat=True)) == {"google_dark"}
     assert not Outcome.objects.filter(outcome="missed").exists()
+    fake.faults.clear()
+    later = NOW + timedelta(minutes=70)  # old classes are looked at again each hour
+    services.sync(now=later, google=replace(google, insist=True))
+    services.settle(now=later)
+    assert not held.filter(reason="google_dark").exists()
+    assert Outcome.objects.filter(outcome="missed", effective=True).exists()
 
 
 def test_after_failures_in_a_row_google_is_left_in_peace_by_every_worker(

@@ -251,6 +251,19 @@ def test_so_few_of_the_expected_that_staff_are_asked_first() -> None:
     assert {outcome_of(who, session).outcome for who in learners[1:]} == {"missed"}
 
 
+def test_so_few_that_nobody_confirms_end_unknown_and_the_class_comes_to_rest() -> None:
+    course, learners = make_course("A A", "B B", "C C", "D D", "E E", "F F")
+    session = make_class(course)
+    stay(session, email=learners[0].email)
+
+    now = judge(session, after=timedelta(hours=25))
+
+    assert {outcome_of(who, session).outcome for who in learners[1:]} == {"unknown"}
+    session.refresh_from_db()
+    assert (session.status, session.next_check_at) == ("settled", None)
+    assert services.settle(now=now).settled == 0
+
+
 def test_a_class_without_anybody_is_no_data_until_records_come() -> None:
     course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
     session = make_class(course)
