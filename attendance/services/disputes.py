@@ -8,6 +8,7 @@ from django.db import transaction
 
 from attendance.domain.kinds import EventKind, ReviewKind
 from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
+from attendance.services.questions import ask
 
 NEWS_FOR = timedelta(hours=72)
 
@@ -48,17 +49,13 @@ def open_dispute(
         "present_seconds": outcome.present_seconds if outcome else None,
         "inputs": outcome.inputs if outcome else None,
     }
-    ReviewItem.objects.bulk_create(
-        [
-            ReviewItem(
-                kind=ReviewKind.DISPUTE.value,
-                key=key,
-                session=session,
-                learner=learner,
-                evidence=evidence,
-                created_at=now,
-            )
-        ],
-        ignore_conflicts=True,
+    item = ReviewItem(
+        kind=ReviewKind.DISPUTE.value,
+        key=key,
+        session=session,
+        learner=learner,
+        evidence=evidence,
+        created_at=now,
     )
-    return ReviewItem.objects.filter(key=key).latest("created_at")
+    ask([item])
+    return ReviewItem.objects.filter(key=key).latest("id")

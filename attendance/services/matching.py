@@ -13,6 +13,7 @@ from django.db.models import Q
 from attendance.domain.correlation import Call, Correlation, PlannedClass, correlate
 from attendance.domain.kinds import MatchRule, ReviewKind, SessionStatus
 from attendance.models import ClassSession, Conference, ConferenceMatch, Endpoint, ReviewItem
+from attendance.services.questions import answer_itself, ask
 
 BATCH = 500
 _MARGIN = timedelta(days=1)
@@ -236,21 +237,26 @@ def _store(found: Mapping[int, Correlation]) -> set[int]:
 
 
 def _ask(found: Mapping[int, Correlation], now: datetime) -> None:
-    """Let a person decide where two classes were held at one time on one link."""
-    ReviewItem.objects.bulk_create(
+    """Let a person decide which class a call was, where neither its event nor its time tells."""
+    ask(
         [
             ReviewItem(
                 kind=ReviewKind.AMBIGUOUS_CALL.value,
-                key=f"{ReviewKind.AMBIGUOUS_CALL}:{conference}",
+                key=_question_key(conference),
                 session_id=correlation.ambiguous[0],
                 evidence={"conference": conference, "sessions": list(correlation.ambiguous)},
                 created_at=now,
             )
             for conference, correlation in found.items()
             if correlation.ambiguous
-        ],
-        ignore_conflicts=True,
+        ]
     )
+    clear = [_question_key(pk) for pk, correlation in found.items() if not correlation.ambiguous]
+    answer_itself(keys=clear, now=now)
+
+
+def _question_key(conference: int) -> str:
+    return f"{ReviewKind.AMBIGUOUS_CALL}:{conference}"
 
 
 def make_due(sessions: Iterable[int], now: datetime) -> None:

@@ -33,24 +33,26 @@ WHERE item.state = 'open' AND item.kind = 'guest' AND item.mark <> '' AND (
 
 
 def ask(items: Sequence[ReviewItem]) -> int:
-    """Put questions to staff; return how many are new. What was asked before is not asked again."""
+    """Put questions to staff; return how many are new. What a person answered is not asked again.
+
+    What had answered itself is: somebody who was known may have been found not to be that person.
+    """
     by_key = {item.key: item for item in items}
-    asked = Q(state=ReviewState.OPEN) | ~Q(kind__in=sorted(_COMES_UP_AGAIN))
+    answered = ~Q(kind__in=sorted(_COMES_UP_AGAIN)) & ~Q(decision=BY_ITSELF)
+    asked = Q(state=ReviewState.OPEN) | answered
     known = set(ReviewItem.objects.filter(asked, key__in=by_key).values_list("key", flat=True))
     fresh = [item for key, item in sorted(by_key.items()) if key not in known]
     ReviewItem.objects.bulk_create(fresh, ignore_conflicts=True)
     return len(fresh)
 
 
-def answer_itself(*, key: str, now: datetime) -> bool:
-    """Close the open question of this key, since what it asked is settled by itself."""
-    return bool(
-        ReviewItem.objects.filter(key=key, state=ReviewState.OPEN).update(
-            state=ReviewState.DECIDED.value,
-            decision=BY_ITSELF,
-            decided_by="telbot",
-            decided_at=now,
-        )
+def answer_itself(*, keys: Sequence[str], now: datetime) -> int:
+    """Close open questions of these keys, since what they asked is settled by itself."""
+    return ReviewItem.objects.filter(key__in=keys, state=ReviewState.OPEN).update(
+        state=ReviewState.DECIDED.value,
+        decision=BY_ITSELF,
+        decided_by="telbot",
+        decided_at=now,
     )
 
 

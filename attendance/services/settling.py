@@ -272,36 +272,44 @@ def _write(known: Evidence, work: _Work, now: datetime) -> int:
 def _ask(known: Evidence, work: _Work, now: datetime) -> None:
     """Ask staff what records cannot tell, and take back what has answered itself."""
     session, settles_from = known.session, known.known.settles_from
-    if now >= settles_from + known.policy.settle_positive:
-        held = [who for who in known.expected.values() if not who.seen]
-        work.reviews += [
+    questions = list(work.reviews)
+    if known.known.confirmed and now >= settles_from + known.policy.settle_positive:
+        unseen = [who for who in known.expected.values() if not who.seen]
+        questions += [
             guest_question(
                 session=session,
                 guest=guest,
                 hint=found,
-                holds=sum(found.could_be(who, guest) for who in held),
+                holds=sum(found.could_be(who, guest) for who in unseen),
                 now=now,
             )
             for guest, found in known.guests
         ]
-    ask(work.reviews)
     is_over = known.known.confirmed and now >= settles_from + known.policy.settle_missed
     doubts = {
         ReviewKind.LOW_SHARE: known.known.few_seen,
         ReviewKind.NO_DATA: known.known.log_complete and not known.known.anyone_seen,
     }
-    for kind, is_doubted in doubts.items():
-        key = f"{kind}:{session.pk}"
-        if is_over and is_doubted:
-            evidence_ = {"expected": len(known.expected), "seen": _seen(known)}
-            ask([ReviewItem(kind=kind.value, key=key, session=session,
-                            evidence=evidence_, created_at=now)])  # fmt: skip
-        elif not is_doubted:
-            answer_itself(key=key, now=now)
+    if is_over:
+        questions += [_doubt(kind, known, now) for kind, holds in doubts.items() if holds]
+    ask(questions)
+    settled = [_doubt_key(kind, session) for kind, holds in doubts.items() if not holds]
+    answer_itself(keys=settled, now=now)
 
 
-def _seen(known: Evidence) -> int:
-    return sum(who.seen for who in known.expected.values())
+def _doubt(kind: ReviewKind, known: Evidence, now: datetime) -> ReviewItem:
+    seen = sum(who.seen for who in known.expected.values())
+    return ReviewItem(
+        kind=kind.value,
+        key=_doubt_key(kind, known.session),
+        session=known.session,
+        evidence={"expected": len(known.expected), "seen": seen},
+        created_at=now,
+    )
+
+
+def _doubt_key(kind: ReviewKind, session: ClassSession) -> str:
+    return f"{kind}:{session.pk}"
 
 
 def _move_on(known: Evidence, work: _Work, now: datetime) -> None:

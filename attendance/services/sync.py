@@ -110,7 +110,7 @@ def _read_calendars(
             _alert(run, calendar_id, now)
         else:
             _finish(run, RunState.COMPLETE, now)
-            answer_itself(key=_dark_key(calendar_id), now=now)
+            answer_itself(keys=[_dark_key(calendar_id)], now=now)
         report = replace(report, runs=report.runs + 1, sessions=report.sessions + changed)
     return report
 
@@ -146,7 +146,7 @@ def _read_log(
         if run.state != RunState.COMPLETE:
             _alert(run, MEET_LOG, now)
             break
-        answer_itself(key=_dark_key(MEET_LOG), now=now)
+        answer_itself(keys=[_dark_key(MEET_LOG)], now=now)
         wake_waiting(since=window.starts_at, now=now)
     return report
 

@@ -11,6 +11,7 @@ from attendance.domain.calendar import parse_event
 from attendance.domain.kinds import IdentityKind
 from attendance.models import AttendancePolicy
 from attendance.services import review
+from attendance.services.questions import answer_known
 from attendance.services.timetable import store_events
 from tests.factories.classes import (
     facts,
@@ -98,3 +99,24 @@ def test_a_class_called_off_after_it_was_judged_takes_its_absences_back() -> Non
     assert session.status == "cancelled"
     assert outcome_of(rosa, session).reason == "session_cancelled"
     assert facts(rosa) == ["missed", "corrected"]
+
+
+def test_somebody_who_was_known_and_is_not_is_asked_about_again() -> None:
+    course, (rosa, _) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email="shared@else.example", name="Rosa Maro")
+    now = judge(session)
+    services.confirm_identity(
+        learner=rosa, kind=IdentityKind.ALIAS, value="shared@else.example", course=None, by=BY,
+        now=now,
+    )  # fmt: skip
+    answer_known(now=now)
+    assert open_items("guest") == []
+
+    services.reject_identity(
+        learner=rosa, kind=IdentityKind.ALIAS, value="shared@else.example", course=None, by=BY,
+        now=now,
+    )  # fmt: skip
+    judge(session, after=timedelta(hours=4))
+
+    assert [item.mark for item in open_items("guest")] == ["email:shared@else.example"]
