@@ -7,9 +7,12 @@ import unicodedata
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 
+from attendance.domain.kinds import IdentityKind
+
 # Gmail ignores dots and everything from a plus sign on; its two domains are one.
 _GMAIL_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 _MASK = re.compile(r"\*+")
+_ADDRESSES = frozenset({IdentityKind.EMAIL, IdentityKind.ALIAS})
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}")
 _ALIKE = 0.9
 
@@ -97,6 +100,14 @@ def endpoint_mark(*, identifier: str, identifier_type: str, display_name: str) -
     if is_masked(identifier):
         return f"masked_email:{_clean(identifier)}|{name}"[:340]
     return f"display_name:{name}" if name else ""
+
+
+def identity_mark(*, kind: IdentityKind, value: str) -> str:
+    """Return the mark by which endpoints show an identity; first address or alias are one.
+
+    An account is not among the marks: endpoints carry its number beside them.
+    """
+    return f"{'email' if kind in _ADDRESSES else kind}:{value}"
 
 
 def meeting_code(raw: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -65,16 +64,8 @@ def audit_figures(*, weeks: int, now: datetime) -> Evaluation:
     since = monday(now) - timedelta(weeks=weeks)
     rows = AuditPair.objects.filter(
         week__gte=since, verdict__in=[AuditVerdict.RIGHT, AuditVerdict.WRONG]
-    ).values_list("outcome__outcome", "verdict", "truth")
-    return evaluate(
-        Judged(OutcomeKind(truth or ours), OutcomeKind(ours)) for ours, _, truth in rows
-    )
-
-
-def audit_progress(*, week: date) -> Mapping[str, int]:
-    """How many pairs of a week are open, and how the others were judged."""
-    rows = AuditPair.objects.filter(week=week).values_list("verdict", flat=True)
-    return Counter(verdict or "open" for verdict in rows)
+    ).values_list("outcome__outcome", "truth")
+    return evaluate(Judged(OutcomeKind(truth or ours), OutcomeKind(ours)) for ours, truth in rows)
 
 
 def monday(now: datetime) -> date:

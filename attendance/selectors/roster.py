@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from attendance.domain.hints import Expected
-from attendance.domain.identity import email_key, name_key
+from attendance.domain.identity import email_key, identity_mark, name_key
 from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, IdentityStatus
 from attendance.models import ClassSession, Enrolment, LearnerIdentity
 
@@ -17,7 +17,6 @@ from attendance.models import ClassSession, Enrolment, LearnerIdentity
 _RECOGNISED_BY = frozenset(
     {IdentityKind.EMAIL, IdentityKind.ALIAS, IdentityKind.GOOGLE_USER_ID, IdentityKind.PHONE}
 )
-_ADDRESSES = frozenset({IdentityKind.EMAIL, IdentityKind.ALIAS})
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Roster:
 
 def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
     """Read the roster of a class; `seen` are learners on devices of their own in it."""
-    enrolled = _enrolled(session)
+    enrolled = enrolled_in(session=session)
     refusals = set(session.declined)
     marks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     identified, declined = set(), set()
@@ -43,7 +42,7 @@ def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
             identified |= {pk} if kind in _RECOGNISED_BY else set()
             declined |= {pk} if value in refusals else set()
         else:
-            marks[status][pk].add(f"{'email' if kind in _ADDRESSES else kind}:{value}")
+            marks[status][pk].add(identity_mark(kind=IdentityKind(kind), value=value))
     declined |= {pk for pk, (email, _) in enrolled.items() if email_key(email) in refusals}
     expected = {
         pk: Expected(
@@ -59,7 +58,8 @@ def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
     return Roster(expected, frozenset(identified), frozenset(declined))
 
 
-def _enrolled(session: ClassSession) -> dict[int, tuple[str, str]]:
+def enrolled_in(*, session: ClassSession) -> dict[int, tuple[str, str]]:
+    """Return who was enrolled when the class began: learner id → address and name."""
     begun = Q(starts_at__isnull=True) | Q(starts_at__lte=session.starts_at)
     open_then = Q(ends_at__isnull=True) | Q(ends_at__gt=session.starts_at)
     rows = Enrolment.objects.filter(begun, open_then, course=session.course_id).values_list(

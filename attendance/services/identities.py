@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
-from attendance.domain.identity import email_key, phone_key
+from attendance.domain.identity import email_key, identity_mark, phone_key
 from attendance.domain.kinds import (
     COURSE_IDENTITIES,
     SURE_IDENTITIES,
@@ -140,13 +141,15 @@ def reject_identity(
 
 def forget_links(*, identity: LearnerIdentity, now: datetime) -> None:
     """Take from a learner the endpoints that were theirs by this identity. Safe to run twice."""
-    prefix = "email" if identity.kind in {"email", "alias"} else identity.kind
-    unlink(
-        learner_id=identity.learner_id,
-        mark=f"{prefix}:{identity.value_key}",
-        course_id=identity.course_id,
-        now=now,
+    kind, value = IdentityKind(identity.kind), identity.value_key
+    shown = (
+        Q(google_user_id=value)
+        if kind == IdentityKind.GOOGLE_USER_ID
+        else Q(mark=identity_mark(kind=kind, value=value))
     )
+    if identity.course_id is not None:
+        shown &= Q(conference__matches__session__course=identity.course_id)
+    unlink(shown & Q(learner=identity.learner_id), now=now)
 
 
 @transaction.atomic
@@ -242,7 +245,6 @@ def sessions_of_mark(*, mark: str, course: Course | None) -> list[int]:
 
 def mark_of(row: LearnerIdentity) -> str:
     """The mark that PostgreSQL generates; see models/learners.py."""
-    if row.kind in {IdentityKind.EMAIL, IdentityKind.ALIAS}:
-        return f"email:{row.value_key}"
-    where = f"{row.course_id}:" if row.course_id else ""
-    return f"{row.kind}:{where}{row.value_key}"
+    if row.course_id is None:
+        return identity_mark(kind=IdentityKind(row.kind), value=row.value_key)
+    return f"{row.kind}:{row.course_id}:{row.value_key}"

@@ -111,16 +111,11 @@ def _link(statements: Iterable[str], now: datetime) -> None:
         make_due(matches.values_list("session_id", flat=True), now)
 
 
-def unlink(*, learner_id: int, mark: str, course_id: int | None, now: datetime) -> None:
-    """Take endpoints of a mark from a learner; their classes become due. Safe to run twice."""
-    rows = Endpoint.objects.filter(learner=learner_id, mark=mark)
-    if course_id is not None:
-        rows = rows.filter(conference__matches__session__course=course_id)
-    calls = set(rows.values_list("conference_id", flat=True))
-    Endpoint.objects.filter(pk__in=rows.values("pk")).update(
-        learner=None, identity_level=0, identity_rule=""
-    )
-    matches = ConferenceMatch.objects.filter(conference_id__in=calls)
+def unlink(which: Q, *, now: datetime) -> None:
+    """Take these endpoints from their learners; their classes become due. Safe to run twice."""
+    found = dict(Endpoint.objects.filter(which).values_list("pk", "conference_id"))
+    Endpoint.objects.filter(pk__in=found).update(learner=None, identity_level=0, identity_rule="")
+    matches = ConferenceMatch.objects.filter(conference_id__in=set(found.values()))
     make_due(matches.values_list("session_id", flat=True), now)
 
 

@@ -154,12 +154,8 @@ def upsert_course(*, calendar_id: str, title: str = "", now: datetime) -> Course
     An empty title keeps the one it has. The same call again changes nothing; `now` is taken
     for the sake of callers that treat all upserts alike.
     """
-    course, created = Course.objects.get_or_create(
-        calendar_id=calendar_id.strip(), defaults={"title": title.strip()}
-    )
-    if created:
-        AttendancePolicy.objects.create(course=course)
-    elif title.strip() and course.title != title.strip():
+    course = upsert_courses(calendar_ids=[calendar_id])[calendar_id.strip()]
+    if title.strip() and course.title != title.strip():
         course.title = title.strip()
         course.save(update_fields=["title"])
     return course

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
 from attendance.domain.identity import email_key, name_key
 from attendance.domain.import_reports import ReportRow, together
 from attendance.domain.imports import Problem
 from attendance.domain.intervals import Interval, length, union
 from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, ReviewKind
-from attendance.models import ClassSession, Endpoint, Enrolment, LearnerIdentity, ReviewItem
+from attendance.models import ClassSession, Endpoint, LearnerIdentity, ReviewItem
+from attendance.selectors.roster import enrolled_in
 from attendance.services.imports.people import ImportRefusedError, learners_by_address
 from attendance.services.questions import ask
 
@@ -100,15 +100,9 @@ def _people(
 
 def _unique_names(session: ClassSession) -> dict[str, int]:
     """Names that only one of those who were enrolled then has: as given, or confirmed by staff."""
-    then = Q(starts_at=None) | Q(starts_at__lte=session.starts_at)
-    then &= Q(ends_at=None) | Q(ends_at__gt=session.starts_at)
-    enrolled = dict(
-        Enrolment.objects.filter(then, course=session.course_id).values_list(
-            "learner_id", "learner__name"
-        )
-    )
+    enrolled = enrolled_in(session=session)
     owners: dict[str, set[int]] = defaultdict(set)
-    for pk, name in enrolled.items():
+    for pk, (_, name) in enrolled.items():
         owners[name_key(name)].add(pk)
     confirmed = LearnerIdentity.objects.filter(
         kind=IdentityKind.DISPLAY_NAME,

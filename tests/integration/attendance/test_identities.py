@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -120,3 +121,22 @@ def test_somebody_who_was_known_and_is_not_is_asked_about_again() -> None:
     judge(session, after=timedelta(hours=4))
 
     assert [item.mark for item in open_items("guest")] == ["email:shared@else.example"]
+
+
+def test_an_account_that_is_rejected_takes_its_calls_with_it() -> None:
+    course, (rosa, _) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, name="iPad", google_user_id="77")
+    whose: dict[str, Any] = {
+        "learner": rosa, "kind": IdentityKind.GOOGLE_USER_ID, "value": "77", "course": None,
+        "by": BY, "now": session.ends_at,
+    }  # fmt: skip
+    services.confirm_identity(**whose)
+    judge(session)
+    assert outcome_of(rosa, session).outcome == "attended"
+
+    services.reject_identity(**whose)
+    judge(session, after=timedelta(hours=4))
+
+    assert outcome_of(rosa, session).outcome == "pending"
+    assert facts(rosa)[-1] == "corrected"
