@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -32,7 +33,7 @@ from attendance.admin.base import (
     spaced,
     table,
 )
-from attendance.selectors import explain_outcome
+from attendance.selectors import OutcomeExplanation, explain_outcome
 
 
 @admin.register(models.Outcome)
@@ -126,14 +127,15 @@ class OutcomeAdmin(Console):
             ((guest["shows"] or "somebody without a name", spaced(guest["why"]))
              for guest in found.guests),
         )  # fmt: skip
-        devices = models.Endpoint.objects.filter(
-            learner=row.learner_id, conference__matches__session=row.session_id
-        ).order_by("started_at", "pk")
         seen = [
-            (point.device_type or "device", clock(point.started_at), clock(point.ended_at),
-             spaced(point.identity_rule.replace(":", ", ")))
-            for point in devices
-        ]  # fmt: skip
+            (
+                device["device"] or "device",
+                clock(datetime.fromisoformat(device["joined"])),
+                clock(datetime.fromisoformat(device["left"])),
+                spaced(device["recognised_by"].replace(":", ", ")),
+            )
+            for device in found.records
+        ]
         if not seen:
             return guests or "Google's log shows no device of theirs in this class."
         return format_html("{}{}", table(("device", "came", "left", "recognised by"), seen), guests)
@@ -169,13 +171,14 @@ class OutcomeAdmin(Console):
         )  # fmt: skip
         return HttpResponseRedirect(reverse("admin:attendance_reviewitem_change", args=[item.pk]))
 
-    def _explained(self, row: models.Outcome) -> Any:
+    def _explained(self, row: Any) -> OutcomeExplanation:
         """Asked for by several fields of one page, gathered once."""
         if not hasattr(row, "explained"):
-            row.explained = explain_outcome(  # type: ignore[attr-defined]
+            row.explained = explain_outcome(
                 learner=row.learner, session=row.session, now=timezone.now()
             )
-        return row.explained  # type: ignore[attr-defined]
+        found: OutcomeExplanation = row.explained
+        return found
 
 
 class PledgeForm(forms.ModelForm):

@@ -183,14 +183,7 @@ class ReviewItemAdmin(Console):
         items = list(open_rows[:MOST_TOGETHER])
         at = timezone.now()
         if request.POST.get("confirmed"):
-            done = [
-                review.decide(item=item, choice=choice, by=request.user.get_username(), now=at)
-                for item in items
-            ]
-            for item in items:
-                self.log_change(request, item, f"decided: {choice}")
-            total = sum(len(changed) for changed in done)
-            messages.success(request, f"{len(items)} answered. {_outcomes_changed(total)}")
+            self._answer_all(request, items, choice)
             return None
         if not items:
             messages.warning(request, "None of these is an open question with that answer.")
@@ -209,6 +202,19 @@ class ReviewItemAdmin(Console):
                 "facts": sum(len(row.facts) for effect in effects for row in effect),
             },
         )
+
+    def _answer_all(self, request: HttpRequest, items: list[ReviewItem], choice: str) -> None:
+        """One by one; what somebody else has answered meanwhile is left and said."""
+        by, at, answered, changed = request.user.get_username(), timezone.now(), 0, 0
+        for item in items:
+            try:
+                changed += len(review.decide(item=item, choice=choice, by=by, now=at))
+            except ReviewError as error:
+                messages.warning(request, f"{question(item)} {error}")
+                continue
+            answered += 1
+            self.log_change(request, item, f"decided: {choice}")
+        messages.success(request, f"{answered} answered. {_outcomes_changed(changed)}")
 
 
 def _outcomes_changed(count: int) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import F
+
 from attendance.domain.kinds import ReviewKind, ReviewState
 from attendance.models import ClassSession, Endpoint, Learner, Outcome, ReviewItem
 
@@ -108,8 +110,8 @@ def dossier(item: ReviewItem) -> Dossier:
 
 def next_open(*, after: int = 0) -> ReviewItem | None:
     """The open question to look at next: what holds up most learners first."""
-    rows = list(ReviewItem.objects.filter(state=ReviewState.OPEN).exclude(pk=after))
-    return max(rows, key=lambda row: (row.evidence.get("holds", 0), -row.pk), default=None)
+    rows = ReviewItem.objects.filter(state=ReviewState.OPEN).exclude(pk=after)
+    return rows.order_by(F("evidence__holds").desc(nulls_last=True), "pk").first()
 
 
 def _shown(item: ReviewItem) -> str:

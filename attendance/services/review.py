@@ -5,9 +5,11 @@ The preview is the decision itself, rolled back: there is no second way to compu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from django.db import transaction
 
@@ -58,23 +60,16 @@ def decide(*, item: ReviewItem, choice: str, by: str, now: datetime) -> list[Cha
     locked = ReviewItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
     if locked.state != ReviewState.OPEN:
         raise ReviewError(f"{locked.decided_by or 'Somebody'} has decided this already.")
-    sessions = _concerned(locked)
-    before = _outcomes(sessions)
-    newest = AttendanceEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     stays_open = False
-    try:
-        if choice != LEAVE:
-            stays_open = answers_for(locked).act(locked, choice, by=by, now=now)
-    except identities.IdentityError as error:
-        raise ReviewError(str(error)) from error
+    changed: list[Changed] = []
+    if choice != LEAVE:
+        act = partial(answers_for(locked).act, locked, choice, by=by, now=now)
+        stays_open, changed = _judged_again(locked, act, now=now)
     if not stays_open:
         locked.state, locked.decision = ReviewState.DECIDED.value, choice
         locked.decided_by, locked.decided_at = by, now
         locked.save(update_fields=["state", "decision", "decided_by", "decided_at"])
-    for pk in sessions if choice != LEAVE else ():
-        settle_session(session_id=pk, now=now, late_counts=True)
     answer_known(now=now)  # the same person may be asked about in other words
-    changed = _changes(before, _outcomes(sessions), newest)
     if locked.kind == ReviewKind.DISPUTE and not changed:
         uphold(item=locked, now=now)
     return changed
@@ -92,24 +87,42 @@ def preview(*, item: ReviewItem, choice: str, now: datetime) -> list[Changed]:
 def reopen(*, item: ReviewItem, by: str, now: datetime) -> list[Changed]:
     """Take a decision back and ask again; what it had made is undone. Returns what changed.
 
-    Raises ReviewError where it is open, or where what it did cannot be undone.
+    Raises ReviewError where it is open, was asked anew meanwhile, or cannot be undone.
     """
     locked = ReviewItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
     if locked.state != ReviewState.DECIDED:
         raise ReviewError("This is open; there is nothing to take back.")
-    sessions = _concerned(locked)
-    before = _outcomes(sessions)
-    newest = AttendanceEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     if locked.decision == BY_ITSELF:
         raise ReviewError("This answered itself; it is asked again when it comes up again.")
+    if ReviewItem.objects.filter(key=locked.key, state=ReviewState.OPEN).exists():
+        raise ReviewError("The same was asked anew meanwhile; answer that one.")
+    changed: list[Changed] = []
     if locked.decision != LEAVE:
-        answers_for(locked).undo(locked, by=by, now=now)
+        undo = partial(answers_for(locked).undo, locked, by=by, now=now)
+        _, changed = _judged_again(locked, undo, now=now)
     locked.state, locked.decision, locked.decided_by = ReviewState.OPEN.value, "", ""
     locked.decided_at = None
     locked.save(update_fields=["state", "decision", "decided_by", "decided_at"])
+    return changed
+
+
+T = TypeVar("T")
+
+
+def _judged_again(
+    item: ReviewItem, act: Callable[[], T], *, now: datetime
+) -> tuple[T, list[Changed]]:
+    """Do what was decided, judge the classes it concerns; return its answer and what changed."""
+    sessions = _concerned(item)
+    before = _outcomes(sessions)
+    newest = AttendanceEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    try:
+        answer = act()
+    except ValueError as error:  # of a service, in words for people
+        raise ReviewError(str(error)) from error
     for pk in sessions:
         settle_session(session_id=pk, now=now, late_counts=True)
-    return _changes(before, _outcomes(sessions), newest)
+    return answer, _changes(before, _outcomes(sessions), newest)
 
 
 def _concerned(item: ReviewItem) -> list[int]:

@@ -1,0 +1,63 @@
+"""Classes whose records are doubted as a whole: hardly anybody seen, or nobody (N04)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from attendance import services
+from attendance.models import ClassSession
+from attendance.services import review
+from tests.factories.classes import (
+    judge,
+    make_class,
+    make_course,
+    open_items,
+    outcome_of,
+    stay,
+)
+
+pytestmark = pytest.mark.django_db
+BY = "ann"
+
+
+def test_so_few_of_the_expected_that_staff_are_asked_first() -> None:
+    course, learners = make_course("A A", "B B", "C C", "D D", "E E", "F F")
+    session = make_class(course)
+    stay(session, email=learners[0].email)
+    now = judge(session)
+
+    assert {outcome_of(who, session).outcome for who in learners[1:]} == {"pending"}
+    (item,) = open_items("low_share")
+    review.decide(item=item, choice="few_came", by=BY, now=now)
+    assert {outcome_of(who, session).outcome for who in learners[1:]} == {"missed"}
+
+
+def test_so_few_that_nobody_confirms_end_unknown_and_the_class_comes_to_rest() -> None:
+    course, learners = make_course("A A", "B B", "C C", "D D", "E E", "F F")
+    session = make_class(course)
+    stay(session, email=learners[0].email)
+
+    now = judge(session, after=timedelta(hours=25))
+
+    assert {outcome_of(who, session).outcome for who in learners[1:]} == {"unknown"}
+    session.refresh_from_db()
+    assert (session.status, session.next_check_at) == ("settled", None)
+    assert services.settle(now=now).settled == 0
+
+
+def test_a_class_without_anybody_is_no_data_until_records_come() -> None:
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    session.matches.get().conference.endpoints.all().delete()
+
+    judge(session)
+
+    assert outcome_of(rosa, session).reason == "no_human_seen"
+    assert ClassSession.objects.get().status == "no_data"
+    assert len(open_items("no_data")) == 1
+    stay(session, email=amir.email)
+    judge(session, after=timedelta(hours=4))
+    assert outcome_of(rosa, session).outcome == "missed"
+    assert open_items("no_data") == []
