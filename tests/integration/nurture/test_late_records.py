@@ -1,0 +1,94 @@
+"""Records that come late: before absences settle, and after somebody was told (N05)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from attendance import services as attendance
+from attendance.models import AttendanceEvent, ClassSession, Learner
+from delivery.models import Delivery
+from nurture.models import Journey, StaffTask
+from nurture.services import tick
+from tests.factories import nurture as make
+from tests.factories.classes import judge, make_class, outcome_of, stay
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rosa() -> Learner:
+    """Linked, and the only one besides the host."""
+    contact = make.make_contact()
+    make.make_sequence()
+    return contact.learner
+
+
+@pytest.fixture
+def session(rosa: Learner) -> ClassSession:
+    """A class in which nobody has seen her yet."""
+    course = make.make_course()
+    attendance.upsert_learner(
+        email=rosa.email, name=rosa.name, calendar_ids=[course.calendar_id], now=make.NOW
+    )
+    return make_class(course)
+
+
+def missed(rosa: Learner) -> bool:
+    """Whether anybody was ever told that she missed it."""
+    return AttendanceEvent.objects.filter(learner=rosa, kind="missed").exists()
+
+
+def act(session: ClassSession, *, after: timedelta) -> datetime:
+    """Judge the class and let the engine act on what is known then."""
+    now = judge(session, after=after)
+    tick(now=now)
+    return now
+
+
+def test_a_record_of_two_hours_fifty_turns_nobody_into_missed(
+    rosa: Learner, session: ClassSession
+) -> None:
+    for minutes in range(0, 170, 10):
+        act(session, after=timedelta(minutes=minutes))
+    stay(session, email=rosa.email)
+
+    act(session, after=timedelta(minutes=170))
+    act(session, after=timedelta(minutes=200))
+
+    assert outcome_of(rosa, session).outcome == "attended"
+    assert not missed(rosa)
+    assert not Journey.objects.exists()
+
+
+def test_a_record_of_five_hours_withdraws_what_is_unsent(
+    rosa: Learner, session: ClassSession
+) -> None:
+    act(session, after=timedelta(minutes=200))
+    assert Delivery.objects.get().status == "pending"
+    stay(session, email=rosa.email)
+
+    act(session, after=timedelta(hours=5))
+
+    assert outcome_of(rosa, session).outcome == "attended"
+    assert (Delivery.objects.get().status, Delivery.objects.get().reason) == (
+        "cancelled", "corrected",
+    )  # fmt: skip
+    assert Journey.objects.get().exit_reason == "corrected"
+    assert not StaffTask.objects.exists()
+
+
+def test_a_record_of_five_hours_after_it_was_said_is_one_false_activation(
+    rosa: Learner, session: ClassSession
+) -> None:
+    now = act(session, after=timedelta(minutes=200))
+    make.settle(Delivery.objects.get(), at=now)
+    stay(session, email=rosa.email)
+
+    act(session, after=timedelta(hours=5))
+    act(session, after=timedelta(hours=6))
+
+    assert Delivery.objects.get().status == "sent"
+    assert StaffTask.objects.get().kind == "false_activation"
+    assert "Sorry for the mix-up" in StaffTask.objects.get().note
