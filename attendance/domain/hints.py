@@ -24,6 +24,7 @@ class Guest:
     mark: str
     identifier: str = ""
     display_name: str = ""
+    is_room: bool = False  # learners may have sat before it, uncounted; it is none itself
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ def hint(*, guest: Guest, roster: Sequence[Expected], same_name: int = 1) -> Hin
 
     A whole address of a stranger belongs to a stranger, unless the name is a learner's. A masked
     one speaks of those whom it fits. No address at all could be anyone, unless the name says who.
+    A room is nobody, but staff may know who sat in it.
     """
+    if guest.is_room:
+        return Hint(NOTHING, frozenset(), "room")
     possible = [who for who in roster if not guest.mark or guest.mark not in who.rejected]
     named = [who for who in possible if guest.mark and guest.mark in who.suggested]
     if named:

@@ -44,7 +44,7 @@ from attendance.selectors.roster import Roster, read_roster
 _PEOPLE = frozenset(
     {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
 )
-_COULD_BE_LEARNERS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
+_ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,9 @@ def _seen(
             people.append((started_at, ended_at))
         if learner_id is not None:
             stays[learner_id].append((started_at, ended_at))
-        elif kind in _COULD_BE_LEARNERS and inside:
-            unknown.append(_Unknown(Guest(pk, mark, identifier, name), (started_at, ended_at)))
+        elif kind in _ASKED_ABOUT and inside:
+            guest = Guest(pk, mark, identifier, name, is_room=kind == EndpointKind.ROOM)
+            unknown.append(_Unknown(guest, (started_at, ended_at)))
     return people, stays, unknown
 
 

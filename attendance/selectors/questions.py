@@ -18,6 +18,7 @@ WHY = {
     "masked_address_and_name": "Masked address and name both fit.",
     "address_named_by_learner": "They said that they use this address.",
     "stranger": "A whole address that no learner has.",
+    "room": "A room's own device. Learners who sat in it are not counted; correct their outcomes.",
     "anyone": "Nothing says who it is, so it could be anyone.",
 }
 

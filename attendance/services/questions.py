@@ -88,6 +88,6 @@ def guest_key(*, guest: Guest, course_id: int) -> str:
     """The key under which a guest is asked about; without a mark, each time anew."""
     if not guest.mark:
         return f"{ReviewKind.GUEST}:endpoint:{guest.endpoint}"
-    everywhere = guest.mark.startswith(("email:", "phone:"))
+    everywhere = guest.mark.startswith(("email:", "phone:", "device:"))
     where = "" if everywhere else f"{course_id}:"
     return f"{ReviewKind.GUEST}:{where}{guest.mark}"

@@ -140,3 +140,20 @@ def test_an_account_that_is_rejected_takes_its_calls_with_it() -> None:
 
     assert outcome_of(rosa, session).outcome == "pending"
     assert facts(rosa)[-1] == "corrected"
+
+
+def test_a_room_is_asked_about_once_and_holds_nobody() -> None:
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    first, second = make_class(course), make_class(course, weeks=1)
+    for session in (first, second):
+        stay(session, email=amir.email)
+        stay(session, name="Room 5", kind="room", device_type="chromebox", mark="device:box-5")
+    now = judge(first)
+    (item,) = open_items("guest")
+
+    review.decide(item=item, choice="room", by=BY, now=now)
+    judge(second)
+
+    assert open_items("guest") == []
+    assert outcome_of(rosa, first).outcome == outcome_of(rosa, second).outcome == "missed"
+    assert outcome_of(amir, second).outcome == "attended"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from attendance.domain.hints import NOTHING, STRONG, WEAK, Expected, Guest, hint
+from attendance.domain.hints import NOTHING, STRONG, WEAK, Expected, Guest, Hint, hint
 from attendance.domain.identity import endpoint_mark, name_key
 
 
@@ -60,6 +60,12 @@ def test_the_very_name_is_weak_where_it_is_shown_twice_or_its_owner_was_seen() -
 
     assert hint(guest=rosa, roster=ROSTER, same_name=2).level == WEAK
     assert hint(guest=rosa, roster=seen) == replace(hint(guest=rosa, roster=ROSTER), level=WEAK)
+
+
+def test_a_room_is_nobody_whatever_it_is_called() -> None:
+    room = replace(guest("Rosa Maro"), is_room=True)
+
+    assert hint(guest=room, roster=ROSTER) == Hint(NOTHING, frozenset(), "room")
 
 
 def test_two_learners_of_one_name_are_both_in_doubt() -> None:
