@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,8 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from attendance.models import ClassSession, Learner, ReviewItem
+from attendance import services
+from attendance.models import AuditPair, ClassSession, Learner, ReviewItem
 from delivery.models import Delivery
 from nurture.models import Journey, Sequence
 from tests.factories.classes import judge, make_class, make_course, outcome_of, stay
@@ -126,3 +128,28 @@ def test_a_guest_is_named_with_two_keys(
     assert "pending → attended" in effect
     assert [url for url in errors if "favicon" not in url] == []
     assert outcome_of(rosa, session).outcome == "attended"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_outcome_of_the_audit_is_judged_with_one_click(
+    live_server: Any, session_key: str, scheme: str, tmp_path: Path
+) -> None:
+    course, people = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=people[1].email)
+    judge(session)
+    assert services.draw_audit(now=session.ends_at + timedelta(days=7)) == 2
+    pair = AuditPair.objects.get(outcome__outcome="missed")
+    to = reverse("admin:attendance_auditpair_judge", args=[pair.pk])
+    url = live_server.url + reverse("admin:attendance_auditpair_changelist")
+
+    with browser(live_server.url, session_key, color_scheme=scheme) as context:
+        page, errors = watched(context)
+        page.goto(url)
+        page.screenshot(path=tmp_path / f"audit-{scheme}.png", full_page=True)
+        page.click(f'button[formaction="{to}"][value="late"]')
+        page.wait_for_selector("text=Noted.")
+
+    pair.refresh_from_db()
+    assert (pair.verdict, pair.truth, pair.decided_by) == ("wrong", "late", "boss")
+    assert [url for url in errors if "favicon" not in url] == []

@@ -9,12 +9,14 @@ from attendance.domain.identity import (
     email_key,
     endpoint_mark,
     fits_mask,
+    identity_mark,
     is_full_email,
     is_masked,
     meeting_code,
     name_key,
     phone_key,
 )
+from attendance.domain.kinds import IdentityKind
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,21 @@ def test_the_mark_of_an_endpoint_is_the_surest_it_shows(
     identifier: str, kind: str, name: str, mark: str
 ) -> None:
     assert endpoint_mark(identifier=identifier, identifier_type=kind, display_name=name) == mark
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        (IdentityKind.EMAIL, "ann@example.com", ("ann@example.com", "email_address")),
+        (IdentityKind.ALIAS, "ann@example.com", ("Ann@Example.com", "email_address")),
+        (IdentityKind.PHONE, "+4915112345678", ("+49 1511 2345678", "phone_number")),
+        (IdentityKind.DISPLAY_NAME, "ann lee", ("", "")),
+    ],
+)
+def test_an_identity_and_an_endpoint_that_shows_it_bear_one_mark(
+    kind: IdentityKind, value: str, shown: tuple[str, str]
+) -> None:
+    identifier, identifier_type = shown
+    assert identity_mark(kind=kind, value=value) == endpoint_mark(
+        identifier=identifier, identifier_type=identifier_type, display_name="Ann Lee"
+    )
