@@ -74,8 +74,8 @@ migrations-check: setup ## Models and migrations agree
 	$(MANAGE) check --fail-level WARNING
 
 .PHONY: test
-test: setup ## Every test but those in a browser
-	$(BIN)/pytest -q -m "not browser"
+test: setup ## Every test but those in a browser, on two cores
+	$(BIN)/pytest -q -m "not browser" -n 2 --dist worksteal
 
 .PHONY: test-browser
 test-browser: setup ## Tests in a real Chromium

@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("LOCAL_DIR", str(Path(__file__).resolve().parent.parent / ".local" / "test"))
+if _worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # Tests flush Redis and count what is in it: each worker has servers of its own.
+    os.environ["LOCAL_DIR"] = str(Path(os.environ["LOCAL_DIR"]) / _worker)
 for _name in ("BOT_TOKEN", "GOOGLE_SERVICE_ACCOUNT_JSON", "GOOGLE_API_URL", "GOOGLE_CALENDAR_IDS"):
     os.environ[_name] = ""
 os.environ["PTB_TIMEDELTA"] = "1"
