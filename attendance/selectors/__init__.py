@@ -5,20 +5,23 @@ from __future__ import annotations
 from attendance.selectors.evidence import Evidence, evidence
 from attendance.selectors.explain import OutcomeExplanation, explain_outcome
 from attendance.selectors.history import (
+    Asked,
     calendar_ids,
     facts_since,
     find_session,
     has_due_sessions,
-    has_pledged,
     has_unprocessed_events,
-    last_outcomes,
     next_session,
+    next_sessions,
     outcomes,
+    pledged,
     streak,
+    streaks_of,
     sync_is_due,
 )
 
 __all__ = [
+    "Asked",
     "Evidence",
     "OutcomeExplanation",
     "calendar_ids",
@@ -27,11 +30,12 @@ __all__ = [
     "facts_since",
     "find_session",
     "has_due_sessions",
-    "has_pledged",
     "has_unprocessed_events",
-    "last_outcomes",
     "next_session",
+    "next_sessions",
     "outcomes",
+    "pledged",
     "streak",
+    "streaks_of",
     "sync_is_due",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,66 +28,81 @@ STREAK_LOOKS_BACK = 50
 _AHEAD = (SessionStatus.SCHEDULED,)
 
 
-def last_outcomes(
-    *, learner_id: int, course_id: int, before_or_at: datetime, limit: int
-) -> list[Outcome]:
-    """The learner's newest outcomes in a course, in planned order, newest first.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A fact of a learner in the class of a course that began at `starts_at`."""
 
-    Of classes that began at `before_or_at` or before; current revisions, undecided ones too,
-    without cancelled classes.
-    """
-    return list(
-        Outcome.objects.filter(
-            learner_id=learner_id,
-            is_current=True,
-            session__course_id=course_id,
-            session__starts_at__lte=before_or_at,
-        )
-        .exclude(session__status=SessionStatus.CANCELLED)
-        .select_related("session")
-        .order_by("-session__starts_at", "-session_id")[:limit]
-    )
+    learner_id: int
+    course_id: int
+    fact: str
+    starts_at: datetime
 
 
 def streak(*, learner_id: int, course_id: int, fact: str, session: ClassSession) -> int:
     """How many expected classes in a row have `fact`, up to and with `session`."""
-    rows = last_outcomes(
-        learner_id=learner_id,
-        course_id=course_id,
-        before_or_at=session.starts_at,
-        limit=STREAK_LOOKS_BACK,
+    asked = Asked(
+        learner_id=learner_id, course_id=course_id, fact=fact, starts_at=session.starts_at
     )
-    promised = set(
-        Pledge.objects.filter(
-            learner_id=learner_id, session__in=[row.session_id for row in rows], state__in=PROMISED
-        ).values_list("session_id", flat=True)
+    return streaks_of([asked])[asked]
+
+
+def streaks_of(asked: Iterable[Asked]) -> dict[Asked, int]:
+    """The same for many facts, in two statements whatever their number."""
+    wanted = set(asked)
+    if not wanted:
+        return {}
+    rows = list(
+        Outcome.objects.filter(
+            learner_id__in={row.learner_id for row in wanted},
+            session__course_id__in={row.course_id for row in wanted},
+            session__starts_at__lte=max(row.starts_at for row in wanted),
+            is_current=True,
+        )
+        .exclude(session__status=SessionStatus.CANCELLED)
+        .order_by("-session__starts_at", "-session_id")
+        .values_list(
+            "learner_id", "session__course_id", "session_id", "session__starts_at",
+            "outcome", "effective", "flags",
+        )
+    )  # fmt: skip
+    promised = pledged(
+        learner_ids={row.learner_id for row in wanted}, session_ids={row[2] for row in rows}
     )
-    counted = streaks.streak(
-        newest_first=[
-            Past(
-                outcome=OutcomeKind(row.outcome),
-                effective=row.effective,
-                brief=Flag.BRIEF in row.flags,
-                pledged=row.session_id in promised,
-            )
-            for row in rows
-        ],
-        fact=fact,
-    )
+    history: dict[tuple[int, int], list[tuple[datetime, Past]]] = defaultdict(list)
+    for learner, course, session, starts_at, outcome, effective, flags in rows:
+        past = Past(
+            outcome=OutcomeKind(outcome),
+            effective=effective,
+            brief=Flag.BRIEF in flags,
+            pledged=(learner, session) in promised,
+        )
+        history[learner, course].append((starts_at, past))
+    return {row: _streak(row, history[row.learner_id, row.course_id]) for row in wanted}
+
+
+def _streak(row: Asked, newest_first: Sequence[tuple[datetime, Past]]) -> int:
+    held = [past for starts_at, past in newest_first if starts_at <= row.starts_at]
+    counted = streaks.streak(newest_first=held[:STREAK_LOOKS_BACK], fact=row.fact)
     # Facts that are no outcome (the first one, a return) are true of one class only.
     return max(1, counted)
 
 
 def next_session(*, course_id: int | None, after: datetime) -> ClassSession | None:
     """The next confirmed class of a course that begins after a moment."""
-    if course_id is None:
-        return None
-    return (
-        ClassSession.objects.filter(course_id=course_id, status__in=_AHEAD, starts_at__gt=after)
+    return None if course_id is None else next_sessions({course_id}, after=after).get(course_id)
+
+
+def next_sessions(course_ids: Iterable[int], *, after: datetime) -> dict[int, ClassSession]:
+    """The same of many courses, in one statement; a course without a next class is left out."""
+    rows = (
+        ClassSession.objects.filter(
+            course_id__in=set(course_ids), status__in=_AHEAD, starts_at__gt=after
+        )
         .select_related("course")
-        .order_by("starts_at", "id")
-        .first()
+        .order_by("course_id", "starts_at", "id")
+        .distinct("course_id")
     )
+    return {row.course_id: row for row in rows}
 
 
 def calendar_ids() -> list[str]:
@@ -104,19 +121,23 @@ def find_session(text: str) -> ClassSession | None:
     return rows.filter(pk=int(text)).first()
 
 
-def has_pledged(*, learner_id: int, session_id: int) -> bool:
-    """Whether a learner said that they will come to a class."""
-    return Pledge.objects.filter(
-        learner_id=learner_id, session_id=session_id, state__in=PROMISED
-    ).exists()
-
-
-def facts_since(*, learner_id: int, course_id: int, since: datetime) -> set[str]:
-    """The kinds of facts that were recorded of a learner in a course after a moment."""
+def pledged(*, learner_ids: Iterable[int], session_ids: Iterable[int]) -> set[tuple[int, int]]:
+    """Which of these learners said that they will come to which of these classes, as pairs."""
     return set(
+        Pledge.objects.filter(
+            learner_id__in=set(learner_ids), session_id__in=set(session_ids), state__in=PROMISED
+        ).values_list("learner_id", "session_id")
+    )
+
+
+def facts_since(
+    *, learner_ids: Iterable[int], since: datetime
+) -> list[tuple[int, int, str, datetime]]:
+    """The facts recorded of these learners after a moment: learner, course, kind, recorded at."""
+    return list(
         AttendanceEvent.objects.filter(
-            learner_id=learner_id, session__course_id=course_id, recorded_at__gt=since
-        ).values_list("kind", flat=True)
+            learner_id__in=set(learner_ids), recorded_at__gt=since
+        ).values_list("learner_id", "session__course_id", "kind", "recorded_at")
     )
 
 

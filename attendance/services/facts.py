@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,14 +12,12 @@ from attendance.domain.kinds import (
     EventKind,
     Flag,
     OutcomeKind,
-    PledgeState,
     SessionStatus,
 )
 from attendance.domain.settlement import FACTS_FIRE_FOR
 from attendance.domain.streaks import Past, landmarks, streak
-from attendance.models import AttendanceEvent, ClassSession, Outcome, Pledge
-
-PROMISED = (PledgeState.YES, PledgeState.KEPT, PledgeState.BROKEN)
+from attendance.models import AttendanceEvent, ClassSession, Outcome
+from attendance.selectors.history import pledged
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def publish(*, session: ClassSession, changes: Sequence[Change], now: datetime) 
     if now >= expires_at or not changes:
         return 0
     learners = [change.outcome.learner_id for change in changes]
-    promised = _promised(learners, [session.pk])
+    promised = pledged(learner_ids=learners, session_ids=[session.pk])
     history = _history(session, learners)
     events = [
         AttendanceEvent(
@@ -108,14 +106,6 @@ def _kinds(
     return found
 
 
-def _promised(learners: Iterable[int], sessions: Iterable[int]) -> set[tuple[int, int]]:
-    return set(
-        Pledge.objects.filter(
-            learner_id__in=learners, session_id__in=sessions, state__in=PROMISED
-        ).values_list("learner_id", "session_id")
-    )
-
-
 def _history(session: ClassSession, learners: Sequence[int]) -> Mapping[int, list[Past]]:
     """Return the earlier classes of the course for each learner, newest first."""
     # Values, not rows: a course of a hundred classes would build thousands of outcomes.
@@ -130,7 +120,7 @@ def _history(session: ClassSession, learners: Sequence[int]) -> Mapping[int, lis
         .order_by("-session__starts_at", "-session_id")
         .values_list("learner_id", "session_id", "outcome", "effective", "flags")
     )
-    promised = _promised(learners, {row[1] for row in rows})
+    promised = pledged(learner_ids=learners, session_ids={row[1] for row in rows})
     history: dict[int, list[Past]] = defaultdict(list)
     for learner, held, outcome, effective, flags in rows:
         history[learner].append(

@@ -233,6 +233,8 @@ class InboundUpdate(models.Model):
             models.Index(
                 fields=["id"], condition=Q(handled_at__isnull=True), name="delivery_update_waiting"
             ),
+            # Read by the condition `replied`: what a chat said last.
+            models.Index(fields=["chat_key", "received_at"], name="delivery_update_of_chat"),
         ]
 
     def __str__(self) -> str:

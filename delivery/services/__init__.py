@@ -14,8 +14,11 @@ from delivery.services.chats import (
 )
 from delivery.services.deliveries import (
     cancel,
+    cancel_each,
     claim_settled,
+    draft,
     enqueue,
+    enqueue_many,
     mark_observed,
     resolve_by_evidence,
     retime,
@@ -31,9 +34,12 @@ from delivery.services.gates import (
 __all__ = [
     "DEFAULT_CATEGORY",
     "cancel",
+    "cancel_each",
     "claim_settled",
     "close_gate",
+    "draft",
     "enqueue",
+    "enqueue_many",
     "ensure_pacing",
     "ensure_stream",
     "has_consent",

@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from delivery.domain.states import UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
 from delivery.models import BusinessNow, Chat, Delivery, Lane
-from delivery.services.gates import ensure_stream
+from delivery.services.gates import ensure_streams, stream_key
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WindowLike = tuple[time | str, time | str, Iterable[str] | int | None, str]
@@ -40,12 +40,41 @@ def enqueue(
     `dedupe_key` returns its row unchanged, so it is safe to run twice. Raises ValueError for a
     naive datetime or a window that can never open; nothing is written then.
     """
+    row = draft(
+        chat=chat, text=text, dedupe_key=dedupe_key, due_at=due_at, expires_at=expires_at,
+        stream=stream, category=category, window=window, buttons=buttons, lane=lane,
+        priority=priority, cap_per_day=cap_per_day, is_test=is_test,
+    )  # fmt: skip
+    enqueue_many(drafts=[row])
+    return Delivery.objects.get(pk=row.pk)
+
+
+def draft(
+    *,
+    chat: Chat,
+    text: str,
+    dedupe_key: str,
+    due_at: datetime,
+    expires_at: datetime | None = None,
+    stream: str = "",
+    category: str = "",
+    window: WindowLike | Window | None = None,
+    buttons: Sequence[Sequence[Sequence[str]]] = (),
+    lane: int = Lane.BULK,
+    priority: int = 100,
+    cap_per_day: int | None = None,
+    is_test: bool = False,
+) -> Delivery:
+    """A delivery as `enqueue` would owe it, not written; for `enqueue_many`.
+
+    Raises ValueError as `enqueue` does.
+    """
     if due_at.tzinfo is None or (expires_at is not None and expires_at.tzinfo is None):
         raise ValueError("a moment needs a zone")
     hours = _window(window)
-    row = Delivery(
+    return Delivery(
         chat=chat,
-        stream_id=ensure_stream(stream),
+        stream_id=stream_key(stream),
         lane=lane,
         priority=priority,
         category=category,
@@ -62,8 +91,25 @@ def enqueue(
         cap_per_day=cap_per_day,
         is_test=is_test,
     )
-    Delivery.objects.bulk_create([row], ignore_conflicts=True)
-    return Delivery.objects.get(dedupe_key=dedupe_key)
+
+
+def enqueue_many(*, drafts: Sequence[Delivery]) -> None:
+    """Owe all of these, each once per `dedupe_key`, in three statements whatever their number.
+
+    Each draft has its row's key afterwards, the known row's where there was one; that row stays
+    as it is. Safe to run twice.
+    """
+    if not drafts:
+        return
+    ensure_streams({row.stream_id for row in drafts})
+    Delivery.objects.bulk_create(drafts, ignore_conflicts=True)
+    keys = dict(
+        Delivery.objects.filter(dedupe_key__in=[row.dedupe_key for row in drafts]).values_list(
+            "dedupe_key", "pk"
+        )
+    )
+    for row in drafts:
+        row.pk, row._state.adding = keys[row.dedupe_key], False
 
 
 def _window(window: WindowLike | Window | None) -> Window | None:
@@ -89,6 +135,15 @@ def cancel(*, dedupe_keys: Iterable[str], reason: str) -> int:
     A worker that holds one of them loses it: its fence rises. What is being sent, or was, stays.
     """
     return cancel_all(Delivery.objects.filter(dedupe_key__in=list(dedupe_keys)), reason=reason)
+
+
+def cancel_each(*, dedupe_keys: Iterable[str], reason: str) -> set[str]:
+    """As `cancel`, but say which were withdrawn; call it in a transaction."""
+    unsent = Delivery.objects.filter(dedupe_key__in=list(dedupe_keys), status__in=UNSENT)
+    keys = unsent.order_by("id").select_for_update(no_key=True)
+    found = set(keys.values_list("dedupe_key", flat=True))
+    cancel(dedupe_keys=dedupe_keys, reason=reason)
+    return found
 
 
 def cancel_all(deliveries: QuerySet[Delivery], *, reason: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings
@@ -29,8 +30,15 @@ def stream_key(slug: str) -> str:
 def ensure_stream(slug: str) -> str:
     """Make the stream's gate if there is none, and return its key. Safe to run twice."""
     key = stream_key(slug)
-    Gate.objects.bulk_create([Gate(key=key, scope=Scope.STREAM)], ignore_conflicts=True)
+    ensure_streams([key])
     return key
+
+
+def ensure_streams(keys: Iterable[str]) -> None:
+    """The same for the gates of several streams, by their keys, in one statement."""
+    Gate.objects.bulk_create(
+        [Gate(key=key, scope=Scope.STREAM) for key in sorted(keys)], ignore_conflicts=True
+    )
 
 
 def ensure_pacing() -> None:

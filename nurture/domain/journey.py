@@ -139,6 +139,8 @@ class Decision:
     action: Action
     trail: tuple[Trace, ...] = ()
     effects: tuple[Effect, ...] = ()
+    #: From when the step of the action counts; no part of what is decided.
+    anchor: datetime | None = field(default=None, compare=False)
 
 
 def decide(
@@ -179,7 +181,9 @@ def decide(
             position, action = walk.take(position, waited=waited)
             waited = ""
             taken += 1
-    return Decision(action=action, trail=tuple(walk.trail), effects=tuple(walk.effects))
+    return Decision(
+        action=action, anchor=walk.anchor, trail=tuple(walk.trail), effects=tuple(walk.effects)
+    )
 
 
 @dataclass(kw_only=True)

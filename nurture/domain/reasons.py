@@ -17,6 +17,7 @@ class Reason(StrEnum):
     DRY_RUN = "dry_run"
     PAUSED_BY_STAFF = "paused_by_staff"
     RESUMED = "resumed"
+    MOVED = "moved"
     WAITING = "waiting"
     BRANCH_TAKEN = "branch_taken"
     ARM_TAKEN = "arm_taken"
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     CONDITION_FALSE = "condition_false"
     CONDITION_CHANGED = "condition_changed"
     PAST_MOMENT = "past_moment"
+    MISSED_IN_PAUSE = "missed_in_pause"
     NO_NEXT_SESSION = "no_next_session"
     VARIABLE_MISSING = "variable_missing"
     WINDOW_NEVER_OPENS = "window_never_opens"
@@ -55,6 +57,7 @@ class Reason(StrEnum):
     DISPUTED = "disputed"
     STEP_BUDGET = "step_budget"
     SEQUENCE_EXIT = "sequence_exit"
+    VERSION_REPLACED = "version_replaced"
     # our own fault
     ENGINE_ERROR = "engine_error"
 
@@ -67,6 +70,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.DRY_RUN: "The sequence only pretends: this is what it would have done.",
     Reason.PAUSED_BY_STAFF: "A member of staff holds the journey; it goes on when it is resumed.",
     Reason.RESUMED: "The journey goes on from where it was held.",
+    Reason.MOVED: "The journey goes on by a newer version of its sequence.",
     Reason.WAITING: "The journey waits here until its time comes or what it waits for happens.",
     Reason.BRANCH_TAKEN: "The condition of the branch decided which step comes next.",
     Reason.ARM_TAKEN: "A fixed draw for this learner decided which arm of the split is taken.",
@@ -76,6 +80,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.CONDITION_FALSE: "The condition of the step did not hold when the step was planned.",
     Reason.CONDITION_CHANGED: "The condition of its step no longer holds.",
     Reason.PAST_MOMENT: "The moment of the step had already gone by when it was planned.",
+    Reason.MISSED_IN_PAUSE: "Its moment came while the journey was held, and it was dropped.",
     Reason.NO_NEXT_SESSION: "The course has no confirmed next class to count back from.",
     Reason.VARIABLE_MISSING: "The text needs a value that is not known and has no default.",
     Reason.WINDOW_NEVER_OPENS: "The hours in which it may go out never come.",
@@ -102,5 +107,6 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.DISPUTED: "The learner says it is not true; it is held until a person has looked.",
     Reason.STEP_BUDGET: "The journey took as many steps as any journey may.",
     Reason.SEQUENCE_EXIT: "A step of the sequence ends the journey here.",
+    Reason.VERSION_REPLACED: "A newer version was published, and this one was ended.",
     Reason.ENGINE_ERROR: "The engine failed on it; staff were asked, and nothing was sent.",
 }

@@ -172,13 +172,18 @@ def next_opening(
     """
     if window is None and quiet is None:
         return at
-    starts = [
-        max(at, opens)
+    starts = (
+        next(
+            (
+                max(at, opens)
+                for opens, closes in _occurrences(piece, at=at, zone=zone)
+                if at < closes and opens < closes
+            ),
+            None,
+        )
         for piece in open_periods(window=window, quiet=quiet)
-        for opens, closes in _occurrences(piece, at=at, zone=zone)
-        if at < closes and opens < closes
-    ]
-    return min(starts, default=None)
+    )
+    return min((start for start in starts if start is not None), default=None)
 
 
 def period_at(

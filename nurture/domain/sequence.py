@@ -73,6 +73,14 @@ class Mode(StrEnum):
     STOPPED = "stopped"
 
 
+class InFlight(StrEnum):
+    """What becomes of journeys under way when a new version is published."""
+
+    FINISH = "finish"  # they end as they began
+    MOVE = "move"  # they change over at the next step that both versions have
+    EXIT = "exit"  # they end
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wait:
     """When a step is due, counted from the settling of the step before it."""

@@ -50,6 +50,11 @@ class Journey(models.Model):
         Delivery, models.PROTECT, null=True, blank=True, related_name="journey"
     )
     steps_taken = models.PositiveSmallIntegerField(default=0)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    #: A newer version that it changes to at the next step which both have.
+    moves_to = models.ForeignKey(
+        SequenceVersion, models.PROTECT, null=True, blank=True, related_name="awaited_by"
+    )
     is_test = models.BooleanField(default=False)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -78,6 +83,10 @@ class Journey(models.Model):
                 condition=~Q(status=JourneyStatus.ACTIVE)
                 | (Q(next_action_at__isnull=True) ^ Q(waiting_on__isnull=True)),
                 name="nurture_journey_active_has_next",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=JourneyStatus.PAUSED) ^ Q(paused_at__isnull=True),
+                name="nurture_journey_paused_at",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=OPEN) ^ Q(ended_at__isnull=False),

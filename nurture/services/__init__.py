@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from nurture.services.deliveries import observe_deliveries
-from nurture.services.endings import exit_journey
 from nurture.services.engine import TickReport, advance_due, has_work, tick
 from nurture.services.events import learner_did, process_events
-from nurture.services.journeys import answered_pledge, pause, resume
+from nurture.services.holding import (
+    answered_pledge,
+    pause,
+    pause_all,
+    release_stream,
+    resume,
+    resume_all,
+)
 from nurture.services.sequences import (
     ImportResult,
     UnknownSequenceError,
     export,
     import_sequence,
     publish,
-    spec_of,
 )
+from nurture.services.versions import spec_of
 
 __all__ = [
     "ImportResult",
@@ -22,16 +28,18 @@ __all__ = [
     "UnknownSequenceError",
     "advance_due",
     "answered_pledge",
-    "exit_journey",
     "export",
     "has_work",
     "import_sequence",
     "learner_did",
     "observe_deliveries",
     "pause",
+    "pause_all",
     "process_events",
     "publish",
+    "release_stream",
     "resume",
+    "resume_all",
     "spec_of",
     "tick",
 ]

@@ -54,21 +54,27 @@ class Admission:
     flags: Flags
     #: Earlier journeys by learner; those that begin in this pass are added.
     previous: dict[int, list[Journey]] = field(default_factory=dict)
-    _streaks: dict[int, int] = field(default_factory=dict)
+    _streaks: dict[attendance.Asked, int] = field(default_factory=dict)
+    _held_out: dict[tuple[int, int], bool] = field(default_factory=dict)
 
-    def read_previous(
-        self, learner_ids: Iterable[int], known: Mapping[int, Iterable[Journey]]
+    def read(
+        self, events: Iterable[AttendanceEvent], known: Mapping[int, Iterable[Journey]]
     ) -> None:
-        """Read the journeys these learners had; open ones are taken from `known`.
+        """Read the streaks of these facts, and the journeys and draws of their learners.
 
-        So an exit in this pass is seen by the entry rules that follow it.
+        Open journeys are taken from `known`: so an exit in this pass is seen by the entry rules
+        that follow it.
         """
-        learners = list(learner_ids)
+        facts = list(events)
+        learners = {event.learner_id for event in facts}
+        self._streaks.update(attendance.streaks_of(_asked(event) for event in facts))
         held = {row.pk: row for learner in learners for row in known.get(learner, ())}
         self.previous.update({learner: [] for learner in learners})
         rows = Journey.objects.filter(learner__in=learners, is_test=False)
         for row in rows.order_by("started_at", "id"):
             self.previous[row.learner_id].append(held.get(row.pk, row))
+        for draw in HoldoutAssignment.objects.filter(learner__in=learners):
+            self._held_out[draw.sequence_id, draw.learner_id] = draw.held_out
 
     def _earlier(self, version: SequenceVersion, learner_id: int) -> list[Previous]:
         return [
@@ -103,7 +109,7 @@ class Admission:
         refusal = self._switches(version, event) or self._trigger(version, event)
         if refusal is not None:
             return refusal
-        spec, contact = self.world.spec(version), self.world.contact_of(event.learner_id)
+        spec, contact = self.world.spec(version.pk), self.world.contact_of(event.learner_id)
         silent = why_silent(contact, spec.category)
         if silent is not None:
             return Refusal(silent, {"category": spec.category})
@@ -115,7 +121,7 @@ class Admission:
         )
         if isinstance(verdict, Refuse):
             return Refusal(verdict.reason, dict(verdict.inputs), verdict.until)
-        if self._held_out(version, event.learner_id):
+        if self._is_held_out(version, event.learner_id):
             return Refusal(Reason.HELD_OUT, {"percent": version.holdout})
         return verdict
 
@@ -131,7 +137,7 @@ class Admission:
 
     def _trigger(self, version: SequenceVersion, event: AttendanceEvent) -> Refusal | None:
         found = first_match(
-            self.world.spec(version).triggers,
+            self.world.spec(version.pk).triggers,
             fact=Fact(event.kind),
             calendar_id=event.session.course.calendar_id,
             streak=self._streak(event),
@@ -142,29 +148,31 @@ class Admission:
 
     def _streak(self, event: AttendanceEvent) -> int:
         """How many classes in a row have the fact, as attendance sees it now."""
-        if event.pk not in self._streaks:
-            self._streaks[event.pk] = attendance.streak(
-                learner_id=event.learner_id,
-                course_id=event.session.course_id,
-                fact=event.kind,
-                session=event.session,
-            )
-        return self._streaks[event.pk]
+        asked = _asked(event)
+        if asked not in self._streaks:
+            self._streaks.update(attendance.streaks_of([asked]))
+        return self._streaks[asked]
 
     def _key(self, version: SequenceVersion, event: AttendanceEvent) -> str:
-        return entry_key(self.world.spec(version).entry, event.session_id)
+        return entry_key(self.world.spec(version.pk).entry, event.session_id)
 
-    def _held_out(self, version: SequenceVersion, learner_id: int) -> bool:
+    def _is_held_out(self, version: SequenceVersion, learner_id: int) -> bool:
         """Whether the learner is left alone for comparison; drawn once and kept."""
         if version.holdout == 0:
             return False
-        drawn = bucket(f"holdout:{version.sequence.slug}:{learner_id}") < version.holdout
-        row, _ = HoldoutAssignment.objects.get_or_create(
-            sequence=version.sequence,
-            learner_id=learner_id,
-            defaults={"held_out": drawn, "assigned_at": self.world.now},
-        )
-        return row.held_out
+        key = (version.sequence_id, learner_id)
+        if key not in self._held_out:
+            place = bucket(f"holdout:{version.sequence.slug}:{learner_id}")
+            self._held_out[key] = place < version.holdout
+            self.world.writes.hold_out(
+                HoldoutAssignment(
+                    sequence=version.sequence,
+                    learner_id=learner_id,
+                    held_out=self._held_out[key],
+                    assigned_at=self.world.now,
+                )
+            )
+        return self._held_out[key]
 
     def preview(self, *, version: SequenceVersion, event: AttendanceEvent) -> dict[str, Any]:
         """What the first step would do, and say; nothing is written."""
@@ -190,7 +198,7 @@ class Admission:
         inputs: dict[str, Any],
         until: datetime | None = None,
     ) -> None:
-        self.world.notes.add(
+        self.world.writes.note(
             learner_id=event.learner_id,
             sequence_id=version.sequence_id,
             code=code,
@@ -198,3 +206,12 @@ class Admission:
             inputs=inputs | ({"until": until.isoformat()} if until else {}),
             event=event,
         )
+
+
+def _asked(event: AttendanceEvent) -> attendance.Asked:
+    return attendance.Asked(
+        learner_id=event.learner_id,
+        course_id=event.session.course_id,
+        fact=event.kind,
+        starts_at=event.session.starts_at,
+    )

@@ -19,8 +19,9 @@ from delivery.models import Chat, Consent, Delivery, Lane
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import zone_of
 from nurture.models import Contact, Decision, Journey
-from nurture.services import journeys
+from nurture.services import holding, journeys
 from nurture.services.endings import exit_journey
+from nurture.services.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +77,11 @@ def stop(*, chat: Chat, now: datetime) -> int:
     contact = linked_contact(chat=chat)
     ended = 0
     if contact is not None:
+        world = World(now=now)
         rows = journeys.open_journeys().filter(learner=contact.learner_id)
         for journey in journeys.locked(rows):
-            ended += exit_journey(journey=journey, reason=Reason.OPTED_OUT, now=now)
+            ended += exit_journey(journey=journey, reason=Reason.OPTED_OUT, world=world)
+        world.writes.write()
     delivery.set_consent(
         chat=chat, category=delivery.DEFAULT_CATEGORY, granted=False, source="stop", now=now
     )
@@ -136,7 +139,7 @@ def dispute(*, journey: Journey, now: datetime) -> bool:
     """
     if journey.session is None:
         return False
-    journeys.pause(journey=journey, reason=Reason.DISPUTED, now=now)
+    holding.pause(journey=journey, reason=Reason.DISPUTED, now=now)
     attendance.open_dispute(
         learner=journey.learner,
         session=journey.session,
@@ -160,5 +163,5 @@ def pledge_next(*, journey: Journey, now: datetime) -> ClassSession | None:
     attendance.pledge(
         learner=journey.learner, session=session, answer=True, source="button", now=now
     )
-    journeys.answered_pledge(learner=journey.learner, session=session, now=now)
+    holding.answered_pledge(learner=journey.learner, session=session, now=now)
     return session

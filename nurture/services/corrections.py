@@ -34,9 +34,7 @@ def retract(*, journeys: Iterable[Journey], world: World) -> int:
     ended, told = 0, []
     for journey in journeys:
         if journey.status in OPEN:
-            ended += exit_journey(
-                journey=journey, reason=Reason.CORRECTED, now=world.now, notes=world.notes
-            )
+            ended += exit_journey(journey=journey, reason=Reason.CORRECTED, world=world)
         told.append(journey)
     ask_staff(journeys=told, world=world)
     return ended
@@ -59,7 +57,7 @@ def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
     Only where something was sent or is unknown. Returns how many are new.
     """
     by_key = {f"false_activation:journey:{journey.pk}": journey for journey in journeys}
-    counts = _told({journey.pk for journey in by_key.values()}, world)
+    counts = _told({journey.pk for journey in by_key.values()})
     known = set(StaffTask.objects.filter(key__in=by_key).values_list("key", flat=True))
     tasks = [
         StaffTask(
@@ -73,18 +71,14 @@ def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
         for key, journey in by_key.items()
         if key not in known and counts.get(journey.pk)
     ]
-    StaffTask.objects.bulk_create(tasks, ignore_conflicts=True)
+    world.writes.ask(tasks)
     return len(tasks)
 
 
-def _told(journey_ids: set[int], world: World) -> dict[int, int]:
+def _told(journey_ids: set[int]) -> dict[int, int]:
     """How many deliveries of each journey reached the learner, or may have."""
-    planned = {
-        (row.journey_id, row.delivery_id)
-        for row in world.notes.rows
-        if row.journey_id in journey_ids and row.delivery_id is not None
-    }
-    planned |= set(
+    # What this very pass planned is not among them: it cannot have been sent.
+    planned = set(
         Decision.objects.filter(journey__in=journey_ids, delivery__isnull=False).values_list(
             "journey_id", "delivery_id"
         )
@@ -122,6 +116,8 @@ def told_too_late(*, deliveries: Iterable[Delivery], world: World) -> int:
     if not late:
         return 0
     journeys = Journey.objects.filter(decisions__delivery__in=late).distinct()
-    return ask_staff(
+    asked = ask_staff(
         journeys=journeys.select_related("sequence", "learner", "session__course"), world=world
     )
+    world.writes.write()
+    return asked

@@ -14,9 +14,11 @@ from nurture.domain.reasons import Reason
 from nurture.models import Journey, JourneyStatus
 from nurture.services.corrections import told_too_late
 from nurture.services.endings import exit_journey
-from nurture.services.guard import one_journey
+from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import continue_after, locked, open_journeys
-from nurture.services.world import Tally, World
+from nurture.services.tally import Tally
+from nurture.services.world import World
+from nurture.services.writes import Writes
 
 #: Ends after which nothing more can be said to this learner.
 SILENCED = {
@@ -30,7 +32,7 @@ SILENCED = {
 
 
 @transaction.atomic
-def observe_deliveries(*, now: datetime, limit: int = 200, tally: Tally | None = None) -> int:
+def observe_deliveries(*, now: datetime, limit: int = 500, tally: Tally | None = None) -> int:
     """Let journeys go on whose message has come to its end; return how many ends were noted.
 
     One transaction: a delivery is marked observed where its journey is moved. Safe to run twice
@@ -40,19 +42,35 @@ def observe_deliveries(*, now: datetime, limit: int = 200, tally: Tally | None =
     settled = delivery.claim_settled(limit=limit)
     if not settled:
         return 0
-    world = World(now=now, tally=tally or Tally())
+    total = tally or Tally()
     journeys, held = _waiting_on(settled)
-    world.load_contacts(journey.learner_id for journey in journeys.values())
     done = [row for row in settled if row.pk not in held]
-    for row in done:
-        journey = journeys.get(row.pk)
-        if journey is not None and journey.status == JourneyStatus.ACTIVE:
-            with one_journey(journey, world):
-                _go_on(journey, row, world)
-    told_too_late(deliveries=done, world=world)
-    world.notes.write()
+    moving = {pk: row for pk, row in journeys.items() if row.status == JourneyStatus.ACTIVE}
+    world = World(now=now)
+    world.read(moving.values())
+
+    def all_of_them() -> None:
+        for row in done:
+            if row.pk in moving:
+                _go_on(moving[row.pk], row, world)
+
+    if all_at_once(all_of_them, world=world):
+        total.add(world.writes)
+    else:
+        for row in done:
+            if row.pk in moving:
+                total.add(_go_on_alone(moving[row.pk], row, now))
+    told_too_late(deliveries=done, world=World(now=now))
     delivery.mark_observed(deliveries=done)
     return len(done)
+
+
+def _go_on_alone(journey: Journey, settled: Delivery, now: datetime) -> Writes:
+    world = World(now=now)
+    fresh = open_journeys().get(pk=journey.pk)  # without what the failed pass left in memory
+    with one_journey(fresh, world):
+        _go_on(fresh, settled, world)
+    return world.writes
 
 
 def _waiting_on(settled: Iterable[Delivery]) -> tuple[dict[int, Journey], set[int]]:
@@ -69,6 +87,6 @@ def _waiting_on(settled: Iterable[Delivery]) -> tuple[dict[int, Journey], set[in
 def _go_on(journey: Journey, settled: Delivery, world: World) -> None:
     silenced = {str(code): reason for code, reason in SILENCED.items()}.get(settled.reason)
     if silenced is not None:
-        exit_journey(journey=journey, reason=silenced, now=world.now, notes=world.notes)
+        exit_journey(journey=journey, reason=silenced, world=world)
     else:
         continue_after(journey=journey, settled=settled, world=world)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,12 +11,14 @@ from django.db import transaction
 from attendance import services as attendance
 from attendance.models import AttendanceEvent
 from delivery.domain import reasons as delivery_reasons
+from nurture.domain.catching_up import Policy
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion
 from nurture.services.admission import Admission, Flags
 from nurture.services.corrections import is_disputed, retract
 from nurture.services.endings import exit_journey
-from nurture.services.guard import one_event
+from nurture.services.guard import all_at_once, one_event
+from nurture.services.holding import go_on
 from nurture.services.journeys import (
     RELATED,
     counts_back,
@@ -25,10 +26,10 @@ from nurture.services.journeys import (
     open_journeys,
     plan_next,
     replan,
-    resume,
     situation_of,
 )
-from nurture.services.world import Tally, World
+from nurture.services.tally import Tally
+from nurture.services.world import World
 
 CORRECTED, UPHELD = "corrected", "upheld"
 MOVES = frozenset({"session_moved", "session_cancelled"})
@@ -39,18 +40,14 @@ class _Batch:
     """What the facts of one pass need, read once."""
 
     world: World
+    events: list[AttendanceEvent]
     admission: Admission
     versions: list[SequenceVersion]
     #: By learner; those that were open when the pass began, and those that it began.
     journeys: dict[int, list[Journey]] = field(default_factory=lambda: defaultdict(list))
 
-    def read_again(self, learner_id: int) -> None:
-        """Forget what an undone change left in memory."""
-        self.journeys[learner_id] = list(locked(open_journeys().filter(learner=learner_id)))
-        self.admission.read_previous([learner_id], self.journeys)
 
-
-def process_events(*, now: datetime, limit: int = 200, tally: Tally | None = None) -> int:
+def process_events(*, now: datetime, limit: int = 500, tally: Tally | None = None) -> int:
     """Act on up to `limit` facts that nobody acted on yet; return how many.
 
     Exit rules come first, then every sequence that asks for the fact, by priority; each either
@@ -59,17 +56,20 @@ def process_events(*, now: datetime, limit: int = 200, tally: Tally | None = Non
     workers: facts are claimed with SKIP LOCKED, and what concerns one learner is serialised by
     the lock on the contact. A fact that breaks is undone alone and given to staff.
     """
+    total = tally or Tally()
     with transaction.atomic():
         events = attendance.claim_events(limit=limit)
         if not events:
             return 0
-        batch = _read(events, World(now=now, tally=tally or Tally()))
-        for event in events:
-            with one_event(event, batch.world) as failed:
-                _act(batch, event)
-            if failed:
-                batch.read_again(event.learner_id)
-        batch.world.notes.write()
+        world = World(now=now)
+        if not all_at_once(lambda: _act_on(_read(events, world)), world=world):
+            for event in events:
+                world = World(now=now)
+                with one_event(event, world):
+                    _act_on(_read([event], world))
+                total.add(world.writes)
+        else:
+            total.add(world.writes)
         attendance.mark_processed(events=events, now=now)
     return len(events)
 
@@ -78,12 +78,21 @@ def _read(events: list[AttendanceEvent], world: World) -> _Batch:
     learners = {event.learner_id for event in events}
     world.load_contacts(learners, lock=True)
     batch = _Batch(
-        world=world, admission=Admission(world=world, flags=Flags()), versions=world.published()
+        world=world,
+        events=events,
+        admission=Admission(world=world, flags=Flags()),
+        versions=world.published(),
     )
     for journey in locked(open_journeys().filter(learner__in=learners)):
         batch.journeys[journey.learner_id].append(journey)
-    batch.admission.read_previous(learners, batch.journeys)
+    world.read(row for rows in batch.journeys.values() for row in rows)
+    batch.admission.read(events, batch.journeys)
     return batch
+
+
+def _act_on(batch: _Batch) -> None:
+    for event in batch.events:
+        _act(batch, event)
 
 
 def _act(batch: _Batch, event: AttendanceEvent) -> None:
@@ -97,7 +106,7 @@ def _act(batch: _Batch, event: AttendanceEvent) -> None:
         if journey.status in OPEN and not _leave(journey, event, batch.world):
             _stir(journey, event, batch.world)
     for version in batch.versions:
-        if any(trigger.fact == event.kind for trigger in batch.world.spec(version).triggers):
+        if any(trigger.fact == event.kind for trigger in batch.world.spec(version.pk).triggers):
             journey_or_none = batch.admission.consider(version=version, event=event)
             if journey_or_none is not None:
                 batch.journeys[event.learner_id].append(journey_or_none)
@@ -113,29 +122,24 @@ def _correct(batch: _Batch, event: AttendanceEvent) -> None:
     over = (
         Journey.objects.filter(learner=event.learner_id, session=event.session_id)
         .exclude(pk__in=[journey.pk for journey in mine])
-        .select_related(*RELATED, "sequence")
+        .select_related(*RELATED)
     )
     retract(journeys=[*mine, *over], world=batch.world)
 
 
 def _go_on(batch: _Batch, event: AttendanceEvent) -> None:
     """What was held since the learner doubted this class goes on: a person found it right."""
-    held = [
-        journey
-        for journey in batch.journeys.get(event.learner_id, [])
-        if journey.session_id == event.session_id and is_disputed(journey)
-    ]
-    for journey in held:
-        resume(journey=journey, now=batch.world.now)
-    if held:
-        batch.read_again(event.learner_id)
+    for journey in batch.journeys.get(event.learner_id, []):
+        if journey.session_id == event.session_id and is_disputed(journey):
+            go_on(journey=journey, policy=Policy.LATEST, world=batch.world)
 
 
 def _leave(journey: Journey, event: AttendanceEvent, world: World) -> bool:
     """End a journey whose exit rules name this fact; return whether it ended."""
-    if event.kind not in journey.version.exit_when or not is_after_entry(journey, event):
+    asked = world.spec(journey.version_id).exit_when
+    if event.kind not in asked or not is_after_entry(journey, event):
         return False
-    return exit_journey(journey=journey, reason=Reason.EXIT_FACT, now=world.now, notes=world.notes)
+    return exit_journey(journey=journey, reason=Reason.EXIT_FACT, world=world)
 
 
 def is_after_entry(journey: Journey, event: AttendanceEvent) -> bool:
@@ -170,7 +174,7 @@ def _end_wait(journey: Journey, fact: str, world: World) -> None:
         plan_next(journey=journey, world=world, current=journey.step_key, waited=fact)
     else:
         journey.next_action_at = world.now
-        journey.save(update_fields=["next_action_at"])
+        world.writes.change(journey)
 
 
 def _waits_for(journey: Journey, fact: str, world: World) -> bool:
@@ -186,16 +190,17 @@ def learner_did(*, learner_id: int, fact: str, now: datetime) -> int:
     many ended or went on. Safe to run twice: a wait that is over waits no more.
     """
     world = World(now=now)
-    rows: Iterable[Journey] = locked(open_journeys().filter(learner=learner_id))
+    rows = list(locked(open_journeys().filter(learner=learner_id)))
+    world.read(rows)
     moved = sum(_heed(journey, fact, world) for journey in rows)
-    world.notes.write()
+    world.writes.write()
     return moved
 
 
 def _heed(journey: Journey, fact: str, world: World) -> bool:
-    if fact == Reason.OPTED_OUT or fact in journey.version.exit_when:
+    if fact == Reason.OPTED_OUT or fact in world.spec(journey.version_id).exit_when:
         reason = Reason.OPTED_OUT if fact == Reason.OPTED_OUT else Reason.EXIT_FACT
-        return exit_journey(journey=journey, reason=reason, now=world.now, notes=world.notes)
+        return exit_journey(journey=journey, reason=reason, world=world)
     still = journey.status == JourneyStatus.ACTIVE and journey.waiting_on is None
     if not still or not _waits_for(journey, fact, world):
         return False

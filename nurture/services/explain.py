@@ -177,7 +177,7 @@ class _Inquiry:
         self.learner, self.sequence, self.now = learner, sequence, now
         self.version = sequence.published_version
         self.world = World(now=now)
-        self.spec = self.world.spec(self.version) if self.version else None
+        self.spec = self.world.spec(self.version.pk) if self.version else None
 
     def about_the_learner(self) -> Iterator[Rule]:
         """Whether anything could be said to them at all."""

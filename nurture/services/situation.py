@@ -10,9 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from attendance import selectors as attendance
 from delivery.domain.windows import Window as DeliveryWindow
-from delivery.models import InboundUpdate
 from nurture import context, texts
 from nurture.domain.conditions import ConditionFacts
 from nurture.domain.journey import Decision, decide
@@ -59,18 +57,20 @@ class Situation:
     @cached_property
     def facts(self) -> ConditionFacts:
         """What conditions may ask; facts count since the journey began."""
-        journey, chat = self.journey, self.contact.chat
+        journey, chat, world = self.journey, self.contact.chat, self.world
         asked = set(_names(self.spec))
-        following = self.world.next_session(journey.course_id)
+        following = world.next_session(journey.course_id)
         return ConditionFacts(
             facts=frozenset(self._facts() if asked & {"attended", "missed"} else ()),
             pledged_next="pledged_next" in asked
             and following is not None
-            and attendance.has_pledged(learner_id=journey.learner_id, session_id=following.pk),
+            and world.has_pledged(learner_id=journey.learner_id, session_id=following.pk),
             has_next_session=following is not None,
-            replied="replied" in asked and self._replied(),
+            replied="replied" in asked
+            and chat is not None
+            and world.replied(chat=chat, since=journey.started_at),
             opted_out=chat is None or not consents(chat, self.spec.category),
-            tags=frozenset(tag.name for tag in self.contact.tags.all()),
+            tags=frozenset(world.tags[self.contact.pk]),
             language=self.contact.language,
         )
 
@@ -78,31 +78,33 @@ class Situation:
         journey = self.journey
         if journey.course_id is None:
             return set()
-        return attendance.facts_since(
+        return self.world.facts_since(
             learner_id=journey.learner_id, course_id=journey.course_id, since=journey.started_at
         )
 
-    def _replied(self) -> bool:
-        """Whether the learner wrote or pressed anything since the journey began."""
-        if self.contact.chat is None:
-            return False
-        return InboundUpdate.objects.filter(
-            chat_key=self.contact.chat.telegram_id, received_at__gt=self.journey.started_at
-        ).exists()
+    def decide(
+        self,
+        *,
+        current: str,
+        waited: str = "",
+        anchor: datetime | None = None,
+        now: datetime | None = None,
+    ) -> Decision:
+        """Ask the pure core what comes next, from the step `current` on.
 
-    def decide(self, *, current: str, waited: str = "") -> Decision:
-        """Ask the pure core what comes next, from the step `current` on."""
+        `anchor`, `now`: as if the step before had settled then, and as if it were then.
+        """
         following = self.world.next_session(self.journey.course_id)
         return decide(
             steps=self.spec.steps,
             current=current,
             facts=self.facts,
-            anchor=self.journey.anchor_at,
+            anchor=anchor or self.journey.anchor_at,
             zone=self.zone,
             window=self.spec.window,
             quiet=self.quiet,
             next_session=following.starts_at if following else None,
-            now=self.world.now,
+            now=now or self.world.now,
             steps_taken=self.journey.steps_taken,
             bucket=bucket(f"{self.spec.slug}:{self.journey.learner_id}"),
             waited=waited,

@@ -1,6 +1,7 @@
 """What one pass of the engine knows: everything that several journeys ask for is read once.
 
-A `World` lives as long as one transaction; nothing in it outlives a pass.
+A `World` lives as long as one transaction; nothing in it outlives a pass. What it reads, it reads
+for all learners and courses of the pass together.
 """
 
 from __future__ import annotations
@@ -10,36 +11,35 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from django.db.models import Max
+
 from attendance import selectors as attendance
 from attendance.models import ClassSession
-from delivery.models import Chat, Reachability
+from delivery.models import Chat, InboundUpdate, Reachability
 from delivery.selectors import bot_username
 from nurture import flags
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import SequenceSpec
-from nurture.models import Contact, Sequence, SequenceVersion
-from nurture.services.notes import Notes
-from nurture.services.sequences import spec_of
-
-
-@dataclass
-class Tally:
-    """How much a pass did."""
-
-    journeys: int = 0
-    deliveries: int = 0
+from nurture.models import Contact, Journey, Sequence, SequenceVersion
+from nurture.services.versions import spec_of
+from nurture.services.writes import Writes
 
 
 @dataclass
 class World:
-    """The present moment, and what was read at it."""
+    """The present moment, what was read at it, and what is to be written."""
 
     now: datetime
-    notes: Notes = field(default_factory=Notes)
-    tally: Tally = field(default_factory=Tally)
+    writes: Writes = field(default_factory=Writes)
     contacts: dict[int, Contact] = field(default_factory=dict)  # by learner
+    tags: dict[int, set[str]] = field(default_factory=dict)  # by contact
     _specs: dict[int, SequenceSpec] = field(default_factory=dict)
-    _next: dict[int, ClassSession | None] = field(default_factory=dict)
+    _next: dict[int, ClassSession | None] = field(default_factory=dict)  # by course
+    _pledges: dict[int, set[int]] = field(default_factory=dict)  # class → who comes
+    _facts: dict[int, list[tuple[int, str, datetime]]] = field(default_factory=dict)  # by learner
+    _heard: dict[int, datetime | None] = field(default_factory=dict)  # by chat: last word
+    _oldest: datetime | None = None
+    _facts_from: datetime | None = None
 
     @cached_property
     def bot_username(self) -> str:
@@ -51,19 +51,34 @@ class World:
         """The switch `nurture`, asked once in a pass."""
         return flags.nurture_is_on()
 
+    def read(self, journeys: Iterable[Journey]) -> None:
+        """Read at once what planning these journeys will ask for."""
+        rows = list(journeys)
+        self._read_specs(
+            {row.version_id for row in rows} | {row.moves_to_id for row in rows if row.moves_to_id}
+        )
+        self.load_contacts({row.learner_id for row in rows} - set(self.contacts))
+        self._read_next({row.course_id for row in rows if row.course_id})
+        began = [row.started_at for row in rows]
+        self._oldest = min([*began, self._oldest] if self._oldest else began, default=None)
+
     def load_contacts(self, learner_ids: Iterable[int], *, lock: bool = False) -> None:
         """Read the contacts of these learners, with chat, consents and tags.
 
         `lock`: hold them until the transaction ends, so that what is decided about one learner
         is decided one after the other. Rows are locked in one order, so nobody waits in a ring.
         """
-        contacts = Contact.objects.filter(learner_id__in=set(learner_ids)).order_by("id")
+        wanted = set(learner_ids)
+        if not wanted:
+            return
+        contacts = Contact.objects.filter(learner_id__in=wanted).order_by("id")
         if lock:
             contacts = contacts.select_for_update(no_key=True, of=("self",))
-        found = contacts.select_related("chat", "learner").prefetch_related(
+        for contact in contacts.select_related("chat", "learner").prefetch_related(
             "tags", "chat__consents"
-        )
-        self.contacts.update({contact.learner_id: contact for contact in found})
+        ):
+            self.contacts[contact.learner_id] = contact
+            self.tags[contact.pk] = {tag.name for tag in contact.tags.all()}
 
     def contact_of(self, learner_id: int) -> Contact | None:
         """The contact of a learner, if there is one."""
@@ -71,34 +86,85 @@ class World:
             self.load_contacts([learner_id])
         return self.contacts.get(learner_id)
 
-    def spec(self, version: SequenceVersion) -> SequenceSpec:
+    def spec(self, version_id: int) -> SequenceSpec:
         """What a version says."""
-        if version.pk not in self._specs:
-            self._specs[version.pk] = spec_of(version)
-        return self._specs[version.pk]
+        if version_id not in self._specs:
+            self._read_specs({version_id})
+        return self._specs[version_id]
+
+    def _read_specs(self, version_ids: set[int]) -> None:
+        missing = version_ids - set(self._specs)
+        if missing:
+            rows = SequenceVersion.objects.filter(pk__in=missing).select_related("sequence")
+            self._keep_specs(rows.prefetch_related("steps", "triggers"))
+
+    def _keep_specs(self, versions: Iterable[SequenceVersion]) -> None:
+        self._specs.update({version.pk: spec_of(version) for version in versions})
+
+    def published(self) -> list[SequenceVersion]:
+        """Every published version, in the order in which sequences are asked."""
+        versions = list(
+            SequenceVersion.objects.filter(
+                pk__in=Sequence.objects.values("published_version")
+            ).select_related("sequence").prefetch_related("steps", "triggers")
+        )  # fmt: skip
+        self._keep_specs(versions)
+        return sorted(versions, key=lambda row: (row.priority, row.sequence_id))
 
     def next_session(self, course_id: int | None) -> ClassSession | None:
         """The next confirmed class of a course."""
         if course_id is None:
             return None
         if course_id not in self._next:
-            self._next[course_id] = attendance.next_session(course_id=course_id, after=self.now)
+            self._read_next({course_id})
         return self._next[course_id]
 
-    def published(self) -> list[SequenceVersion]:
-        """Every published version, in the order in which sequences are asked."""
-        sequences = (
-            Sequence.objects.filter(published_version__isnull=False)
-            .select_related("published_version")
-            .prefetch_related("published_version__steps", "published_version__triggers")
-        )
-        versions = []
-        for sequence in sequences:
-            version = sequence.published_version
-            assert version is not None
-            version.sequence = sequence
-            versions.append(version)
-        return sorted(versions, key=lambda row: (row.priority, row.sequence_id))
+    def _read_next(self, course_ids: set[int]) -> None:
+        missing = course_ids - set(self._next)
+        if missing:
+            found = attendance.next_sessions(missing, after=self.now)
+            self._next.update({course: found.get(course) for course in missing})
+
+    def has_pledged(self, *, learner_id: int, session_id: int) -> bool:
+        """Whether a learner said that they will come to a class."""
+        if session_id not in self._pledges:
+            ahead = {row.pk for row in self._next.values() if row} | {session_id}
+            self._pledges.update({key: set() for key in ahead})
+            for learner, session in attendance.pledged(
+                learner_ids={learner_id, *self.contacts}, session_ids=ahead
+            ):
+                self._pledges[session].add(learner)
+        return learner_id in self._pledges[session_id]
+
+    def facts_since(self, *, learner_id: int, course_id: int, since: datetime) -> set[str]:
+        """The kinds of facts that were recorded of a learner in a course after a moment."""
+        if self._facts_from is None or since < self._facts_from or learner_id not in self._facts:
+            self._read_facts(learner_id, since)
+        return {
+            kind
+            for course, kind, recorded_at in self._facts[learner_id]
+            if course == course_id and recorded_at > since
+        }
+
+    def _read_facts(self, learner_id: int, since: datetime) -> None:
+        self._facts_from = min(since, self._oldest or since, self._facts_from or since)
+        learners = {learner_id, *self.contacts}
+        self._facts = {learner: [] for learner in learners}
+        for learner, course, kind, recorded_at in attendance.facts_since(
+            learner_ids=learners, since=self._facts_from
+        ):
+            self._facts[learner].append((course, kind, recorded_at))
+
+    def replied(self, *, chat: Chat, since: datetime) -> bool:
+        """Whether a chat wrote or pressed anything after a moment."""
+        if chat.telegram_id not in self._heard:
+            chats = {row.chat.telegram_id for row in self.contacts.values() if row.chat}
+            chats.add(chat.telegram_id)
+            said = InboundUpdate.objects.filter(chat_key__in=chats).values("chat_key")
+            latest = {row["chat_key"]: row["at"] for row in said.annotate(at=Max("received_at"))}
+            self._heard.update({key: latest.get(key) for key in chats})
+        at = self._heard[chat.telegram_id]
+        return at is not None and at > since
 
 
 def consents(chat: Chat, category: str) -> bool:

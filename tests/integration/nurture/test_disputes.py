@@ -6,8 +6,9 @@ import pytest
 
 from attendance.models import ReviewItem
 from attendance.services import review
+from nurture import services
 from nurture.models import Journey
-from nurture.services import conversation, journeys, tick
+from nurture.services import conversation, tick
 from tests.factories import nurture as make
 
 pytestmark = pytest.mark.django_db
@@ -48,8 +49,8 @@ def test_what_a_person_finds_wrong_ends_it(journey: Journey) -> None:
 
 
 def test_what_staff_hold_besides_stays_held(journey: Journey) -> None:
-    journeys.resume(journey=journey, now=make.NOW)
-    journeys.pause(journey=journey, now=make.NOW)
+    services.resume(journey=journey, now=make.NOW)
+    services.pause(journey=journey, now=make.NOW)
     review.decide(item=ReviewItem.objects.get(), choice="leave", by="ann", now=make.NOW)
 
     tick(now=make.NOW)

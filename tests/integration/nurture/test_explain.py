@@ -16,7 +16,6 @@ from delivery import services as delivery
 from delivery.models import Delivery
 from nurture import flags, services
 from nurture.models import Contact, Journey, Sequence
-from nurture.services import journeys
 from nurture.services.conversation import dispute, stop
 from nurture.services.explain import Explanation, explain, explain_session
 from tests.factories import nurture as make
@@ -308,7 +307,7 @@ def test_a_disputed_class() -> None:
     found = ask(contact)
 
     assert (found.verdict, found.rule) == ("paused", "journey")
-    journeys.resume(journey=Journey.objects.get(), now=make.NOW)
+    services.resume(journey=Journey.objects.get(), now=make.NOW)
     assert ask(contact).verdict == "pending"
 
 

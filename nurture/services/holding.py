@@ -1,0 +1,193 @@
+"""Hold journeys and let them go on: one, all of a learner, all of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from attendance.models import ClassSession, Learner
+from delivery import services as delivery
+from delivery.domain import reasons as delivery_reasons
+from delivery.domain.states import Status
+from delivery.models import Delivery
+from nurture.domain import conditions
+from nurture.domain.catching_up import Policy, catch_up
+from nurture.domain.journey import Decision, Event
+from nurture.domain.reasons import Reason
+from nurture.models import Journey, JourneyStatus
+from nurture.services.endings import exit_journey
+from nurture.services.journeys import (
+    finish,
+    locked,
+    open_journeys,
+    passed,
+    plan_next,
+    situation_of,
+    thaw,
+)
+from nurture.services.situation import Situation
+from nurture.services.world import World
+
+
+def pause(*, journey: Journey, reason: str = Reason.PAUSED_BY_STAFF, now: datetime) -> bool:
+    """Hold an active journey; its unsent message is withdrawn and planned again by `resume`.
+
+    Returns False where it is not active. Safe to run twice.
+    """
+    return bool(pause_all(journeys=Journey.objects.filter(pk=journey.pk), reason=reason, now=now))
+
+
+@transaction.atomic
+def pause_all(
+    *, journeys: QuerySet[Journey], reason: str = Reason.PAUSED_BY_STAFF, now: datetime
+) -> int:
+    """The same for many, in one transaction; return how many are held now. Safe to run twice."""
+    rows = _active(journeys)
+    world = World(now=now)
+    withdrawn = _withdraw(rows)
+    for journey in rows:
+        if journey.waiting_on is not None and journey.waiting_on.dedupe_key in withdrawn:
+            journey.waiting_on = None
+        journey.status, journey.next_action_at = JourneyStatus.PAUSED, None
+        journey.paused_at = now
+        world.writes.change(journey)
+        world.writes.note_of(journey, reason, now, step_key=journey.step_key)
+    world.writes.write()
+    return len(rows)
+
+
+def resume(*, journey: Journey, policy: Policy = Policy.LATEST, now: datetime) -> bool:
+    """Let a paused journey go on from where it was held; False where it is not paused.
+
+    What was sent while it was held counts as done. Safe to run twice.
+    """
+    return bool(resume_all(journeys=Journey.objects.filter(pk=journey.pk), policy=policy, now=now))
+
+
+@transaction.atomic
+def resume_all(
+    *, journeys: QuerySet[Journey], policy: Policy = Policy.LATEST, now: datetime
+) -> int:
+    """The same for many, in one transaction; return how many go on. Safe to run twice."""
+    rows = list(
+        locked(open_journeys().filter(pk__in=journeys.values("pk"), status=JourneyStatus.PAUSED))
+    )
+    world = World(now=now)
+    world.read(rows)
+    for journey in rows:
+        go_on(journey=journey, policy=policy, world=world)
+    world.writes.write()
+    return len(rows)
+
+
+@transaction.atomic
+def release_stream(*, journeys: QuerySet[Journey], policy: Policy, now: datetime) -> int:
+    """What to do with messages that came due behind a closed gate, before it opens again.
+
+    `shift`: they go out now and what follows counts from then. Else each journey that waits on
+    one catches up as after a pause; return how many did. Safe to run twice.
+    """
+    if policy is Policy.SHIFT:
+        return 0
+    late = journeys.filter(waiting_on__status=Status.PENDING, waiting_on__due_at__lte=now)
+    rows = _active(late)
+    world = World(now=now)
+    world.read(rows)
+    withdrawn = _withdraw(rows)
+    for journey in rows:
+        row = journey.waiting_on
+        if row is not None and row.dedupe_key in withdrawn:
+            _catch_up(journey, row.due_at, policy, world)
+    world.writes.write()
+    return len(withdrawn)
+
+
+def go_on(*, journey: Journey, policy: Policy, world: World) -> None:
+    """Let one paused journey go on; the caller holds the row, and writes `world.writes`."""
+    paused_at = journey.paused_at or world.now
+    journey.status, journey.paused_at = JourneyStatus.ACTIVE, None
+    said = {"policy": policy.value, "held_from": paused_at.isoformat()}
+    world.writes.note_of(journey, Reason.RESUMED, world.now, step_key=journey.step_key, inputs=said)
+    world.writes.change(journey)
+    if journey.waiting_on is None or journey.waiting_on.settled_at is not None:
+        _catch_up(journey, paused_at, policy, world)
+
+
+def _catch_up(journey: Journey, paused_at: datetime, policy: Policy, world: World) -> None:
+    found = situation_of(journey, world)
+    if isinstance(found, Reason):
+        exit_journey(journey=journey, reason=found, world=world)
+        return
+    current = _where(journey, found)
+    if current is None:
+        finish(found, Event.FINISH)
+        return
+
+    def ask(step: str, anchor: datetime, waited: str, then: datetime) -> Decision:
+        return found.decide(current=step, waited=waited, anchor=anchor, now=then)
+
+    resumption = catch_up(
+        ask=ask, after=found.after, current=current, anchor=journey.anchor_at, policy=policy,
+        paused_at=paused_at, now=world.now,
+    )  # fmt: skip
+    passed(found, resumption.trail, resumption.effects)
+    journey.anchor_at = resumption.anchor
+    if resumption.current is None:
+        finish(found, Event.FINISH)
+    else:
+        plan_next(journey=journey, world=world, current=resumption.current)
+
+
+def _where(journey: Journey, here: Situation) -> str | None:
+    """The step to go on with; None where the message that was under way was the last."""
+    row = journey.waiting_on
+    if row is None or row.settled_at is None or row.status == Status.CANCELLED:
+        return journey.step_key
+    journey.anchor_at = row.settled_at
+    return here.after(journey.step_key)
+
+
+def _active(journeys: QuerySet[Journey]) -> list[Journey]:
+    rows = open_journeys().filter(pk__in=journeys.values("pk"), status=JourneyStatus.ACTIVE)
+    return list(locked(rows))
+
+
+def _withdraw(journeys: Iterable[Journey]) -> set[str]:
+    """Cancel what these journeys owe and is not on the wire; return which it was."""
+    owed: list[Delivery] = [row.waiting_on for row in journeys if row.waiting_on is not None]
+    return delivery.cancel_each(
+        dedupe_keys=[row.dedupe_key for row in owed], reason=delivery_reasons.Reason.WITHDRAWN
+    )
+
+
+@transaction.atomic
+def answered_pledge(*, learner: Learner, session: ClassSession, now: datetime) -> int:
+    """A learner said whether they come: withdraw planned messages whose condition fell by it.
+
+    A condition is frozen when its step is planned, but what a learner has just told us must not
+    be asked again (docs/decisions/0002). Returns how many were withdrawn; safe to run twice.
+    """
+    world = World(now=now)
+    rows = list(
+        locked(
+            open_journeys().filter(
+                learner=learner, course=session.course_id, status=JourneyStatus.ACTIVE,
+                waiting_on__isnull=False,
+            )
+        )
+    )  # fmt: skip
+    world.read(rows)
+    moved = 0
+    for journey in rows:
+        found = situation_of(journey, world)
+        if isinstance(found, Reason):
+            continue
+        step = found.step(journey.step_key)
+        asked = step.when if step is not None else None
+        if asked is not None and not conditions.holds(asked, found.facts):
+            moved += thaw(journey=journey, world=world)
+    world.writes.write()
+    return moved

@@ -1,0 +1,101 @@
+"""What becomes of journeys that are under way when a new version is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from delivery import services as delivery
+from delivery.domain import reasons as delivery_reasons
+from nurture.domain.reasons import Reason
+from nurture.domain.sequence import InFlight, SequenceSpec
+from nurture.models import Journey, JourneyStatus, Sequence, SequenceVersion
+from nurture.services.endings import exit_journey
+from nurture.services.journeys import change_version, locked, open_journeys, plan_next
+from nurture.services.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class InFlightReport:
+    """How many open journeys go which way; together they are all that were open."""
+
+    moved: int = 0  # go on by the new version at once
+    awaiting: int = 0  # will, at the next step that both versions have
+    finishing: int = 0  # end as they began
+    exited: int = 0
+
+
+def preview_in_flight(
+    *, sequence: Sequence, version: SequenceVersion, policy: InFlight, now: datetime
+) -> InFlightReport:
+    """What publishing `version` would do to the journeys under way; nothing is written."""
+    return _count(_sorted_out(_under_way(sequence, version), version, policy, World(now=now)))
+
+
+@transaction.atomic
+def settle_in_flight(
+    *, sequence: Sequence, version: SequenceVersion, policy: InFlight, now: datetime
+) -> InFlightReport:
+    """Let the journeys of older versions finish, move or end; say how many of each.
+
+    What a moving journey owes is withdrawn and planned again by the new version, unless it is on
+    the wire. Safe to run twice: who has moved is of the new version.
+    """
+    world = World(now=now)
+    rows = list(locked(_under_way(sequence, version)))
+    sorted_out = _sorted_out(rows, version, policy, world)
+    for journey in sorted_out["awaiting"]:
+        journey.moves_to = version
+        world.writes.change(journey)
+    for journey in sorted_out["exited"]:
+        exit_journey(journey=journey, reason=Reason.VERSION_REPLACED, world=world)
+    _move(sorted_out["moved"], version, world)
+    world.writes.write()
+    return _count(sorted_out)
+
+
+def _under_way(sequence: Sequence, version: SequenceVersion) -> QuerySet[Journey]:
+    return open_journeys().filter(sequence=sequence).exclude(version=version)
+
+
+def _sorted_out(
+    journeys: Iterable[Journey], version: SequenceVersion, policy: InFlight, world: World
+) -> dict[str, list[Journey]]:
+    rows = list(journeys)
+    world.read(rows)
+    newer = {step.key for step in world.spec(version.pk).steps}
+    found: dict[str, list[Journey]] = {"moved": [], "awaiting": [], "finishing": [], "exited": []}
+    for journey in rows:
+        found[_fate(journey, world.spec(journey.version_id), newer, policy)].append(journey)
+    return found
+
+
+def _fate(journey: Journey, older: SequenceSpec, newer: set[str], policy: InFlight) -> str:
+    if policy is InFlight.EXIT:
+        return "exited"
+    if policy is InFlight.FINISH:
+        return "finishing"
+    if journey.step_key in newer:
+        return "moved"
+    keys = [step.key for step in older.steps]
+    at = keys.index(journey.step_key) if journey.step_key in keys else len(keys)
+    return "awaiting" if newer.intersection(keys[at:]) else "finishing"
+
+
+def _move(journeys: list[Journey], version: SequenceVersion, world: World) -> None:
+    owed = [row.waiting_on.dedupe_key for row in journeys if row.waiting_on]
+    withdrawn = delivery.cancel_each(dedupe_keys=owed, reason=delivery_reasons.Reason.WITHDRAWN)
+    for journey in journeys:
+        journey.moves_to = version
+        change_version(journey, world, at=journey.step_key)
+        free = journey.waiting_on is None or journey.waiting_on.dedupe_key in withdrawn
+        if free and journey.status == JourneyStatus.ACTIVE:
+            plan_next(journey=journey, world=world, current=journey.step_key)
+
+
+def _count(sorted_out: dict[str, list[Journey]]) -> InFlightReport:
+    return InFlightReport(**{name: len(rows) for name, rows in sorted_out.items()})
