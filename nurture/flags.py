@@ -191,17 +191,19 @@ def _stored(percent: float) -> tuple[bool | None, Decimal | None]:
 
 def _flag(*, lock: bool = False) -> Flag:
     rows = Flag.objects.select_for_update(no_key=True) if lock else Flag.objects.all()
-    if not Flag.objects.filter(name=NURTURE).exists():
+    found: Flag | None = rows.filter(name=NURTURE).first()
+    if found is None:
         seed()
-    found: Flag = rows.get(name=NURTURE)
+        found = rows.get(name=NURTURE)
     return found
 
 
 def _switch(name: str, *, lock: bool = False) -> Switch:
     rows = Switch.objects.select_for_update(no_key=True) if lock else Switch.objects.all()
-    if not Switch.objects.filter(name=name).exists():
+    found: Switch | None = rows.filter(name=name).first()
+    if found is None:
         seed()
-    found: Switch = rows.get(name=name)
+        found = rows.get(name=name)
     return found
 
 

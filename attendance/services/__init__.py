@@ -5,6 +5,7 @@ from __future__ import annotations
 from attendance.services.audit import draw_audit, judge_audit
 from attendance.services.corrections import correct_outcome
 from attendance.services.disputes import open_dispute
+from attendance.services.facts import publish_outcomes
 from attendance.services.handover import claim_events, mark_processed
 from attendance.services.identities import (
     IdentityError,
@@ -42,6 +43,7 @@ __all__ = [
     "open_dispute",
     "pledge",
     "probe",
+    "publish_outcomes",
     "reject_identity",
     "settle",
     "settle_session",

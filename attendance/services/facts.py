@@ -72,6 +72,16 @@ def publish(*, session: ClassSession, changes: Sequence[Change], now: datetime) 
     return _add(events)
 
 
+def publish_outcomes(*, session: ClassSession, now: datetime) -> int:
+    """Write the facts of what stands in a class, as its settling at `now` would have.
+
+    For the replay of classes that were read long after they were held. Safe to run twice.
+    """
+    standing = Outcome.objects.filter(session=session, is_current=True, effective=True)
+    changes = [Change(outcome=row, corrects=False) for row in standing.order_by("learner_id")]
+    return publish(session=session, changes=changes, now=now)
+
+
 def _add(events: list[AttendanceEvent]) -> int:
     known = set(
         AttendanceEvent.objects.filter(key__in=[event.key for event in events]).values_list(

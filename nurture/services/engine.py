@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,9 @@ from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import locked, open_journeys, plan_next
 from nurture.services.tally import Tally
 from nurture.services.world import World
+
+#: How many rows one transaction takes.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,38 @@ def tick(*, now: datetime) -> TickReport:
     """
     tally = Tally()
     settled = attendance.settle(now=now).settled if flags.attendance_is_on() else 0
-    facts = 0
-    while found := process_events(now=now, tally=tally):
-        facts += found
-    if flags.nurture_is_on():
-        while observe_deliveries(now=now, tally=tally):
-            pass
-        while advance_due(now=now, tally=tally):
-            pass
+    react(now=now, tally=tally)
     return TickReport(
-        settled=settled, facts=facts, journeys=tally.journeys, deliveries=tally.deliveries
+        settled=settled, facts=tally.facts, journeys=tally.journeys, deliveries=tally.deliveries
     )
+
+
+def react(*, now: datetime, tally: Tally | None = None) -> int:
+    """The part of a pass that comes after attendance: facts, settled messages, due journeys.
+
+    Returns how many of them were acted on. Simulation runs this, too.
+    """
+    total = tally or Tally()
+    found = selectors.work(now=now)
+    if found.facts:
+        total.facts += _all(process_events, now, total)
+        found = selectors.work(now=now)
+    moved = total.facts
+    if found.ends and flags.nurture_is_on():
+        moved += _all(observe_deliveries, now, total)
+    if found.due and flags.nurture_is_on():
+        moved += _all(advance_due, now, total)
+    return moved
+
+
+def _all(part: Callable[..., int], now: datetime, tally: Tally) -> int:
+    """Run a part of the pass until it leaves nothing; return how much it did."""
+    done = 0
+    while found := part(now=now, limit=AT_ONCE, tally=tally):
+        done += found
+        if found < AT_ONCE:
+            break
+    return done
 
 
 def has_work(*, now: datetime) -> bool:
@@ -61,7 +86,7 @@ def has_work(*, now: datetime) -> bool:
 
 
 @transaction.atomic
-def advance_due(*, now: datetime, limit: int = 500, tally: Tally | None = None) -> int:
+def advance_due(*, now: datetime, limit: int = AT_ONCE, tally: Tally | None = None) -> int:
     """Plan up to `limit` journeys whose time has come, oldest first; return how many.
 
     One transaction, and as many statements for 500 journeys as for one; rows that somebody else
@@ -85,8 +110,12 @@ def advance_due(*, now: datetime, limit: int = 500, tally: Tally | None = None) 
 
 
 def _due(now: datetime, limit: int) -> list[Journey]:
-    due = open_journeys().filter(status=JourneyStatus.ACTIVE, next_action_at__lte=now)
-    return list(locked(due.order_by("next_action_at", "id"), skip_locked=True)[:limit])
+    due = Journey.objects.filter(status=JourneyStatus.ACTIVE, next_action_at__lte=now)
+    claimed = locked(due.order_by("next_action_at", "id"), skip_locked=True)
+    keys = list(claimed.values_list("pk", flat=True)[:limit])
+    if not keys:  # asked each second
+        return []
+    return list(open_journeys().filter(pk__in=keys).order_by("next_action_at", "id"))
 
 
 def _advance(journeys: list[Journey], world: World) -> None:

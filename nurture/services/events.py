@@ -122,7 +122,7 @@ def _correct(batch: _Batch, event: AttendanceEvent) -> None:
     over = (
         Journey.objects.filter(learner=event.learner_id, session=event.session_id)
         .exclude(pk__in=[journey.pk for journey in mine])
-        .select_related(*RELATED)
+        .select_related(*RELATED, "sequence")
     )
     retract(journeys=[*mine, *over], world=batch.world)
 

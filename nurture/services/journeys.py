@@ -30,7 +30,7 @@ from nurture.services.endings import end, exit_journey, withdraw
 from nurture.services.situation import Situation
 from nurture.services.world import World, why_silent
 
-RELATED = ("sequence", "version", "learner", "session__course", "course", "cause__outcome")
+RELATED = ("learner", "session__course", "course", "cause__outcome")
 #: A wait that is over at once would be looked at again in the same pass, for ever.
 SHORTEST_WAIT = timedelta(seconds=1)
 
@@ -173,7 +173,7 @@ def passed(here: Situation, trail: Iterable[Trace], effects: Iterable[Effect]) -
 
 
 def _tag(here: Situation, name: str, *, on: bool) -> None:
-    tags = here.world.tags[here.contact.pk]  # what is planned later in this pass sees it
+    tags = here.world.tags_of(here.contact)  # what is planned later in this pass sees it
     if on:
         tags.add(name)
     else:

@@ -70,7 +70,7 @@ class Situation:
             and chat is not None
             and world.replied(chat=chat, since=journey.started_at),
             opted_out=chat is None or not consents(chat, self.spec.category),
-            tags=frozenset(world.tags[self.contact.pk]),
+            tags=frozenset(world.tags_of(self.contact) if "tag" in asked else ()),
             language=self.contact.language,
         )
 
@@ -112,7 +112,7 @@ class Situation:
 
     def render(self, step: Step) -> str:
         """The text of a step for this learner. Raises texts.TextError."""
-        journey = self.journey
+        journey, text = self.journey, step.texts.get(self.contact.language, step.text)
         values = context.variables(
             learner=self.contact.learner,
             session=journey.session,
@@ -120,9 +120,9 @@ class Situation:
             next_session=self.world.next_session(journey.course_id),
             zone=self.zone,
             language=self.contact.language,
-            bot_username=self.world.bot_username,
+            bot_username=self.world.bot_username if "bot_username" in text else "",
         )
-        return texts.render(step.texts.get(self.contact.language, step.text), values)
+        return texts.render(text, values)
 
     def hours(self, at: datetime) -> DeliveryWindow | None:
         """The open hours around a planned moment, for delivery to check alone."""

@@ -11,6 +11,7 @@ from nurture.services.writes import Writes
 class Tally:
     """Counts over the parts of a pass."""
 
+    facts: int = 0  # acted on
     journeys: int = 0  # begun
     deliveries: int = 0  # planned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from nurture.domain.storage import (
     wait_from_json,
     wait_to_json,
 )
-from nurture.models import AttendanceTrigger, Sequence, SequenceVersion, Step
+from nurture.models import AttendanceTrigger, Sequence, SequenceVersion, Step, VersionStatus
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -91,8 +92,22 @@ def _step_row(version: SequenceVersion, position: int, step: values.Step) -> Ste
     )
 
 
+#: What published versions say, by checksum: they never change.
+_PUBLISHED: dict[str, values.SequenceSpec] = {}
+_MOST = 500
+
+
 def spec_of(version: SequenceVersion) -> values.SequenceSpec:
-    """A version as values. Prefetch its steps and triggers to ask for many at once."""
+    """A version as values, with the mode that its sequence has now."""
+    spec = _PUBLISHED.get(version.checksum) or _read(version)
+    if version.status != VersionStatus.DRAFT:
+        if len(_PUBLISHED) >= _MOST:
+            _PUBLISHED.clear()
+        _PUBLISHED[version.checksum] = spec
+    return replace(spec, mode=values.Mode(version.sequence.mode))
+
+
+def _read(version: SequenceVersion) -> values.SequenceSpec:
     window = None
     if version.window_opens is not None and version.window_closes is not None:
         window = values.Window(
@@ -120,7 +135,6 @@ def spec_of(version: SequenceVersion) -> values.SequenceSpec:
         priority=version.priority,
         cap_per_day=version.cap_per_day,
         holdout=version.holdout,
-        mode=values.Mode(version.sequence.mode),
     )
 
 

@@ -20,7 +20,7 @@ from delivery.selectors import bot_username
 from nurture import flags
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import SequenceSpec
-from nurture.models import Contact, Journey, Sequence, SequenceVersion
+from nurture.models import Contact, ContactTag, Journey, Sequence, SequenceVersion
 from nurture.services.versions import spec_of
 from nurture.services.writes import Writes
 
@@ -32,7 +32,7 @@ class World:
     now: datetime
     writes: Writes = field(default_factory=Writes)
     contacts: dict[int, Contact] = field(default_factory=dict)  # by learner
-    tags: dict[int, set[str]] = field(default_factory=dict)  # by contact
+    _tags: dict[int, set[str]] = field(default_factory=dict)  # by contact
     _specs: dict[int, SequenceSpec] = field(default_factory=dict)
     _next: dict[int, ClassSession | None] = field(default_factory=dict)  # by course
     _pledges: dict[int, set[int]] = field(default_factory=dict)  # class → who comes
@@ -63,7 +63,7 @@ class World:
         self._oldest = min([*began, self._oldest] if self._oldest else began, default=None)
 
     def load_contacts(self, learner_ids: Iterable[int], *, lock: bool = False) -> None:
-        """Read the contacts of these learners, with chat, consents and tags.
+        """Read the contacts of these learners, with chat and consents.
 
         `lock`: hold them until the transaction ends, so that what is decided about one learner
         is decided one after the other. Rows are locked in one order, so nobody waits in a ring.
@@ -74,17 +74,24 @@ class World:
         contacts = Contact.objects.filter(learner_id__in=wanted).order_by("id")
         if lock:
             contacts = contacts.select_for_update(no_key=True, of=("self",))
-        for contact in contacts.select_related("chat", "learner").prefetch_related(
-            "tags", "chat__consents"
-        ):
-            self.contacts[contact.learner_id] = contact
-            self.tags[contact.pk] = {tag.name for tag in contact.tags.all()}
+        found = contacts.select_related("chat", "learner").prefetch_related("chat__consents")
+        self.contacts.update({contact.learner_id: contact for contact in found})
 
     def contact_of(self, learner_id: int) -> Contact | None:
         """The contact of a learner, if there is one."""
         if learner_id not in self.contacts:
             self.load_contacts([learner_id])
         return self.contacts.get(learner_id)
+
+    def tags_of(self, contact: Contact) -> set[str]:
+        """The tags on a contact; those of every contact are read with it. Change it with them."""
+        if contact.pk not in self._tags:
+            missing = {row.pk for row in self.contacts.values()} - set(self._tags) | {contact.pk}
+            self._tags.update({key: set() for key in missing})
+            rows = ContactTag.objects.filter(contact__in=missing)
+            for key, name in rows.values_list("contact_id", "name"):
+                self._tags[key].add(name)
+        return self._tags[contact.pk]
 
     def spec(self, version_id: int) -> SequenceSpec:
         """What a version says."""
@@ -96,18 +103,16 @@ class World:
         missing = version_ids - set(self._specs)
         if missing:
             rows = SequenceVersion.objects.filter(pk__in=missing).select_related("sequence")
-            self._keep_specs(rows.prefetch_related("steps", "triggers"))
+            self._keep_specs(rows)
 
     def _keep_specs(self, versions: Iterable[SequenceVersion]) -> None:
         self._specs.update({version.pk: spec_of(version) for version in versions})
 
     def published(self) -> list[SequenceVersion]:
         """Every published version, in the order in which sequences are asked."""
-        versions = list(
-            SequenceVersion.objects.filter(
-                pk__in=Sequence.objects.values("published_version")
-            ).select_related("sequence").prefetch_related("steps", "triggers")
-        )  # fmt: skip
+        published = Sequence.objects.values("published_version")
+        rows = SequenceVersion.objects.filter(pk__in=published).select_related("sequence")
+        versions = list(rows)
         self._keep_specs(versions)
         return sorted(versions, key=lambda row: (row.priority, row.sequence_id))
 

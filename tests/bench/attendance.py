@@ -12,7 +12,6 @@ import statistics
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -33,6 +32,7 @@ from attendance.models import (  # noqa: E402
     Outcome,
     SyncRun,
 )
+from tests.bench.report import Figures, WrongResultError, expect, table  # noqa: E402
 from tests.bench.worlds import (  # noqa: E402
     NOW,
     Plan,
@@ -47,17 +47,6 @@ from tests.bench.worlds import (  # noqa: E402
 )
 
 TEN_MINUTES, DAY, WEEK = timedelta(minutes=10), timedelta(days=1), timedelta(weeks=1)
-Figures = dict[str, float | int]
-
-
-class WrongResultError(Exception):
-    """A count is not what it must be; the message says which."""
-
-
-def expect(what: str, found: object, expected: object) -> None:
-    """Raise WrongResultError where they differ."""
-    if found != expected:
-        raise WrongResultError(f"{what}: {found!r}, expected {expected!r}")
 
 
 def outcomes() -> dict[str, int]:
@@ -197,13 +186,6 @@ def settle_newest(plan: Plan) -> float:
 
 
 # --- the report ---------------------------------------------------------------------------------
-
-
-def table(lines: Iterable[tuple[str, float | int, str]]) -> None:
-    """Print what was measured, with what is aimed at."""
-    for name, value, aim in lines:
-        number = f"{value:>12,.1f}" if isinstance(value, float) else f"{value:>12,}"
-        sys.stdout.write(f"  {name:<44}{number}   {aim}\n")
 
 
 def main() -> None:
