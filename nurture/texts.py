@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
 from typing import Any
 
 from liquid import BoundTemplate, Environment, FalsyStrictUndefined
@@ -118,6 +118,7 @@ def _limit(characters: int) -> None:
         raise LiquidError(f"the text makes more than {_MOST} characters", token=None)
 
 
+@lru_cache(maxsize=500)
 def _parse(text: str) -> BoundTemplate:
     if _RAW.search(text):
         raise LiquidSyntaxError("unexpected tag 'raw'", token=None)

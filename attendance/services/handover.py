@@ -13,13 +13,12 @@ def claim_events(*, limit: int) -> list[AttendanceEvent]:
 
     Rows that another worker holds are left out. What is claimed and not marked comes again.
     """
-    waiting = AttendanceEvent.objects.filter(processed_at__isnull=True).order_by("id")
-    claimed = waiting.select_for_update(skip_locked=True, no_key=True)
-    keys = list(claimed.values_list("pk", flat=True)[:limit])
-    if not keys:  # asked each second
-        return []
-    rows = AttendanceEvent.objects.filter(pk__in=keys).order_by("id")
-    return list(rows.select_related("learner", "session__course", "outcome"))
+    return list(
+        AttendanceEvent.objects.filter(processed_at__isnull=True)
+        .select_related("learner", "session__course", "outcome")
+        .order_by("id")
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
+    )
 
 
 def mark_processed(*, events: Iterable[AttendanceEvent], now: datetime) -> int:

@@ -185,12 +185,11 @@ def retime(*, dedupe_key: str, due_at: datetime, expires_at: datetime | None = N
 
 def claim_settled(*, limit: int) -> list[Delivery]:
     """Settled deliveries nobody took note of yet, oldest first, locked for this transaction."""
-    unseen = Delivery.objects.filter(settled_at__isnull=False, observed_at__isnull=True)
-    claimed = unseen.order_by("settled_at", "id").select_for_update(skip_locked=True, no_key=True)
-    keys = list(claimed.values_list("pk", flat=True)[:limit])
-    if not keys:  # asked each second
-        return []
-    return list(Delivery.objects.filter(pk__in=keys).order_by("settled_at", "id"))
+    return list(
+        Delivery.objects.filter(settled_at__isnull=False, observed_at__isnull=True)
+        .order_by("settled_at", "id")
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
+    )
 
 
 def mark_observed(*, deliveries: Iterable[Delivery]) -> int:

@@ -76,12 +76,13 @@ def _go_on_alone(journey: Journey, settled: Delivery, now: datetime) -> Writes:
 def _waiting_on(settled: Iterable[Delivery]) -> tuple[dict[int, Journey], set[int]]:
     """The journeys that wait on these deliveries, and the deliveries whose journey is held."""
     keys = [row.pk for row in settled]
-    waiting = set(
-        Journey.objects.filter(waiting_on__in=keys).values_list("waiting_on_id", flat=True)
-    )
     rows = locked(open_journeys().filter(waiting_on__in=keys), skip_locked=True)
     journeys = {journey.waiting_on_id: journey for journey in rows if journey.waiting_on_id}
-    return journeys, {key for key in waiting if key is not None} - set(journeys)
+    if len(journeys) == len(keys):
+        return journeys, set()
+    waiting = Journey.objects.filter(waiting_on__in=set(keys) - set(journeys))
+    held = set(waiting.values_list("waiting_on_id", flat=True))
+    return journeys, {key for key in held if key is not None}
 
 
 def _go_on(journey: Journey, settled: Delivery, world: World) -> None:

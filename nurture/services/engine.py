@@ -110,12 +110,8 @@ def advance_due(*, now: datetime, limit: int = AT_ONCE, tally: Tally | None = No
 
 
 def _due(now: datetime, limit: int) -> list[Journey]:
-    due = Journey.objects.filter(status=JourneyStatus.ACTIVE, next_action_at__lte=now)
-    claimed = locked(due.order_by("next_action_at", "id"), skip_locked=True)
-    keys = list(claimed.values_list("pk", flat=True)[:limit])
-    if not keys:  # asked each second
-        return []
-    return list(open_journeys().filter(pk__in=keys).order_by("next_action_at", "id"))
+    due = open_journeys().filter(status=JourneyStatus.ACTIVE, next_action_at__lte=now)
+    return list(locked(due.order_by("next_action_at", "id"), skip_locked=True)[:limit])
 
 
 def _advance(journeys: list[Journey], world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from nurture.domain.catching_up import Policy
 from nurture.management.switching import SwitchCommand
 
 
@@ -17,7 +18,14 @@ class Command(SwitchCommand):
         """Arguments."""
         super().add_arguments(parser)
         parser.add_argument("name", help="nurture, attendance, deliver, or stream:<slug>")
+        parser.add_argument(
+            "--policy",
+            choices=[policy.value for policy in Policy],
+            help="of a stream, what came due meanwhile: the latest message of each journey now "
+            "(the default), none and keep the times, or all later by as long as it was held",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set the switch."""
-        self.turn(options["name"], "resume", as_json=options["json"])
+        policy = Policy(options["policy"]) if options["policy"] else None
+        self.turn(options["name"], "resume", policy=policy, as_json=options["json"])
