@@ -18,7 +18,7 @@ GROUP_SPACING = timedelta(seconds=3)  # 20 a minute: https://core.telegram.org/b
 
 #: Verdicts of the intent that end a delivery, and those that only put it off.
 ENDING = frozenset({"expired", "unreachable", "no_consent", "capped"})
-PUT_OFF = frozenset({"gate", "snoozed", "window"})
+PUT_OFF = frozenset({"gate", "snoozed", "window", "full"})
 
 _UNREACHABLE = {
     "never_started": Reason.CHAT_NEVER_STARTED,
@@ -26,6 +26,8 @@ _UNREACHABLE = {
     "deactivated": Reason.CHAT_DEACTIVATED,
     "gone": Reason.CHAT_GONE,
 }
+#: Until when a delivery is put off, and by which column.
+_UNTIL = {"snoozed": "snoozed_until", "full": "room_at"}
 _SKIPPED = {"no_consent": Reason.NO_CONSENT, "capped": Reason.CAPPED}
 
 
@@ -96,8 +98,8 @@ def ending(row: Mapping[str, Any]) -> tuple[Status, Reason]:
 
 def again_at(row: Mapping[str, Any]) -> datetime | None:
     """When to look again at a delivery that the last look put off; None: as it was."""
-    if row["verdict"] == "snoozed":
-        until: datetime = row["snoozed_until"]
+    if row["verdict"] in _UNTIL:
+        until: datetime = row[_UNTIL[row["verdict"]]]
         return until
     if row["verdict"] == "window":
         window = Window(

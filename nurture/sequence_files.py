@@ -21,10 +21,12 @@ from nurture import texts
 from nurture.domain.sequence import (
     EVERY_DAY,
     Again,
+    Capped,
     Condition,
     Entry,
     EntryKey,
     Fact,
+    Hours,
     Mode,
     SequenceSpec,
     Step,
@@ -38,7 +40,7 @@ from nurture.sequence_writer import write
 
 __all__ = ["Problem", "SequenceFileError", "read", "write"]
 
-LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?\Z")
 EXIT_EVENTS = (*(fact.value for fact in Fact), "opted_out", "pledged", "replied")
 WAIT_EVENTS = (*(fact.value for fact in Fact), "pledged", "kept", "replied")
 
@@ -161,11 +163,11 @@ class _Reader:
         """The whole file."""
         self.known(
             root, "sequence", "name", "category", "entry", "window", "triggers", "exit_when",
-            "steps", "priority", "cap", "holdout", "languages", "mode",
+            "steps", "priority", "cap", "holdout", "languages", "mode", "outside_hours",
         )  # fmt: skip
         slug = self.need(root, "sequence", values.slug, "")
         cap = self.mapping(root, "cap")
-        self.known(cap, "per_day")
+        self.known(cap, "per_day", "then")
         steps = self.steps(root)
         return SequenceSpec(
             slug=slug,
@@ -178,6 +180,8 @@ class _Reader:
             steps=tuple(self.languages(root, steps)),
             priority=self.get(root, "priority", values.number(0, 10_000), 100),
             cap_per_day=self.get(cap, "per_day", values.number(1, 1000), None) if cap else None,
+            capped=self.get(cap, "then", values.one_of(Capped), Capped.DROP),
+            outside_hours=self.get(root, "outside_hours", values.one_of(Hours), Hours.HOLD),
             holdout=self.get(root, "holdout", values.number(0, 100), 0),
             mode=self.get(root, "mode", values.one_of(Mode), Mode.LIVE),
         )
@@ -355,11 +359,12 @@ def _wait_after(reader: _Reader, node: CommentedMap) -> Wait:
 
 
 def _wait_at(reader: _Reader, node: CommentedMap) -> Wait:
-    reader.known(node, "at", "plus_days")
+    reader.known(node, "at", "plus_days", "on")
     return Wait(
         kind=WaitKind.AT,
         at=reader.get(node, "at", values.local_time, time(0)),
         plus_days=reader.get(node, "plus_days", values.number(0, 366), 0),
+        days=reader.get(node, "on", values.days, EVERY_DAY),
     )
 
 

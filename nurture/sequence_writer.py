@@ -43,8 +43,10 @@ def _root(spec: SequenceSpec) -> dict[str, Any]:
     root |= {"category": spec.category} if spec.category else {}
     root["entry"] = _entry(spec.entry)
     root |= {"window": _window(spec.window)} if spec.window else {}
+    if spec.outside_hours is not SequenceSpec.outside_hours:
+        root["outside_hours"] = spec.outside_hours.value
     root |= {"priority": spec.priority} if spec.priority != SequenceSpec.priority else {}
-    root |= {"cap": {"per_day": spec.cap_per_day}} if spec.cap_per_day else {}
+    root |= {"cap": _cap(spec)} if spec.cap_per_day else {}
     root |= {"holdout": spec.holdout} if spec.holdout else {}
     root |= {"mode": spec.mode.value} if spec.mode is not Mode.LIVE else {}
     root["triggers"] = [
@@ -79,8 +81,17 @@ def _window(window: Window) -> dict[str, Any]:
         "closes": f"{window.closes:%H:%M}",
     }
     if window.days != EVERY_DAY:
-        hours["days"] = [day for bit, day in enumerate(DAYS) if window.days >> bit & 1]
+        hours["days"] = _days(window.days)
     return hours
+
+
+def _days(mask: int) -> list[str]:
+    return [day for bit, day in enumerate(DAYS) if mask >> bit & 1]
+
+
+def _cap(spec: SequenceSpec) -> dict[str, Any]:
+    then = {"then": spec.capped.value} if spec.capped is not SequenceSpec.capped else {}
+    return {"per_day": spec.cap_per_day, **then}
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -110,7 +121,8 @@ def _option(value: Any) -> Any:
 def _wait(wait: Wait) -> dict[str, Any]:
     match wait.kind:
         case WaitKind.AT:
-            return {"at": f"{wait.at:%H:%M}", "plus_days": wait.plus_days}
+            days = {"on": _days(wait.days)} if wait.days != EVERY_DAY else {}
+            return {"at": f"{wait.at:%H:%M}", "plus_days": wait.plus_days, **days}
         case WaitKind.BEFORE_NEXT_SESSION:
             return {"before_next_session": _duration(wait.duration), "if_past": wait.if_past}
         case WaitKind.UNTIL_EVENT:

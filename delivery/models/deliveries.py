@@ -50,6 +50,7 @@ class Delivery(models.Model):
     window_days = models.PositiveSmallIntegerField(default=127)  # bit 0 = Monday
     window_zone = models.CharField(max_length=64, blank=True, default="")
     cap_per_day = models.PositiveSmallIntegerField(null=True, blank=True)
+    cap_defers = models.BooleanField(default=False, db_default=False)  # else it is dropped
 
     lease_until = models.DateTimeField(null=True, blank=True)
     leased_by = models.CharField(max_length=80, blank=True, default="")

@@ -31,19 +31,21 @@ def enqueue(
     lane: int = Lane.BULK,
     priority: int = 100,
     cap_per_day: int | None = None,
+    cap_defers: bool = False,
     is_test: bool = False,
 ) -> Delivery:
     """Owe `text` to `chat`, once per `dedupe_key`; call it inside the transaction that causes it.
 
     `due_at`, `expires_at`: aware datetimes. `window`: (opens, closes, days, zone) with days as
-    names, a bit mask or None for every day. `buttons`: rows of (text, action). A known
-    `dedupe_key` returns its row unchanged, so it is safe to run twice. Raises ValueError for a
-    naive datetime or a window that can never open; nothing is written then.
+    names, a bit mask or None for every day. `buttons`: rows of (text, action). `cap_defers`: one
+    message too many waits for room instead of being dropped. A known `dedupe_key` returns its row
+    unchanged, so it is safe to run twice. Raises ValueError for a naive datetime or a window that
+    can never open; nothing is written then.
     """
     row = draft(
         chat=chat, text=text, dedupe_key=dedupe_key, due_at=due_at, expires_at=expires_at,
         stream=stream, category=category, window=window, buttons=buttons, lane=lane,
-        priority=priority, cap_per_day=cap_per_day, is_test=is_test,
+        priority=priority, cap_per_day=cap_per_day, cap_defers=cap_defers, is_test=is_test,
     )  # fmt: skip
     enqueue_many(drafts=[row])
     return Delivery.objects.get(pk=row.pk)
@@ -63,6 +65,7 @@ def draft(
     lane: int = Lane.BULK,
     priority: int = 100,
     cap_per_day: int | None = None,
+    cap_defers: bool = False,
     is_test: bool = False,
 ) -> Delivery:
     """A delivery as `enqueue` would owe it, not written; for `enqueue_many`.
@@ -89,6 +92,7 @@ def draft(
         window_days=hours.days if hours else EVERY_DAY,
         window_zone=hours.zone if hours else "",
         cap_per_day=cap_per_day,
+        cap_defers=cap_defers,
         is_test=is_test,
     )
 

@@ -26,7 +26,7 @@ from nurture.domain.schedule import (
     due_at,
     next_opening,
 )
-from nurture.domain.sequence import Step, StepKind, WaitKind, Window
+from nurture.domain.sequence import Hours, Step, StepKind, WaitKind, Window
 
 #: A journey that has taken this many steps goes round in a circle.
 MAX_STEPS = 100
@@ -157,16 +157,18 @@ def decide(
     steps_taken: int,
     bucket: float,
     waited: str = "",
+    hours: Hours = Hours.HOLD,
 ) -> Decision:
     """Say what a journey does from the step `current` on ("" is the first).
 
     `anchor`: when the step before it settled. `waited` names what ended the wait of `current`
     (an event, or its time): the step is then due now. `bucket`: the learner's sticky draw in
-    [0, 100), for splits. Steps that are passed over are in the trail, each with its reason.
+    [0, 100), for splits. `hours`: what becomes of messages outside window and quiet hours. Steps
+    that are passed over are in the trail, each with its reason.
     """
     walk = _Walk(
         steps=steps, facts=facts, anchor=anchor, zone=zone, window=window, quiet=quiet,
-        next_session=next_session, now=now, bucket=bucket,
+        next_session=next_session, now=now, bucket=bucket, hours=hours,
     )  # fmt: skip
     position = walk.position_of(current) if current else 0
     action: Action | None = None
@@ -199,6 +201,7 @@ class _Walk:
     next_session: datetime | None
     now: datetime
     bucket: float
+    hours: Hours
     trail: list[Trace] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
@@ -249,11 +252,13 @@ class _Walk:
         return due
 
     def _message(self, step: Step, at: datetime) -> Send | None:
-        opening = next_opening(
-            max(at, self.now), window=self.window, quiet=self.quiet, zone=self.zone
-        )
+        moment = max(at, self.now)
+        opening = next_opening(moment, window=self.window, quiet=self.quiet, zone=self.zone)
         if opening is None:
             self.note(step, Reason.WINDOW_NEVER_OPENS)
+            return None
+        if opening > moment and self.hours is Hours.SKIP:
+            self.note(step, Reason.OUTSIDE_HOURS, moment=moment.isoformat())
             return None
         expires_at = opening + step.expires if step.expires is not None else None
         if step.wait.kind is WaitKind.BEFORE_NEXT_SESSION and self.next_session is not None:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_NEXT_SESSION = "no_next_session"
     VARIABLE_MISSING = "variable_missing"
     WINDOW_NEVER_OPENS = "window_never_opens"
+    OUTSIDE_HOURS = "outside_hours"
     TEXT_REFUSED = "text_refused"
     # somebody who does not enter
     NO_SUCH_FACT = "no_such_fact"
@@ -84,6 +85,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.NO_NEXT_SESSION: "The course has no confirmed next class to count back from.",
     Reason.VARIABLE_MISSING: "The text needs a value that is not known and has no default.",
     Reason.WINDOW_NEVER_OPENS: "The hours in which it may go out never come.",
+    Reason.OUTSIDE_HOURS: "Its moment lay outside its hours, and the sequence does not hold it.",
     Reason.TEXT_REFUSED: "The text cannot be made into a message; the step needs mending.",
     Reason.NO_SUCH_FACT: "Attendance has not said any such thing of this learner.",
     Reason.NO_TRIGGER: "No trigger of the sequence asks for this fact.",

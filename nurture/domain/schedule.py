@@ -107,9 +107,10 @@ def due_at(
 
 def _local_time(wait: Wait, *, anchor: datetime, zone: ZoneInfo) -> datetime:
     assert wait.at is not None, "a wait of this kind has a time"
-    today = anchor.astimezone(zone).date()
-    found = resolve(today + wait.plus_days * DAY, wait.at, zone)
-    return found if found > anchor else resolve(today + DAY, wait.at, zone)
+    day = anchor.astimezone(zone).date() + wait.plus_days * DAY
+    while not wait.days >> day.weekday() & 1 or resolve(day, wait.at, zone) <= anchor:
+        day += DAY
+    return resolve(day, wait.at, zone)
 
 
 def _before(wait: Wait, *, next_session: datetime | None, now: datetime) -> Due:

@@ -73,6 +73,20 @@ class Mode(StrEnum):
     STOPPED = "stopped"
 
 
+class Hours(StrEnum):
+    """What becomes of a message whose moment lies outside window or quiet hours."""
+
+    HOLD = "hold"  # it goes out when they open
+    SKIP = "skip"  # its step is passed over
+
+
+class Capped(StrEnum):
+    """What becomes of a message that is one too many for its learner."""
+
+    DROP = "drop"
+    DEFER = "defer"  # it waits until there is room again
+
+
 class InFlight(StrEnum):
     """What becomes of journeys under way when a new version is published."""
 
@@ -90,6 +104,7 @@ class Wait:
     duration: timedelta = timedelta(0)
     at: time | None = None  # `at`: this local time
     plus_days: int = 0  # `at`: this many calendar days later
+    days: int = EVERY_DAY  # `at`: on the first of these weekdays from then on; bit 0 = Monday
     if_past: str = "skip"  # `before_next_session`: skip | send
     event: str = ""  # `until_event`
 
@@ -152,6 +167,11 @@ class Step:
     #: handover {to, note}, exit {reason}.
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def text_for(self, language: str) -> str:
+        """The text in a language: es for es-MX where there is no other, else the first one."""
+        of_family = self.texts.get(language.partition("-")[0], self.text)
+        return self.texts.get(language, of_family)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceSpec:
@@ -167,5 +187,7 @@ class SequenceSpec:
     steps: Sequence[Step] = ()
     priority: int = 100
     cap_per_day: int | None = None
+    capped: Capped = Capped.DROP
+    outside_hours: Hours = Hours.HOLD
     holdout: int = 0  # percent
     mode: Mode = Mode.LIVE

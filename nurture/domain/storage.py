@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Any
 
-from nurture.domain.sequence import Condition, Wait, WaitKind
+from nurture.domain.sequence import EVERY_DAY, Condition, Wait, WaitKind
 
 Json = dict[str, Any]
 
@@ -18,6 +18,8 @@ def wait_to_json(wait: Wait) -> Json:
         stored["seconds"] = round(wait.duration.total_seconds())
     if wait.at is not None:
         stored |= {"at": wait.at.isoformat("minutes"), "plus_days": wait.plus_days}
+    if wait.days != EVERY_DAY:
+        stored["days"] = wait.days
     if wait.kind is WaitKind.BEFORE_NEXT_SESSION:
         stored["if_past"] = wait.if_past
     if wait.event:
@@ -32,6 +34,7 @@ def wait_from_json(stored: Mapping[str, Any]) -> Wait:
         duration=timedelta(seconds=stored.get("seconds", 0)),
         at=time.fromisoformat(stored["at"]) if "at" in stored else None,
         plus_days=stored.get("plus_days", 0),
+        days=stored.get("days", EVERY_DAY),
         if_past=stored.get("if_past", "skip"),
         event=stored.get("event", ""),
     )

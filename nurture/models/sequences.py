@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from nurture.domain.sequence import Again, EntryKey, Fact, Mode, StepKind
+from nurture.domain.sequence import Again, Capped, EntryKey, Fact, Hours, Mode, StepKind
 
 
 class VersionStatus(models.TextChoices):
@@ -68,6 +68,18 @@ class SequenceVersion(models.Model):
     exit_when = models.JSONField(default=list, blank=True)
     priority = models.PositiveSmallIntegerField(default=100)
     cap_per_day = models.PositiveSmallIntegerField(null=True, blank=True)
+    capped = models.CharField(
+        max_length=5,
+        choices=[(c.value, c.value) for c in Capped],
+        default=Capped.DROP,
+        db_default=Capped.DROP.value,
+    )
+    outside_hours = models.CharField(
+        max_length=4,
+        choices=[(h.value, h.value) for h in Hours],
+        default=Hours.HOLD,
+        db_default=Hours.HOLD.value,
+    )
     holdout = models.PositiveSmallIntegerField(default=0, help_text="percent")
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(

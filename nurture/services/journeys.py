@@ -24,7 +24,7 @@ from nurture.domain.journey import (
     WaitUntil,
 )
 from nurture.domain.reasons import Reason
-from nurture.domain.sequence import StepKind, WaitKind
+from nurture.domain.sequence import Capped, StepKind, WaitKind
 from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion, StaffTask, TaskKind
 from nurture.services.endings import end, exit_journey, withdraw
 from nurture.services.situation import Situation
@@ -237,6 +237,7 @@ def _draft(here: Situation, send: Send, text: str) -> Delivery:
         buttons=step.buttons,
         priority=here.spec.priority,
         cap_per_day=here.spec.cap_per_day,
+        cap_defers=here.spec.capped is Capped.DEFER,
         is_test=here.journey.is_test,
     )
 

@@ -108,11 +108,12 @@ class Situation:
             steps_taken=self.journey.steps_taken,
             bucket=bucket(f"{self.spec.slug}:{self.journey.learner_id}"),
             waited=waited,
+            hours=self.spec.outside_hours,
         )
 
     def render(self, step: Step) -> str:
         """The text of a step for this learner. Raises texts.TextError."""
-        journey, text = self.journey, step.texts.get(self.contact.language, step.text)
+        journey, text = self.journey, step.text_for(self.contact.language)
         values = context.variables(
             learner=self.contact.learner,
             session=journey.session,

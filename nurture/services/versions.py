@@ -51,6 +51,8 @@ def write_version(
         exit_when=list(spec.exit_when),
         priority=spec.priority,
         cap_per_day=spec.cap_per_day,
+        capped=spec.capped.value,
+        outside_hours=spec.outside_hours.value,
         holdout=spec.holdout,
         created_at=now,
         created_by=by,
@@ -134,6 +136,8 @@ def _read(version: SequenceVersion) -> values.SequenceSpec:
         steps=tuple(_step(row) for row in steps),
         priority=version.priority,
         cap_per_day=version.cap_per_day,
+        capped=values.Capped(version.capped),
+        outside_hours=values.Hours(version.outside_hours),
         holdout=version.holdout,
     )
 

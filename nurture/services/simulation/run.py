@@ -22,7 +22,9 @@ SELECT least(
     (SELECT min(next_action_at) FROM user_nurture_journeys
       WHERE status = 'active' AND next_action_at IS NOT NULL),
     (SELECT min(d.run_at) FROM nurture_deliveries d WHERE d.status = 'pending'
-        AND d.run_at > (SELECT telbot_now())))
+        AND d.run_at > (SELECT telbot_now())),
+    (SELECT min(d.expires_at) FROM nurture_deliveries d WHERE d.status = 'pending'
+        AND d.expires_at > (SELECT telbot_now())))
 """
 
 

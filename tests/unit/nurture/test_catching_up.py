@@ -30,7 +30,7 @@ def resume(
     now = HELD + after
 
     def ask(step: str, anchor: datetime, waited: str, then: datetime) -> Decision:
-        given = {
+        given: dict[str, Any] = {
             "facts": ConditionFacts(), "zone": ZoneInfo("UTC"), "window": None, "quiet": None,
             "next_session": None, "steps_taken": 0, "bucket": 0.0,
         }  # fmt: skip
