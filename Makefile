@@ -87,6 +87,11 @@ test-browser: setup ## Tests in a real Chromium
 bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.attendance $(if $(SHORT),--short,)
 
+.PHONY: bench-engine
+bench-engine: setup ## A term under the simulated clock, a backtest, a pass among many; SHORT=1: under 30 s
+	@$(BIN)/python -m tests.bench.engine $(if $(SHORT),--short,)
+
 .PHONY: check
 check: quick migrations-check test test-browser ## What CI runs
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
+	@$(MAKE) --no-print-directory bench-engine SHORT=1

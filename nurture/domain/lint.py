@@ -83,7 +83,7 @@ def _triggers(spec: SequenceSpec) -> Iterator[Finding]:
 
 
 def _covers(earlier: Trigger, later: Trigger) -> bool:
-    same = earlier.fact is later.fact and earlier.times == later.times
+    same = earlier.fact is later.fact and earlier.times in {0, later.times}
     return same and earlier.course in {"any", later.course}
 
 

@@ -143,11 +143,11 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """The fact that starts a journey: the last `times` classes all have it."""
+    """The fact that starts a journey; with `times`, when exactly so many in a row have it."""
 
     fact: Fact
     course: str = "any"  # or a calendar id
-    times: int = 1
+    times: int = 0  # 0: each time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,13 +33,13 @@ def first_match(
 ) -> Match | Mismatch:
     """The first trigger in the file that meets `fact`, a fact of a class of `calendar_id`.
 
-    `streak`: how many expected classes in a row have the fact, this one included. A trigger fires
-    at exactly its number, so that "two in a row" does not fire again at three.
+    `streak`: how many expected classes in a row have the fact, this one included. A trigger with a
+    number fires at exactly that, so that "two in a row" does not fire again at three.
     """
     of_fact = [trigger for trigger in triggers if trigger.fact is fact]
     of_course = [t for t in of_fact if t.course in {ANY_COURSE, calendar_id}]
     for trigger in of_course:
-        if trigger.times == streak:
+        if trigger.times in {0, streak}:
             return Match(trigger=trigger, streak=streak)
     if not of_fact:
         return Mismatch(reason=Reason.NO_TRIGGER, inputs={"fact": fact.value})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from attendance.domain.identity import email_key
 from attendance.models import Learner
+from delivery import clock
+from nurture.services.simulation import blast_radius
 
 
 class JsonCommand(BaseCommand):
@@ -28,6 +30,26 @@ class JsonCommand(BaseCommand):
         self.stdout.write(sentence)
         if as_json:
             self.stdout.write(json.dumps(report, ensure_ascii=False, default=str))
+
+
+class ForeseeingCommand(JsonCommand):
+    """A command that can say beforehand which planned messages it touches."""
+
+    def foresee(self, action: Callable[[], Any], *, as_json: bool) -> None:
+        """Do it on copies, and tell what would appear, vanish or move."""
+        found = blast_radius(action, now=clock.now())
+        report = {"appear": found.appear, "vanish": found.vanish, "move": found.move}
+        lines = [
+            f"{kind}: {email}, {sequence}, {step}"
+            for kind, rows in report.items()
+            for email, sequence, step in rows
+        ]
+        counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in report.items())
+        self.say(
+            "\n".join([*lines, f"Planned messages: {counts}. Nothing was changed."]),
+            report,
+            as_json=as_json,
+        )
 
 
 def read_text(name: str) -> str:

@@ -161,7 +161,7 @@ class AttendanceTrigger(models.Model):
     position = models.PositiveSmallIntegerField()
     fact = models.CharField(max_length=16, choices=[(f.value, f.value) for f in Fact])
     course = models.CharField(max_length=320, default="any", help_text="any, or a calendar id")
-    times = models.PositiveSmallIntegerField(default=1)
+    times = models.PositiveSmallIntegerField(default=0, help_text="in a row; 0: each time")
 
     class Meta:
         db_table = "attendance_triggers"
@@ -172,7 +172,6 @@ class AttendanceTrigger(models.Model):
             models.CheckConstraint(
                 condition=Q(fact__in=[f.value for f in Fact]), name="nurture_trigger_fact"
             ),
-            models.CheckConstraint(condition=Q(times__gte=1), name="nurture_trigger_times"),
         ]
 
     def __str__(self) -> str:

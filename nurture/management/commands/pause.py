@@ -9,15 +9,15 @@ from nurture.management.switching import SwitchCommand
 
 
 class Command(SwitchCommand):
-    """nurture, attendance, deliver, or stream:<slug>."""
+    """nurture, attendance, deliver, stream:<slug>, or learner:<email>."""
 
     help = "Hold something back until it is resumed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Arguments."""
         super().add_arguments(parser)
-        parser.add_argument("name", help="nurture, attendance, deliver, or stream:<slug>")
+        parser.add_argument("--dry-run", action="store_true", help="only say what it would touch")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set the switch."""
-        self.turn(options["name"], "pause", as_json=options["json"])
+        self.turn(options["name"], "pause", as_json=options["json"], dry_run=options["dry_run"])

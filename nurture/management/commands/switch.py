@@ -16,7 +16,6 @@ class Command(SwitchCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Arguments."""
         super().add_arguments(parser)
-        parser.add_argument("name", help="nurture, attendance, deliver, or stream:<slug>")
         parser.add_argument("to", metavar="on|off|PERCENT")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,9 @@ def test_the_count_beforehand_is_what_happens(policy: InFlight) -> None:
 
     services.publish(sequence=draft.sequence, now=make.NOW, in_flight=policy)
 
-    now_on = Counter(Journey.objects.values_list("status", "version__number", "moves_to__number"))
+    now_on: Counter[tuple[Any, ...]] = Counter(
+        Journey.objects.values_list("status", "version__number", "moves_to__number")
+    )
     assert now_on["active", 2, None] == said.moved
     assert now_on["active", 1, 2] == said.awaiting
     assert now_on["active", 1, None] == said.finishing

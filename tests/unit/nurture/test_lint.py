@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def test_a_seeded_fault_is_found(head: str, steps: str, expected: tuple[str, str
     ("head", "steps"),
     [
         (TRIGGER, ONE),
-        ("triggers: [{fact: late, course: c@x}, {fact: late}, {fact: late, times: 2}]\n", ONE),
+        ("triggers: [{fact: late, course: c@x}, {fact: late, times: 2}, {fact: late}]\n", ONE),
         (TRIGGER, "  - {key: a, text: \"At {{ next_session_time | default: 'noon' }}.\"}\n"),
         (TRIGGER, "  - {key: a, when: has_next_session, text: 'At {{ next_session_time }}.'}\n"),
         (
@@ -197,3 +198,12 @@ def test_every_finding_says_what_to_do_in_a_sentence() -> None:
     (finding,) = lint(spec)
     assert finding.severity is Severity.ERROR
     assert finding.message.endswith(".")
+
+
+def test_every_code_is_in_the_manual() -> None:
+    """docs/sequences.md says what each finding means."""
+    source = (BUNDLED[0].parents[1] / "domain" / "lint.py").read_text(encoding="utf-8")
+    manual = (BUNDLED[0].parents[2] / "docs" / "sequences.md").read_text(encoding="utf-8")
+    codes = set(re.findall(r'_(?:error|warning)\(\s*"(\w+)"', source))
+    assert len(codes) >= 20
+    assert {code for code in codes if f"`{code}`" not in manual} == set()
