@@ -126,7 +126,7 @@ def test_what_was_missed_is_judged_by_the_hours_it_would_have_kept() -> None:
 def test_a_circle_of_waits_ends() -> None:
     """A branch that leads back to a wait cannot hold up the one who resumes."""
     steps = [
-        Step(key="pause", kind=StepKind.WAIT, wait=Wait(duration=timedelta(minutes=1))),
+        Step(key="pause", kind=StepKind.WAIT, wait=Wait(duration=DAY)),
         Step(key="back", kind=StepKind.SPLIT, options={"arms": {"pause": 1}}),
     ]
     assert resume(steps, policy=Policy.LATEST, after=300 * DAY).current in {"pause", "back"}

@@ -31,6 +31,7 @@ WAITS = st.one_of(
         kind=st.just(WaitKind.AT),
         at=st.times().map(lambda at: at.replace(second=0, microsecond=0)),
         plus_days=st.integers(0, 366),
+        days=st.integers(1, 127),
     ),
     st.builds(
         Wait,
