@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Count, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from delivery.domain.states import IN_FLIGHT, Status
-from delivery.models import BusinessNow, Delivery, Gate, InboundUpdate, Installation, Scope
+from delivery.models import BusinessNow, Delivery, Gate, InboundUpdate, Installation, Lane, Scope
 
 # Asked each second, so each part must end at its index. A bare EXISTS lets the planner hope for an
 # early hit and scan the table (300,000 pending, none due: 98 ms); the first in the index's order
@@ -43,6 +44,20 @@ def has_due() -> bool:
         cursor.execute(_HAS_DUE)
         found: bool = cursor.fetchone()[0]
     return found
+
+
+def room_at(row: Delivery, *, now: datetime) -> datetime | None:
+    """When the daily cap of a delivery has room for it again; None where it has room now."""
+    if row.cap_per_day is None:
+        return None
+    said = Delivery.objects.filter(
+        chat=row.chat_id, lane=Lane.BULK, is_test=False, status__in=[Status.SENT, Status.UNKNOWN]
+    ).annotate(at=Coalesce("sent_at", "intent_at"))
+    day = timedelta(hours=24)
+    newest = said.filter(at__gt=now - day).order_by("-at").values_list("at", flat=True)
+    times = list(newest[: row.cap_per_day])
+    at: datetime | None = times[-1] + day if len(times) == row.cap_per_day else None
+    return at
 
 
 def has_updates() -> bool:

@@ -121,6 +121,14 @@ def find_session(text: str) -> ClassSession | None:
     return rows.filter(pk=int(text)).first()
 
 
+def newest_class(*, learner_id: int, until: datetime) -> ClassSession | None:
+    """The class of the learner's courses that began last, cancelled ones left out."""
+    began = ClassSession.objects.filter(
+        course__enrolments__learner=learner_id, starts_at__lte=until
+    ).exclude(status=SessionStatus.CANCELLED)
+    return began.select_related("course").order_by("-starts_at", "-id").first()
+
+
 def pledged(*, learner_ids: Iterable[int], session_ids: Iterable[int]) -> set[tuple[int, int]]:
     """Which of these learners said that they will come to which of these classes, as pairs."""
     return set(

@@ -218,6 +218,8 @@ class _Inquiry:
 
     def about_entry(self, fact: AttendanceEvent | None) -> Iterator[Rule]:
         """What the engine would decide about a fact that it has not acted on."""
+        if fact is None:
+            yield from self._unsettled()
         fresh = fact is not None and fact.expires_at > self.now
         code = Reason.NO_SUCH_FACT if fact is None else Reason.FACT_EXPIRED
         yield Rule("fact_happened", _fact(fact), fresh, code)
@@ -243,6 +245,18 @@ class _Inquiry:
         )
         yield self._entry(fact)
         yield self._holdout()
+
+    def _unsettled(self) -> Iterator[Rule]:
+        """The learner's newest class, where nothing may be said of it yet."""
+        session = attendance.newest_class(learner_id=self.learner.pk, until=self.now)
+        if session is None:
+            return
+        found = attendance.explain_outcome(learner=self.learner, session=session, now=self.now)
+        if found.effective:
+            return
+        seen = {"class": session.event_id, "outcome": found.outcome, "reason": found.reason}
+        at = datetime.fromisoformat(found.changes_at) if found.changes_at else None
+        yield Rule("class_settled", seen, False, found.reason, at)
 
     def _unanswered(self, fact: AttendanceEvent) -> Rule:
         """Whether the engine has yet to act on a fact of which nothing is recorded here.

@@ -39,7 +39,7 @@ def rules(*, journey: Journey, now: datetime) -> Iterator[Rule]:
         yield Rule("step", seen, True, last.code, journey.next_action_at)
     row = journey.waiting_on or _last_delivery(journey)
     if row is not None:
-        yield from _delivery(row)
+        yield from _delivery(row, now)
 
 
 def deciding(journey: Journey, before: Sequence[Rule], story: Sequence[Rule]) -> Rule:
@@ -69,7 +69,7 @@ def _last_delivery(journey: Journey) -> Delivery | None:
     return told.delivery if told else None
 
 
-def _delivery(row: Delivery) -> Iterator[Rule]:
+def _delivery(row: Delivery, now: datetime) -> Iterator[Rule]:
     seen = {
         "status": row.status,
         "reason": row.reason,
@@ -81,6 +81,14 @@ def _delivery(row: Delivery) -> Iterator[Rule]:
     yield Rule("delivery", seen, row.status not in _UNTOLD, row.reason or row.status, waits)
     if row.status != Status.PENDING:
         return
+    snoozed = row.chat.snoozed_until
+    if snoozed is not None and snoozed > now:
+        until = {"until": snoozed.isoformat()}
+        yield Rule("snoozed", until, False, "snoozed", max(snoozed, row.run_at))
+    room_at = delivery.room_at(row, now=now)
+    if room_at is not None:
+        then = "defer" if row.cap_defers else "drop"
+        yield Rule("cap", {"per_day": row.cap_per_day, "then": then}, False, "capped", room_at)
     if row.window_opens is not None and row.window_closes is not None:
         hours = {
             "opens": row.window_opens.isoformat(),
