@@ -61,7 +61,7 @@ contracts: setup ## The import boundaries of docs/architecture.md
 
 .PHONY: unit
 unit: setup ## Tests of the pure core, without a database, with full branch coverage
-	$(BIN)/pytest tests/unit -q --no-header \
+	$(BIN)/pytest tests/unit -q --no-header --hypothesis-profile=quick \
 	  --cov=attendance/domain --cov=delivery/domain --cov=nurture/domain --cov-branch \
 	  --cov-report=term --cov-fail-under=100
 

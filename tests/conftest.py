@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+#: Before each commit: fewer examples where one test takes thousands.
+settings.register_profile("quick")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from nurture.domain.journey import MAX_STEPS, Decision, Effect, Send, Trace, WaitUntil
+from nurture.domain.journey import MAX_STEPS, Decision, Effect, End, Send, Trace, WaitUntil
 from nurture.domain.reasons import Reason
 
 
@@ -83,8 +83,9 @@ class _Walk:
         match decision.action:
             case Send(step_key=key, due_at=due) as send if due <= self.now:
                 self._take(decision)
-                if send.expires_at is None or send.expires_at > self.now:
-                    self.newest = self.resumption(key, decision.anchor or self.anchor)
+                anchor = decision.anchor or self.anchor
+                if self._is_of_use(send, anchor):
+                    self.newest = self.resumption(key, anchor)
                 inputs = {"due_at": due.isoformat()}
                 self.trail.append(Trace(step_key=key, code=Reason.MISSED_IN_PAUSE, inputs=inputs))
                 self.step, self.anchor, self.then, self.waited = self.after(key), due, due, ""
@@ -94,7 +95,19 @@ class _Walk:
                 self.step, self.then, self.waited = key, at, "time"
                 self.anchor = decision.anchor or self.anchor
                 return True
+            case Send(step_key=key) | WaitUntil(step_key=key) if self.waited and key != self.step:
+                self._take(decision)  # a wait ended in the pause: what follows counts from then
+                self.step, self.waited = key, ""
+                self.anchor = decision.anchor or self.anchor
+                return True
         return False
+
+    def _is_of_use(self, send: Send, anchor: datetime) -> bool:
+        """Whether a message that was missed has not expired, and its step would still be sent."""
+        if send.expires_at is not None and send.expires_at <= self.now:
+            return False
+        again = self.ask(send.step_key, anchor, "", self.now).action
+        return not isinstance(again, End) and again.step_key == send.step_key
 
     def _take(self, decision: Decision) -> None:
         self.trail += decision.trail

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from delivery.models import Delivery
 from nurture import flags, services
 from nurture.models import Decision, Journey
+from tests.e2e.commands import ROOT, environment
 from tests.factories import nurture as make
 from tests.integration.nurture.engine_threads import together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+#: A worker that begins when it is told to, so that all of them begin at one moment.
+WORKER = """
+import sys, django
+from datetime import datetime
+django.setup()
+from nurture import services
+now = datetime.fromisoformat(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+while services.process_events(now=now, limit=2):
+    pass
+services.tick(now=now)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +82,33 @@ def test_one_fact_handed_over_fifty_times_begins_one_journey() -> None:
 
     together(work, times=4)
 
+    assert Journey.objects.count() == 1
+    assert Delivery.objects.count() == 1
+    assert Decision.objects.filter(code="already_entered").count() == 49
+
+
+def test_the_same_fact_fifty_times_in_four_processes_is_one_journey_and_one_message() -> None:
+    """P03, P14: real processes, each with a connection and a memory of its own."""
+    make.make_sequence(make.PLAIN.replace("open: 1", "open: 9"))
+    contact, held = make.make_contact(), make.make_session()
+    for _ in range(50):
+        make.make_fact(contact=contact, session=held)
+    command = [sys.executable, "-c", WORKER, make.NOW.isoformat()]
+    pipe = subprocess.PIPE
+    workers = [
+        subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=pipe, stdout=pipe, text=True)
+        for _ in range(4)
+    ]
+    assert [worker.stdout and worker.stdout.readline() for worker in workers] == ["ready\n"] * 4
+
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.communicate(timeout=60)
+
+    assert [worker.returncode for worker in workers] == [0] * 4
     assert Journey.objects.count() == 1
     assert Delivery.objects.count() == 1
     assert Decision.objects.filter(code="already_entered").count() == 49
