@@ -104,9 +104,14 @@ def spec_of(version: SequenceVersion) -> values.SequenceSpec:
     spec = _PUBLISHED.get(version.checksum) or _read(version)
     if version.status != VersionStatus.DRAFT:
         if len(_PUBLISHED) >= _MOST:
-            _PUBLISHED.clear()
+            forget()
         _PUBLISHED[version.checksum] = spec
     return replace(spec, mode=values.Mode(version.sequence.mode))
+
+
+def forget() -> None:
+    """Drop what is remembered of published versions, so that the tables are read again."""
+    _PUBLISHED.clear()
 
 
 def _read(version: SequenceVersion) -> values.SequenceSpec:

@@ -21,6 +21,7 @@ from nurture.services.simulation.shadow import Shadow
 
 #: When a class would have settled that was not read in time.
 _IN_TIME = Policy().settle_missed
+_COMPACT_EVERY = 50  # tellings
 
 _KNOWN = """
 CREATE TEMP TABLE sim_outcome AS
@@ -60,6 +61,7 @@ class Replay:
     since: datetime
     until: datetime
     reconstructed: int = 0  # facts of classes that were not read in time
+    _tellings: int = 0
     _told: datetime = field(init=False)
     _columns: tuple[str, str] = field(init=False)
 
@@ -100,6 +102,9 @@ class Replay:
         self._copy_facts(between)
         self._publish_late(between)
         self._told = now
+        self._tellings += 1
+        if self._tellings % _COMPACT_EVERY == 0:
+            self.shadow.compact()
 
     def facts(self) -> int:
         """How many facts were brought in."""

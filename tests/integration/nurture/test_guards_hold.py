@@ -21,6 +21,7 @@ from nurture.domain.sequence import Entry, SequenceSpec, Step, Wait, Window
 from nurture.models import Decision as DecisionRow
 from nurture.models import Journey, Sequence, StaffTask
 from nurture.models import Step as StepRow
+from nurture.services import versions
 from tests.factories import nurture as make
 from tests.integration.nurture.machine_rows import faults_in_rows, words_of
 from tests.unit.nurture.machine import with_changed
@@ -173,6 +174,7 @@ def test_a_published_text_that_could_be_edited_is_noticed(journey: Journey) -> N
     """P01: words that change under a journey."""
     without("ALTER TABLE nurture_messages DISABLE TRIGGER nurture_guard_step")
     StepRow.objects.filter(version=journey.version_id).update(text="Something else.")
+    versions.forget()
     go_on(journey)
 
     assert any("says" in fault for fault in faults_in_rows(SPEC))

@@ -31,7 +31,7 @@ from nurture.domain.journey import (
     transition,
 )
 from nurture.domain.reasons import Reason
-from nurture.domain.sequence import Condition, Hours, Step, StepKind, Wait, WaitKind, Window
+from nurture.domain.sequence import Condition, Step, StepKind, Wait, WaitKind, Window
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -128,27 +128,6 @@ def test_a_message_that_could_only_go_out_once_the_class_has_begun_is_passed_ove
     found = go([message(wait=BEFORE)], window=NINE_TO_TEN, next_session=at_night)
 
     assert (found.action, codes(found)) == (FINISH, [("hello", Reason.PAST_MOMENT)])
-
-
-@pytest.mark.parametrize("shut", [{"window": NINE_TO_TEN}, {"quiet": (time(11), time(14))}])
-def test_a_message_outside_its_hours_is_passed_over_where_none_holds_it(
-    shut: dict[str, Any],
-) -> None:
-    """P09: skip instead of hold, for windows and quiet hours alike."""
-    found = go([message()], hours=Hours.SKIP, **shut)
-    assert (found.action, codes(found)) == (FINISH, [("hello", Reason.OUTSIDE_HOURS)])
-
-
-def test_a_message_within_its_hours_is_owed_where_none_holds_it() -> None:
-    found = go([message()], hours=Hours.SKIP, quiet=(time(2), time(3)))
-    assert found.action == Send(step_key="hello", due_at=NOW)
-
-
-def test_a_text_is_that_of_the_language_or_of_its_family() -> None:
-    """P21: es-mx reads es where there is no other."""
-    step = message(texts={"es": "Hola", "pt-br": "Oi"})
-    said = [step.text_for(code) for code in ("es", "es-mx", "pt-br", "pt", "")]
-    assert said == ["Hola", "Hola", "Oi", "Hi", "Hi"]
 
 
 def test_a_short_life_before_a_class_stays_short() -> None:
