@@ -216,7 +216,7 @@ class _Reader:
         return Trigger(
             fact=self.need(node, "fact", values.one_of(Fact), Fact.MISSED),
             course=self.get(node, "course", values.words, "any"),
-            times=self.get(node, "times", values.number(1, 100), 0),
+            times=self.get(node, "times", values.times, 1),
         )
 
     # --- steps --------------------------------------------------------------------------------

@@ -50,6 +50,11 @@ def boolean(value: Any) -> bool:
     return value
 
 
+def times(value: Any) -> int:
+    """How many classes in a row; 0 for `any`: each time."""
+    return 0 if value == "any" else number(1, 100)(value)
+
+
 def number(least: int, most: int) -> Callable[[Any], int]:
     """A whole number within bounds."""
 

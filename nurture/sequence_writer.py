@@ -50,8 +50,11 @@ def _root(spec: SequenceSpec) -> dict[str, Any]:
     root |= {"holdout": spec.holdout} if spec.holdout else {}
     root |= {"mode": spec.mode.value} if spec.mode is not Mode.LIVE else {}
     root["triggers"] = [
-        {"fact": trigger.fact.value, "course": _line(trigger.course)}
-        | ({"times": trigger.times} if trigger.times else {})
+        {
+            "fact": trigger.fact.value,
+            "course": _line(trigger.course),
+            "times": trigger.times or "any",
+        }
         for trigger in spec.triggers
     ]
     root |= {"exit_when": list(spec.exit_when)} if spec.exit_when else {}

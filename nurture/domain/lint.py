@@ -77,6 +77,9 @@ def _triggers(spec: SequenceSpec) -> Iterator[Finding]:
         if trigger.fact in _ONCE and trigger.times > 1:
             said = f"{trigger.fact} is true of one class only, never {trigger.times} in a row."
             yield _error("no_streak", said)
+        if trigger.fact is Fact.ATTENDED and trigger.times == 1:
+            said = "It starts at the first class of a row only; say `times: any` for each."
+            yield _warning("first_of_a_row", said)
         if any(_covers(earlier, trigger) for earlier in spec.triggers[:place]):
             said = f"The trigger on {trigger.fact} comes after one that always wins over it."
             yield _error("trigger_shadowed", said)

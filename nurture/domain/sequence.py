@@ -147,7 +147,7 @@ class Trigger:
 
     fact: Fact
     course: str = "any"  # or a calendar id
-    times: int = 0  # 0: each time
+    times: int = 1  # 0: each time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='attendancetrigger',
             name='times',
-            field=models.PositiveSmallIntegerField(default=0, help_text='in a row; 0: each time'),
+            field=models.PositiveSmallIntegerField(default=1, help_text='in a row; 0: each time'),
         ),
     ]

@@ -161,7 +161,7 @@ class AttendanceTrigger(models.Model):
     position = models.PositiveSmallIntegerField()
     fact = models.CharField(max_length=16, choices=[(f.value, f.value) for f in Fact])
     course = models.CharField(max_length=320, default="any", help_text="any, or a calendar id")
-    times = models.PositiveSmallIntegerField(default=0, help_text="in a row; 0: each time")
+    times = models.PositiveSmallIntegerField(default=1, help_text="in a row; 0: each time")
 
     class Meta:
         db_table = "attendance_triggers"

@@ -170,11 +170,14 @@ def go_on(journey: Journey) -> None:
 
 
 @pytest.mark.django_db
-def test_a_published_text_that_could_be_edited_is_noticed(journey: Journey) -> None:
+def test_a_published_text_that_could_be_edited_is_noticed(
+    journey: Journey, request: pytest.FixtureRequest
+) -> None:
     """P01: words that change under a journey."""
     without("ALTER TABLE nurture_messages DISABLE TRIGGER nurture_guard_step")
     StepRow.objects.filter(version=journey.version_id).update(text="Something else.")
     versions.forget()
+    request.addfinalizer(versions.forget)  # what is read now holds in this test only
     go_on(journey)
 
     assert any("says" in fault for fault in faults_in_rows(SPEC))

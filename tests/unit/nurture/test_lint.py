@@ -36,6 +36,12 @@ DISPUTE = "buttons: [[{text: I was there, action: dispute}]]"
             ONE,
             ("trigger_shadowed", "", "error"),
         ),
+        ("triggers: [{fact: attended}]\n", ONE, ("first_of_a_row", "", "warning")),
+        (
+            "triggers: [{fact: late, times: any}, {fact: late, times: 3}]\n",
+            ONE,
+            ("trigger_shadowed", "", "error"),
+        ),
         (TRIGGER + "holdout: 100\n", ONE, ("all_held_out", "", "error")),
         (TRIGGER, "  - {key: a, enabled: false, text: Hi.}\n", ("says_nothing", "", "warning")),
         (
@@ -151,7 +157,11 @@ def test_a_seeded_fault_is_found(head: str, steps: str, expected: tuple[str, str
     ("head", "steps"),
     [
         (TRIGGER, ONE),
-        ("triggers: [{fact: late, course: c@x}, {fact: late, times: 2}, {fact: late}]\n", ONE),
+        (
+            "triggers: [{fact: late, course: c@x}, {fact: late, times: 2},"
+            " {fact: late, times: any}]\n",
+            ONE,
+        ),
         (TRIGGER, "  - {key: a, text: \"At {{ next_session_time | default: 'noon' }}.\"}\n"),
         (TRIGGER, "  - {key: a, when: has_next_session, text: 'At {{ next_session_time }}.'}\n"),
         (

@@ -87,7 +87,7 @@ def test_the_example_of_the_manual_reads_as_it_says() -> None:
         category="attendance",
         entry=Entry(again=Again.AFTER, again_after=timedelta(days=7)),
         window=Window(opens=time(9), closes=time(20), days=0b0011111),
-        triggers=(Trigger(fact=Fact.MISSED, times=1),),
+        triggers=(Trigger(fact=Fact.MISSED),),
         exit_when=("attended", "opted_out"),
         steps=(
             Step(
