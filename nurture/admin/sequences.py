@@ -44,11 +44,16 @@ def wait_in_words(step: models.Step) -> str:
     return f"{in_words(wait.duration)} after the step before" if wait.duration else "at once"
 
 
+def _how_often(times: int) -> str:
+    if times == 0:
+        return "each time"
+    return "the first in a row" if times == 1 else f"{times} in a row"
+
+
 def rules_in_words(version: models.SequenceVersion) -> str:
     """Who enters a version, how often, and when its messages may go out."""
     starts = " or ".join(
-        f"{row.fact} {row.times} times in a row" if row.times > 1 else row.fact
-        for row in version.triggers.order_by("position")
+        f"{row.fact} ({_how_often(row.times)})" for row in version.triggers.order_by("position")
     )
     hours = "at any hour"
     if version.window_opens and version.window_closes:

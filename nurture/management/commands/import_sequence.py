@@ -18,6 +18,7 @@ from nurture.management.base import ForeseeingCommand, read_text
 from nurture.models import SequenceVersion
 from nurture.sequence_files import SequenceFileError
 from nurture.services import ImportResult
+from nurture.services.missing import who_would_miss
 
 
 class Command(ForeseeingCommand):
@@ -55,7 +56,12 @@ class Command(ForeseeingCommand):
             raise CommandError(f"Nothing was imported; mend the file:\n{error}") from None
         findings = lint(services.spec_of(version))
         changed = "imported" if done.changed else "unchanged"
+        missing = who_would_miss(version=version, now=now)
         lines = [_line(finding) for finding in findings]
+        lines += [
+            f"{count} learners would not hear a message that names {name} without a default."
+            for name, count in missing.items()
+        ]
         lines.append(f"{done.sequence.slug}: version {version.number} {changed}, {version.status}.")
         report = {
             "slug": done.sequence.slug,
@@ -63,6 +69,7 @@ class Command(ForeseeingCommand):
             "changed": done.changed,
             "status": version.status,
             "findings": [asdict(finding) for finding in findings],
+            "missing": missing,
         }
         self.say("\n".join(lines), report, as_json=options["json"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,25 @@ def test_importing_tells_what_is_odd(tmp_path: Path) -> None:
     assert "error all_held_out: holdout is 100" in out.getvalue()
     codes = [row["code"] for row in run("import_sequence", str(file), "--publish")["findings"]]
     assert codes == ["all_held_out", "no_dispute"]
+
+
+def test_importing_counts_whom_a_message_would_not_reach(tmp_path: Path) -> None:
+    """P21: by variable; who has the value, is not linked or has a default is not counted."""
+    course = make.make_course()
+    for name, linked in (("Rosa Maro", True), ("Ann", True), ("Ben", True), ("Cy", False)):
+        contact = make.make_contact(name=name, linked=linked)
+        contact.learner.enrolments.create(course=course)
+    file = tmp_path / "gaps.yaml"
+    file.write_text(
+        make.PLAIN
+        + "  - {key: b, text: 'Dear {{ last_name }}.'}\n"
+        + "  - {key: c, text: \"See you {{ next_session_date | default: 'soon' }}.\"}\n"
+        + "  - {key: d, wait: {before_next_session: 2h}, text: 'At {{ next_session_time }}.'}\n"
+        + "  - {key: e, text: 'On {{ next_session_date }}.'}\n"
+    )
+    assert run("import_sequence", str(file))["missing"] == {"last_name": 2, "next_session_date": 3}
+    make.make_session(course=course, starts_at=datetime(2126, 1, 1, tzinfo=UTC))
+    assert run("import_sequence", str(file))["missing"] == {"last_name": 2}
 
 
 def test_the_days_ahead_of_a_learner() -> None:

@@ -221,3 +221,33 @@ def test_a_moved_class_moves_its_reminder_with_a_new_text() -> None:
         following.starts_at - timedelta(hours=2), "Lesson 4 starts at 18:00.",
     )  # fmt: skip
     assert Journey.objects.get().waiting_on == new
+
+
+def test_a_class_that_moves_by_two_days_takes_two_hundred_reminders_along() -> None:
+    """P07: all shift in one pass, none is doubled, none is left at the old time."""
+    make.make_sequence(REMINDER)
+    course = make.make_course()
+    missed = make.make_session(course=course)
+    following = make.make_session(course=course, starts_at=make.CLASS_STARTS + timedelta(days=3))
+    contacts = [make.make_contact() for _ in range(200)]
+    for contact in contacts:
+        make.make_fact(contact=contact, session=missed)
+    services.tick(now=make.NOW)
+    assert Delivery.objects.filter(status="pending").count() == 200
+
+    following.starts_at += timedelta(days=2)
+    following.ends_at += timedelta(days=2)
+    following.save()
+    for contact in contacts:
+        make.make_fact(
+            "session_moved", contact=contact, session=following, recorded_at=LATER,
+            expires_at=following.ends_at,
+        )  # fmt: skip
+    services.tick(now=LATER)
+
+    pending = Delivery.objects.filter(status="pending")
+    assert set(pending.values_list("due_at", flat=True)) == {
+        following.starts_at - timedelta(hours=2)
+    }
+    assert pending.values("chat").distinct().count() == pending.count() == 200
+    assert Delivery.objects.filter(status="cancelled", reason="withdrawn").count() == 200
