@@ -36,7 +36,7 @@ class Command(JsonCommand):
             found = forecast(learner_ids=[learner.pk], now=clock.now(), days=options["days"])
         messages = [message for line in found.learners for message in line["messages"]]
         lines = [
-            f"{message['local']}  {message['sequence']}, {message['step']}: {message['status']}"
+            f"{message['local']}  {message['sequence']}, {message['step']}{_end(message)}"
             for message in messages
         ]
         report = {"email": learner.email, "until": found.until.isoformat(), "messages": messages}
@@ -45,3 +45,8 @@ class Command(JsonCommand):
             report,
             as_json=options["json"],
         )
+
+
+def _end(message: dict[str, Any]) -> str:
+    """How a message would end that would not be sent."""
+    return "" if message["status"] == "sent" else f": {message['status']} ({message['reason']})"
