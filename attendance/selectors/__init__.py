@@ -6,6 +6,7 @@ from attendance.selectors.evidence import Evidence, evidence
 from attendance.selectors.explain import OutcomeExplanation, explain_outcome
 from attendance.selectors.history import (
     Asked,
+    RecordedFact,
     calendar_ids,
     facts_since,
     find_session,
@@ -25,6 +26,7 @@ __all__ = [
     "Asked",
     "Evidence",
     "OutcomeExplanation",
+    "RecordedFact",
     "calendar_ids",
     "evidence",
     "explain_outcome",

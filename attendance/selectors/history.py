@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -138,15 +138,27 @@ def pledged(*, learner_ids: Iterable[int], session_ids: Iterable[int]) -> set[tu
     )
 
 
-def facts_since(
-    *, learner_ids: Iterable[int], since: datetime
-) -> list[tuple[int, int, str, datetime]]:
-    """The facts recorded of these learners after a moment: learner, course, kind, recorded at."""
-    return list(
-        AttendanceEvent.objects.filter(
-            learner_id__in=set(learner_ids), recorded_at__gt=since
-        ).values_list("learner_id", "session__course_id", "kind", "recorded_at")
-    )
+class RecordedFact(NamedTuple):
+    """A fact of attendance, a promise, or news of a class."""
+
+    learner_id: int
+    course_id: int
+    kind: str
+    recorded_at: datetime
+    occurred_at: datetime
+
+
+def facts_since(*, learner_ids: Iterable[int], since: datetime) -> list[RecordedFact]:
+    """The facts that were recorded of these learners since a moment, in that order."""
+    rows = AttendanceEvent.objects.filter(
+        learner_id__in=set(learner_ids), recorded_at__gte=since
+    ).order_by("recorded_at", "id")
+    return [
+        RecordedFact(*row)
+        for row in rows.values_list(
+            "learner_id", "session__course_id", "kind", "recorded_at", "occurred_at"
+        )
+    ]
 
 
 def outcomes(*, since: datetime | None = None) -> Iterator[dict[str, Any]]:

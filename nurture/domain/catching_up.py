@@ -25,6 +25,7 @@ class Resumption:
 
     current: str | None
     anchor: datetime
+    waited: str = ""  # the event that ended the wait of that step
     trail: tuple[Trace, ...] = ()
     effects: tuple[Effect, ...] = ()
 
@@ -48,10 +49,14 @@ def catch_up(
     """Say from where a journey goes on that was held from `paused_at` until `now`, at `current`.
 
     `anchor`: when the step before it settled. Steps without a message that came in the pause are
-    done; messages that are dropped are in the trail (`missed_in_pause`).
+    done, and so is a wait whose event came; messages that are dropped are in the trail
+    (`missed_in_pause`).
     """
     if policy is Policy.SHIFT:
-        return Resumption(current=current, anchor=anchor + (now - paused_at))
+        later = anchor + (now - paused_at)
+        return Resumption(
+            current=current, anchor=later, waited=ask(current, anchor, "", paused_at).heard
+        )
     walk = _Walk(ask=ask, after=after, now=now, step=current, anchor=anchor, then=paused_at)
     for _ in range(MAX_STEPS):
         if walk.step is None or not walk.pass_one():

@@ -7,7 +7,7 @@ explanation ask the same function as production.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -141,6 +141,16 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     #: From when the step of the action counts; no part of what is decided.
     anchor: datetime | None = field(default=None, compare=False)
+    #: The event that a step on the way waited for and that came, in time or not.
+    heard: str = field(default="", compare=False)
+
+
+#: When an event first came after a moment; None if it did not.
+Came = Callable[[str, datetime], datetime | None]
+
+
+def never(_event: str, _since: datetime) -> None:
+    """Nothing came."""
 
 
 def decide(
@@ -158,17 +168,19 @@ def decide(
     bucket: float,
     waited: str = "",
     hours: Hours = Hours.HOLD,
+    came: Came = never,
 ) -> Decision:
     """Say what a journey does from the step `current` on ("" is the first).
 
     `anchor`: when the step before it settled. `waited` names what ended the wait of `current`
     (an event, or its time): the step is then due now. `bucket`: the learner's sticky draw in
-    [0, 100), for splits. `hours`: what becomes of messages outside window and quiet hours. Steps
-    that are passed over are in the trail, each with its reason.
+    [0, 100), for splits. `hours`: what becomes of messages outside window and quiet hours. `came`:
+    a step need not wait for what has happened since `anchor`. Steps that are passed over are in the
+    trail, each with its reason.
     """
     walk = _Walk(
         steps=steps, facts=facts, anchor=anchor, zone=zone, window=window, quiet=quiet,
-        next_session=next_session, now=now, bucket=bucket, hours=hours,
+        next_session=next_session, now=now, bucket=bucket, hours=hours, came=came,
     )  # fmt: skip
     position = walk.position_of(current) if current else 0
     action: Action | None = None
@@ -184,8 +196,9 @@ def decide(
             waited = ""
             taken += 1
     return Decision(
-        action=action, anchor=walk.anchor, trail=tuple(walk.trail), effects=tuple(walk.effects)
-    )
+        action=action, anchor=walk.anchor, trail=tuple(walk.trail), effects=tuple(walk.effects),
+        heard=walk.heard,
+    )  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -202,6 +215,8 @@ class _Walk:
     now: datetime
     bucket: float
     hours: Hours
+    came: Came
+    heard: str = ""
     trail: list[Trace] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
@@ -249,7 +264,15 @@ class _Walk:
         if isinstance(due, NoSession):
             self.note(step, Reason.NO_NEXT_SESSION)
             return None
-        return due
+        return self._until(step, due) if isinstance(due, UntilEvent) else due
+
+    def _until(self, step: Step, due: UntilEvent) -> DueAt | UntilEvent:
+        """The end of a wait for an event, if it came since the step before and in time."""
+        came = self.came(step.wait.event, self.anchor)
+        if came is None:
+            return due
+        self.heard = step.wait.event
+        return DueAt(came) if came <= due.at else due
 
     def _message(self, step: Step, at: datetime) -> Send | None:
         moment = max(at, self.now)

@@ -50,6 +50,8 @@ class Journey(models.Model):
         Delivery, models.PROTECT, null=True, blank=True, related_name="journey"
     )
     steps_taken = models.PositiveSmallIntegerField(default=0)
+    #: How often a step was decided anew: a class moved, a pause ended. No part of the step budget.
+    replans = models.PositiveSmallIntegerField(default=0, db_default=0)
     paused_at = models.DateTimeField(null=True, blank=True)
     #: A newer version that it changes to at the next step which both have.
     moves_to = models.ForeignKey(

@@ -28,6 +28,7 @@ from nurture.services.journeys import (
     replan,
     situation_of,
 )
+from nurture.services.situation import concerns
 from nurture.services.tally import Tally
 from nurture.services.world import World
 
@@ -137,25 +138,22 @@ def _go_on(batch: _Batch, event: AttendanceEvent) -> None:
 def _leave(journey: Journey, event: AttendanceEvent, world: World) -> bool:
     """End a journey whose exit rules name this fact; return whether it ended."""
     asked = world.spec(journey.version_id).exit_when
-    if event.kind not in asked or not is_after_entry(journey, event):
+    if event.kind not in asked or not _is_since_entry(journey, event):
         return False
     return exit_journey(journey=journey, reason=Reason.EXIT_FACT, world=world)
 
 
-def is_after_entry(journey: Journey, event: AttendanceEvent) -> bool:
-    """Whether a fact speaks of what came after the class that caused the journey.
-
-    A fact of the journey's own course, recorded since the entry; an older class that is settled
-    late says nothing new.
-    """
-    if journey.course_id is not None and journey.course_id != event.session.course_id:
-        return False
-    began = journey.cause.occurred_at if journey.cause else journey.started_at
-    return event.recorded_at >= journey.started_at and event.occurred_at > began
+def _is_since_entry(journey: Journey, event: AttendanceEvent) -> bool:
+    return event.recorded_at >= journey.started_at and concerns(
+        journey, course_id=event.session.course_id, occurred_at=event.occurred_at
+    )
 
 
 def _stir(journey: Journey, event: AttendanceEvent, world: World) -> None:
-    """Move on what waits for this fact, and plan anew what counts back from a moved class."""
+    """Move on what waits for this fact, and plan anew what counts back from a moved class.
+
+    One that is held, or whose message is on its way, looks back when it gets there.
+    """
     if journey.status != JourneyStatus.ACTIVE:
         return
     moved = event.kind in MOVES and journey.course_id == event.session.course_id
@@ -164,7 +162,7 @@ def _stir(journey: Journey, event: AttendanceEvent, world: World) -> None:
             plan_next(journey=journey, world=world, current=journey.step_key)
         else:
             replan(journey=journey, reason=delivery_reasons.Reason.WITHDRAWN, world=world)
-    elif journey.waiting_on is None and _waits_for(journey, event.kind, world):
+    elif _is_since_entry(journey, event) and _waits_for(journey, event.kind, world):
         _end_wait(journey, event.kind, world)
 
 
@@ -178,6 +176,8 @@ def _end_wait(journey: Journey, fact: str, world: World) -> None:
 
 
 def _waits_for(journey: Journey, fact: str, world: World) -> bool:
+    if journey.waiting_on is not None:
+        return False
     found = situation_of(journey, world)
     return not isinstance(found, Reason) and found.waits_for() == fact
 
@@ -201,8 +201,7 @@ def _heed(journey: Journey, fact: str, world: World) -> bool:
     if fact == Reason.OPTED_OUT or fact in world.spec(journey.version_id).exit_when:
         reason = Reason.OPTED_OUT if fact == Reason.OPTED_OUT else Reason.EXIT_FACT
         return exit_journey(journey=journey, reason=reason, world=world)
-    still = journey.status == JourneyStatus.ACTIVE and journey.waiting_on is None
-    if not still or not _waits_for(journey, fact, world):
+    if journey.status != JourneyStatus.ACTIVE or not _waits_for(journey, fact, world):
         return False
     _end_wait(journey, fact, world)
     return True

@@ -138,7 +138,9 @@ def _catch_up(journey: Journey, paused_at: datetime, policy: Policy, world: Worl
     if resumption.current is None:
         finish(found, Event.FINISH)
     else:
-        plan_next(journey=journey, world=world, current=resumption.current)
+        plan_next(
+            journey=journey, world=world, current=resumption.current, waited=resumption.waited
+        )
 
 
 def _where(journey: Journey, here: Situation) -> str | None:

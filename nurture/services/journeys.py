@@ -113,6 +113,8 @@ def plan_next(*, journey: Journey, world: World, current: str, waited: str = "")
     if isinstance(found, Reason):
         exit_journey(journey=journey, reason=found, world=world)
         return
+    if current and current == journey.step_key and not waited:
+        journey.replans += 1  # the same step once more, for which it has paid already
     waiting = found.step(current) if waited else None
     if waiting is not None and waiting.kind == StepKind.WAIT:
         journey.anchor_at = world.now  # the next step counts from the end of this wait

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from attendance.selectors import RecordedFact
 from delivery.domain.windows import Window as DeliveryWindow
 from nurture import context, texts
 from nurture.domain.conditions import ConditionFacts
@@ -68,19 +69,31 @@ class Situation:
             has_next_session=following is not None,
             replied="replied" in asked
             and chat is not None
-            and world.replied(chat=chat, since=journey.started_at),
+            and world.replied(chat=chat, since=journey.started_at) is not None,
             opted_out=chat is None or not consents(chat, self.spec.category),
             tags=frozenset(world.tags_of(self.contact) if "tag" in asked else ()),
             language=self.contact.language,
         )
 
     def _facts(self) -> set[str]:
-        journey = self.journey
-        if journey.course_id is None:
-            return set()
-        return self.world.facts_since(
-            learner_id=journey.learner_id, course_id=journey.course_id, since=journey.started_at
-        )
+        return {fact.kind for fact in self._facts_since(self.journey.started_at)}
+
+    def _facts_since(self, since: datetime) -> list[RecordedFact]:
+        """What was recorded since a moment and concerns this journey."""
+        known = self.world.facts_since(learner_id=self.journey.learner_id, since=since)
+        return [
+            fact
+            for fact in known
+            if concerns(self.journey, course_id=fact.course_id, occurred_at=fact.occurred_at)
+        ]
+
+    def came(self, event: str, since: datetime) -> datetime | None:
+        """When an event that a step may wait for first came after a moment; None if it did not."""
+        if event == "replied":
+            chat = self.contact.chat
+            return self.world.replied(chat=chat, since=since) if chat is not None else None
+        moments = (fact.recorded_at for fact in self._facts_since(since) if fact.kind == event)
+        return next((moment for moment in moments if moment > since), None)
 
     def decide(
         self,
@@ -105,10 +118,11 @@ class Situation:
             quiet=self.quiet,
             next_session=following.starts_at if following else None,
             now=now or self.world.now,
-            steps_taken=self.journey.steps_taken,
+            steps_taken=self.journey.steps_taken - self.journey.replans,
             bucket=bucket(f"{self.spec.slug}:{self.journey.learner_id}"),
             waited=waited,
             hours=self.spec.outside_hours,
+            came=self.came,
         )
 
     def render(self, step: Step) -> str:
@@ -139,6 +153,17 @@ class Situation:
         step = self.step(self.journey.step_key)
         waiting = step is not None and step.wait.kind == WaitKind.UNTIL_EVENT
         return step.wait.event if step is not None and waiting else ""
+
+
+def concerns(journey: Journey, *, course_id: int, occurred_at: datetime) -> bool:
+    """Whether a fact speaks of the journey's own course, and of what came after its cause.
+
+    An older class that is settled late says nothing new.
+    """
+    if journey.course_id is not None and journey.course_id != course_id:
+        return False
+    began = journey.cause.occurred_at if journey.cause else journey.started_at
+    return occurred_at > began
 
 
 def _names(spec: SequenceSpec) -> Iterator[str]:

@@ -6,15 +6,15 @@ for all learners and courses of the pass together.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Max
-
 from attendance import selectors as attendance
 from attendance.models import ClassSession
+from attendance.selectors import RecordedFact
 from delivery.models import Chat, InboundUpdate, Reachability
 from delivery.selectors import bot_username
 from nurture import flags
@@ -36,10 +36,11 @@ class World:
     _specs: dict[int, SequenceSpec] = field(default_factory=dict)
     _next: dict[int, ClassSession | None] = field(default_factory=dict)  # by course
     _pledges: dict[int, set[int]] = field(default_factory=dict)  # class → who comes
-    _facts: dict[int, list[tuple[int, str, datetime]]] = field(default_factory=dict)  # by learner
-    _heard: dict[int, datetime | None] = field(default_factory=dict)  # by chat: last word
+    _facts: dict[int, list[RecordedFact]] = field(default_factory=dict)  # by learner
+    _heard: dict[int, list[datetime]] = field(default_factory=dict)  # by chat: its words
     _oldest: datetime | None = None
     _facts_from: datetime | None = None
+    _heard_from: datetime | None = None
 
     @cached_property
     def bot_username(self) -> str:
@@ -141,35 +142,39 @@ class World:
                 self._pledges[session].add(learner)
         return learner_id in self._pledges[session_id]
 
-    def facts_since(self, *, learner_id: int, course_id: int, since: datetime) -> set[str]:
-        """The kinds of facts that were recorded of a learner in a course after a moment."""
+    def facts_since(self, *, learner_id: int, since: datetime) -> list[RecordedFact]:
+        """The facts that were recorded of a learner since a moment, oldest first."""
         if self._facts_from is None or since < self._facts_from or learner_id not in self._facts:
             self._read_facts(learner_id, since)
-        return {
-            kind
-            for course, kind, recorded_at in self._facts[learner_id]
-            if course == course_id and recorded_at > since
-        }
+        return [fact for fact in self._facts[learner_id] if fact.recorded_at >= since]
 
     def _read_facts(self, learner_id: int, since: datetime) -> None:
         self._facts_from = min(since, self._oldest or since, self._facts_from or since)
         learners = {learner_id, *self.contacts}
         self._facts = {learner: [] for learner in learners}
-        for learner, course, kind, recorded_at in attendance.facts_since(
-            learner_ids=learners, since=self._facts_from
-        ):
-            self._facts[learner].append((course, kind, recorded_at))
+        for fact in attendance.facts_since(learner_ids=learners, since=self._facts_from):
+            self._facts[fact.learner_id].append(fact)
 
-    def replied(self, *, chat: Chat, since: datetime) -> bool:
-        """Whether a chat wrote or pressed anything after a moment."""
-        if chat.telegram_id not in self._heard:
-            chats = {row.chat.telegram_id for row in self.contacts.values() if row.chat}
-            chats.add(chat.telegram_id)
-            said = InboundUpdate.objects.filter(chat_key__in=chats).values("chat_key")
-            latest = {row["chat_key"]: row["at"] for row in said.annotate(at=Max("received_at"))}
-            self._heard.update({key: latest.get(key) for key in chats})
-        at = self._heard[chat.telegram_id]
-        return at is not None and at > since
+    def replied(self, *, chat: Chat, since: datetime) -> datetime | None:
+        """When a chat first wrote or pressed anything after a moment; None if it did not."""
+        known = self._heard_from is not None and since >= self._heard_from
+        if not known or chat.telegram_id not in self._heard:
+            self._listen(chat, since)
+        words = self._heard[chat.telegram_id]
+        place = bisect_right(words, since)
+        return words[place] if place < len(words) else None
+
+    def _listen(self, chat: Chat, since: datetime) -> None:
+        self._heard_from = min(since, self._oldest or since, self._heard_from or since)
+        chats = {row.chat.telegram_id for row in self.contacts.values() if row.chat}
+        self._heard = {key: [] for key in {*chats, chat.telegram_id}}
+        said = InboundUpdate.objects.filter(
+            chat_key__in=set(self._heard),
+            received_at__gt=self._heard_from,
+            received_at__lte=self.now,  # a simulation knows nothing of what is still to come
+        )
+        for key, at in said.order_by("received_at").values_list("chat_key", "received_at"):
+            self._heard[key].append(at)
 
 
 def consents(chat: Chat, category: str) -> bool:

@@ -36,6 +36,7 @@ _COLUMNS = {
     "next_action_at": "timestamptz",
     "waiting_on_id": "bigint",
     "steps_taken": "smallint",
+    "replans": "smallint",
     "paused_at": "timestamptz",
     "ended_at": "timestamptz",
     "exit_reason": "text",

@@ -120,7 +120,7 @@ def test_a_guest_is_named_with_two_keys(
         page, errors = watched(context)
         page.goto(url)
         page.keyboard.press("1")
-        page.wait_for_selector("#confirm")
+        page.wait_for_selector("#confirm:focus")
         effect = page.inner_text("#content")
         page.keyboard.press("Enter")
         page.wait_for_selector("text=One outcome changed.")

@@ -8,10 +8,11 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from delivery.models import Delivery
+from attendance.models import ClassSession
+from delivery.models import Delivery, InboundUpdate
 from nurture import flags, services
 from nurture.domain.catching_up import Policy
-from nurture.models import Decision, Journey
+from nurture.models import Contact, Decision, Journey
 from nurture.services.simulation.run import play
 from tests.factories import nurture as make
 
@@ -132,3 +133,107 @@ def test_a_policy_is_for_sequences_only() -> None:
     """`resume nurture --policy keep` makes no sense, and says so."""
     with pytest.raises(CommandError, match="a policy is for stream:<slug>"):
         call_command("resume", "nurture", "--policy", "keep")
+
+
+WAITING = """
+sequence: missed-class
+name: It
+triggers: [{fact: missed, course: any, times: any}]
+entry: {key: session}
+steps:
+  - {key: waits, kind: wait, wait: {until_event: EVENT, or_after: 9d}}
+  - {key: then, wait: {after: 1h}, text: Then.}
+"""
+
+
+def happen(event: str, session: ClassSession, *, at: datetime) -> None:
+    """The one learner of the story did something, or was in this class."""
+    contact = Contact.objects.get()
+    if event != "replied":
+        make.make_fact(event, contact=contact, session=session, recorded_at=at, occurred_at=at)
+        return
+    assert contact.chat is not None
+    InboundUpdate.objects.create(
+        update_id=1, chat_key=contact.chat.telegram_id, payload={}, received_at=at, handled_at=at
+    )
+    services.learner_did(learner_id=contact.learner_id, fact="replied", now=at)
+
+
+@pytest.mark.parametrize("event", ["pledged", "replied", "attended"])
+def test_what_a_journey_waits_for_counts_also_while_it_is_held(event: str) -> None:
+    """P18: it came on day 2 of a pause of three days, and nobody waits for the time-out."""
+    make.make_sequence(WAITING.replace("EVENT", event))
+    fact = make.make_fact()
+    services.tick(now=make.NOW)
+    services.pause(journey=Journey.objects.get(), now=make.NOW + DAY)
+    happen(event, fact.session, at=make.NOW + 2 * DAY)
+    services.tick(now=make.NOW + 2 * DAY)
+
+    services.resume(journey=Journey.objects.get(), now=make.NOW + 4 * DAY)
+
+    assert Journey.objects.get().step_key == "then"
+    assert Delivery.objects.get().due_at == make.NOW + 4 * DAY
+
+
+@pytest.mark.parametrize("event", ["pledged", "replied", "attended"])
+def test_what_came_before_the_pause_or_elsewhere_is_not_waited_for(event: str) -> None:
+    """Only what came since, in the journey's own course, ends its wait."""
+    make.make_sequence(WAITING.replace("EVENT", event))
+    fact = make.make_fact()
+    other = make.make_session(starts_at=make.NOW + DAY)
+    if event != "replied":
+        services.tick(now=make.NOW)
+        happen(event, other, at=make.NOW + 2 * DAY)
+    else:
+        happen(event, fact.session, at=make.NOW - DAY)
+    services.tick(now=make.NOW)
+    services.pause(journey=Journey.objects.get(), now=make.NOW + DAY)
+    services.tick(now=make.NOW + 2 * DAY)
+
+    services.resume(journey=Journey.objects.get(), now=make.NOW + 4 * DAY)
+
+    journey = Journey.objects.get()
+    assert (journey.step_key, journey.next_action_at) == ("waits", make.NOW + 9 * DAY)
+
+
+def test_a_journey_may_be_decided_anew_as_often_as_its_class_moves() -> None:
+    """P32: the budget counts steps, not the times that one step was planned."""
+    journey = a_week_in()
+    for day in range(1, 130):
+        services.pause(journey=journey, now=make.NOW + DAY + timedelta(minutes=day))
+        services.resume(journey=journey, now=make.NOW + DAY + timedelta(minutes=day))
+    journey.refresh_from_db()
+    assert (journey.status, journey.step_key) == ("active", "week1")
+    assert journey.steps_taken - journey.replans == 2
+
+
+def test_a_message_whose_event_came_does_not_wait_for_it_again() -> None:
+    """It was planned for its hours, withdrawn by a pause, and planned again for the same hours."""
+    make.make_sequence(
+        make.WINDOW + WAITING.replace("EVENT", "replied").replace("kind: wait, ", "text: Hi, ")
+    )
+    fact = make.make_fact()
+    services.tick(now=make.NOW)
+    happen("replied", fact.session, at=make.NOW + timedelta(hours=1))
+    planned = Delivery.objects.get(status="pending").due_at
+    services.pause(journey=Journey.objects.get(), now=make.NOW + timedelta(hours=2))
+
+    services.resume(journey=Journey.objects.get(), now=make.NOW + timedelta(hours=3))
+
+    assert planned == make.NOW + timedelta(hours=12)
+    assert Delivery.objects.get(status="pending").due_at == planned
+
+
+def test_a_reply_is_heard_that_comes_before_the_engine_has_seen_the_message_go_out() -> None:
+    """Between what Telegram took and the next pass a quick learner has answered."""
+    make.make_sequence(
+        make.PLAIN + "  - {key: next, wait: {until_event: replied, or_after: 9d}, text: Yes.}\n"
+    )
+    fact = make.make_fact()
+    services.tick(now=make.NOW)
+    make.settle(Delivery.objects.get(), at=make.NOW)
+    happen("replied", fact.session, at=make.NOW + timedelta(seconds=1))
+
+    services.tick(now=make.NOW + timedelta(seconds=2))
+
+    assert Delivery.objects.get(status="pending").due_at == make.NOW + timedelta(seconds=2)

@@ -78,12 +78,16 @@ class Play:
     owed: Message | None = None
     paused_at: datetime | None = None
     steps_taken: int = 0
+    replans: int = 0
+    heard: list[tuple[str, datetime]] = field(default_factory=list)
     facts: ConditionFacts = field(default_factory=ConditionFacts)
     messages: list[Message] = field(default_factory=list)
     #: Every step that is done, in order, and where it led if it was a fork.
     path: list[tuple[str, str]] = field(default_factory=list)
     #: Messages that were dropped although the newest of them should have gone out.
     lost: list[str] = field(default_factory=list)
+    #: Steps that still wait, after a pause, for what came in it.
+    deaf: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.anchor = self.started_at = self.now
@@ -92,6 +96,7 @@ class Play:
 
     def plan(self, current: str, waited: str = "") -> None:
         """Decide from a step on, and keep what was decided."""
+        self.replans += bool(current and current == self.step and not waited)
         before, found = self.anchor, self._decide(current, self.anchor, waited, self.now)
         current = current or self.spec.steps[0].key
         self.steps_taken += 1
@@ -139,6 +144,7 @@ class Play:
 
     def hear(self, event: str) -> None:
         """Something happened that the journey may wait for."""
+        self.heard.append((event, self.now))
         waits = self.status is Status.ACTIVE and self.owed is None and self._at.wait
         if waits and waits.kind is WaitKind.UNTIL_EVENT and waits.event == event:
             self.plan(self.step, waited=event)
@@ -161,7 +167,9 @@ class Play:
         """Staff let it go on."""
         self.status = transition(self.status, Event.RESUME)
         since, self.paused_at = self.paused_at or self.now, None
+        held = self.step if self.owed is None else ""
         current: str | None = self.step
+        waited = ""
         dropped: list[str] = []
         if self.owed is not None:
             if self.owed.settled_at is None:
@@ -174,8 +182,11 @@ class Play:
             )  # fmt: skip
             self._pass(found.trail, found.effects)
             dropped = [t.step_key for t in found.trail if t.code is Reason.MISSED_IN_PAUSE]
-            self.anchor, current = found.anchor, found.current
-        self._go_on(current)
+            self.anchor, current, waited = found.anchor, found.current, found.waited
+        self._go_on(current, waited)
+        heard = self._came(self._at.wait.event, since)
+        if held == self.step and heard and not self._says_something_now():
+            self.deaf.append(held)
         if policy is Policy.LATEST and not self._says_something_now():
             self.lost += dropped if self.status is not Status.EXITED else []  # its budget is spent
 
@@ -199,8 +210,9 @@ class Play:
         return self.ask(
             steps=self.spec.steps, current=current, facts=self.facts, anchor=anchor,
             zone=self.learner.zone, window=self.spec.window, quiet=self.learner.quiet,
-            next_session=self.next_session, now=then, steps_taken=self.steps_taken,
-            bucket=self.learner.bucket, waited=waited,
+            next_session=self.next_session, now=then,
+            steps_taken=self.steps_taken - self.replans, bucket=self.learner.bucket, waited=waited,
+            came=self._came,
         )  # fmt: skip
 
     def _after(self, key: str) -> str | None:
@@ -216,11 +228,14 @@ class Play:
     def _go_on_after(self, message: Message) -> None:
         self._go_on(self._after_message(message))
 
-    def _go_on(self, current: str | None) -> None:
+    def _go_on(self, current: str | None, waited: str = "") -> None:
         if current is None:
             self._end(Event.FINISH)
         else:
-            self.plan(current)
+            self.plan(current, waited)
+
+    def _came(self, event: str, since: datetime) -> datetime | None:
+        return next((at for heard, at in self.heard if heard == event and at > since), None)
 
     def _pass(self, trail: Iterable[Trace], effects: Iterable[Effect]) -> None:
         for trace in trail:
@@ -254,7 +269,7 @@ def step_of(spec: SequenceSpec, key: str) -> Step:
 
 def faults(play: Play) -> list[str]:
     """Everything that is wrong with a journey, in words."""
-    found = [*_of_its_state(play), *_of_its_order(play), *_lost(play)]
+    found = [*_of_its_state(play), *_of_its_order(play), *_lost(play), *_deaf(play)]
     for message in play.messages:
         found += _of_its_hours(play, message)
         found += _of_its_moment(play, message)
@@ -271,8 +286,8 @@ def _of_its_state(play: Play) -> Iterator[str]:
         yield "held, and yet due"
     if play.next_action_at is not None and play.next_action_at <= play.now:
         yield "due, and not looked at"
-    if play.status in OPEN and play.steps_taken > MAX_STEPS:
-        yield f"goes on after {play.steps_taken} steps"
+    if play.status in OPEN and play.steps_taken - play.replans > MAX_STEPS:
+        yield f"goes on after {play.steps_taken - play.replans} steps"
 
 
 def _of_its_order(play: Play) -> Iterator[str]:
@@ -297,6 +312,11 @@ def _lost(play: Play) -> Iterator[str]:
         step = step_of(play.spec, key)
         if step.expires is None and step.wait.kind is not WaitKind.BEFORE_NEXT_SESSION:
             yield f"{key} lost in a pause"
+
+
+def _deaf(play: Play) -> Iterator[str]:
+    for key in play.deaf:
+        yield f"{key} waits for what came in a pause"
 
 
 def _left_out(play: Play, keys: list[str]) -> Iterator[str]:
@@ -352,7 +372,9 @@ def _of_its_moment(play: Play, message: Message) -> Iterator[str]:
         begins = message.class_at
         if begins is None or send.due_at >= begins or (send.expires_at or begins) > begins:
             yield f"{step.key} of use only before its class"
-    if step.wait.kind is WaitKind.UNTIL_EVENT and message.waited not in {step.wait.event, "time"}:
+    if step.wait.kind is not WaitKind.UNTIL_EVENT or message.waited in {step.wait.event, "time"}:
+        return
+    if not any(event == step.wait.event and message.anchor < at for event, at in play.heard):
         yield f"{step.key} though nothing happened"
 
 

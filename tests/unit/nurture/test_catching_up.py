@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,11 +24,24 @@ WEEKLY = [
 
 
 def resume(
-    steps: list[Step], *, policy: Policy, after: timedelta, current: str = "", **world: Any
+    steps: list[Step],
+    *,
+    policy: Policy,
+    after: timedelta,
+    current: str = "",
+    came: Mapping[str, timedelta] | None = None,
+    **world: Any,
 ) -> Resumption:
-    """Hold a journey at `current` (the first step) for a while, then let it go on."""
+    """Hold a journey at `current` (the first step) for a while, then let it go on.
+
+    `came`: how long after it was held an event came.
+    """
     keys = [step.key for step in steps]
     now = HELD + after
+
+    def heard(event: str, since: datetime) -> datetime | None:
+        moment = HELD + came[event] if came and event in came else None
+        return moment if moment is not None and since < moment <= now else None
 
     def ask(step: str, anchor: datetime, waited: str, then: datetime) -> Decision:
         given: dict[str, Any] = {
@@ -35,8 +49,9 @@ def resume(
             "next_session": None, "steps_taken": 0, "bucket": 0.0,
         }  # fmt: skip
         return decide(
-            steps=steps, current=step, anchor=anchor, now=then, waited=waited, **(given | world)
-        )
+            steps=steps, current=step, anchor=anchor, now=then, waited=waited, came=heard,
+            **(given | world),
+        )  # fmt: skip
 
     def following(key: str) -> str | None:
         place = keys.index(key) + 1
@@ -130,3 +145,50 @@ def test_a_circle_of_waits_ends() -> None:
         Step(key="back", kind=StepKind.SPLIT, options={"arms": {"pause": 1}}),
     ]
     assert resume(steps, policy=Policy.LATEST, after=300 * DAY).current in {"pause", "back"}
+
+
+ASKS = Step(
+    key="asks", text="Hi",
+    wait=Wait(kind=WaitKind.UNTIL_EVENT, event="pledged", duration=5 * DAY),
+)  # fmt: skip
+WAITS = Step(key="waits", kind=StepKind.WAIT, wait=ASKS.wait)
+THEN = Step(key="then", text="Hi", wait=Wait(duration=9 * DAY))
+
+
+@pytest.mark.parametrize("policy", [Policy.LATEST, Policy.SHIFT])
+def test_a_message_goes_out_whose_event_came_in_the_pause(policy: Policy) -> None:
+    found = resume([ASKS, THEN], policy=policy, after=3 * DAY, came={"pledged": DAY})
+    assert (found.current, dropped(found)) == ("asks", [])
+    assert (found.anchor == ANCHOR) if policy is Policy.LATEST else (found.waited == "pledged")
+
+
+def test_a_message_whose_event_came_in_the_pause_is_missed_where_times_are_kept() -> None:
+    """What follows counts from then."""
+    found = resume([ASKS, THEN], policy=Policy.KEEP, after=3 * DAY, came={"pledged": DAY})
+    assert (found.current, found.anchor) == ("then", HELD + DAY)
+    assert dropped(found) == ["asks"]
+
+
+def test_a_wait_ends_by_what_came_first() -> None:
+    """An event after its time-out comes too late."""
+    for policy in (Policy.LATEST, Policy.KEEP):
+        early = resume([WAITS, THEN], policy=policy, after=7 * DAY, came={"pledged": 2 * DAY})
+        assert (early.current, early.anchor) == ("then", HELD + 2 * DAY)
+        late = resume([WAITS, THEN], policy=policy, after=7 * DAY, came={"pledged": 6 * DAY})
+        assert (late.current, late.anchor) == ("then", ANCHOR + 5 * DAY)
+    shifted = resume([WAITS, THEN], policy=Policy.SHIFT, after=7 * DAY, came={"pledged": 6 * DAY})
+    assert (shifted.current, shifted.waited) == ("waits", "pledged")  # its time stood still
+
+
+def test_one_event_ends_one_wait() -> None:
+    """Two waits for the same: the second needs another one."""
+    again = Step(key="again", kind=StepKind.WAIT, wait=ASKS.wait)
+    found = resume([WAITS, again, THEN], policy=Policy.LATEST, after=3 * DAY, came={"pledged": DAY})
+    assert (found.current, found.anchor) == ("again", HELD + DAY)
+
+
+def test_a_message_whose_event_came_waits_for_its_hours() -> None:
+    """Its window has not opened since: it is planned for then, and waits for nothing else."""
+    friday = Window(opens=time(9), closes=time(12), days=0b0010000)
+    found = resume([ASKS], policy=Policy.KEEP, after=2 * DAY, came={"pledged": DAY}, window=friday)
+    assert (found.current, found.anchor, found.trail) == ("asks", ANCHOR, ())
