@@ -6,11 +6,11 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.db.models.functions import Coalesce, Now
 
-from delivery.domain.states import IN_FLIGHT, Status
-from delivery.models import BusinessNow, Delivery, Gate, InboundUpdate, Installation, Lane, Scope
+from delivery.domain.states import Status
+from delivery.models import Delivery, Gate, InboundUpdate, Installation, Lane, Scope
 
 # Asked each second, so each part must end at its index. A bare EXISTS lets the planner hope for an
 # early hit and scan the table (300,000 pending, none due: 98 ms); the first in the index's order
@@ -79,16 +79,6 @@ def count_by_status() -> Counter[str]:
     """How many deliveries are in which state."""
     rows = Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by()
     return Counter(dict(rows))
-
-
-def count_waiting() -> dict[str, int]:
-    """What is owed: due now, due later, and in flight."""
-    due = Q(status=Status.PENDING, run_at__lte=BusinessNow())
-    return Delivery.objects.aggregate(
-        due=Count("pk", filter=due),
-        later=Count("pk", filter=Q(status=Status.PENDING) & ~due),
-        in_flight=Count("pk", filter=Q(status__in=IN_FLIGHT)),
-    )
 
 
 def bot_username() -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 from django.db import connection
 
 from attendance.models import ClassSession
-from nurture.models import Decision, Journey
 
 # Asked each second: each part ends at a partial index.
 _WORK = """
@@ -45,24 +44,3 @@ def has_work(*, now: datetime, settles: bool = True, advances: bool = True) -> b
     if found.facts or (advances and (found.ends or found.due)):
         return True
     return settles and ClassSession.objects.filter(next_check_at__lte=now).exists()
-
-
-def journeys_of(*, learner_id: int) -> list[Journey]:
-    """A learner's journeys, newest first, with sequence, class and awaited message."""
-    return list(
-        Journey.objects.filter(learner=learner_id)
-        .select_related("sequence", "version", "session", "waiting_on")
-        .order_by("-started_at", "-id")
-    )
-
-
-def decisions_of(*, learner_id: int, sequence_id: int | None = None) -> list[Decision]:
-    """What was decided about a learner, newest first; of one sequence or of all."""
-    rows = Decision.objects.filter(learner=learner_id)
-    if sequence_id is not None:
-        rows = rows.filter(sequence=sequence_id)
-    return list(
-        rows.select_related("sequence", "journey", "delivery", "event").order_by(
-            "-decided_at", "-id"
-        )
-    )

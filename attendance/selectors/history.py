@@ -188,8 +188,3 @@ def sync_is_due(*, now: datetime) -> bool:
 def has_due_sessions(*, now: datetime) -> bool:
     """Whether the settler would find a class to look at."""
     return ClassSession.objects.due(now).exists()
-
-
-def has_unprocessed_events() -> bool:
-    """Whether a fact waits to be acted on."""
-    return AttendanceEvent.objects.filter(processed_at__isnull=True).exists()

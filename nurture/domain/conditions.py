@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nurture.domain.sequence import Condition
@@ -26,15 +27,31 @@ class ConditionFacts:
 
 def holds(condition: Condition, facts: ConditionFacts) -> bool:
     """Whether a condition is true of these facts."""
+    return comes_to(condition, lambda leaf: _answer(leaf, facts))
+
+
+def comes_to(condition: Condition, answer: Callable[[Condition], bool]) -> bool:
+    """What a tree of conditions comes to, where each question in it is answered so."""
+    parts = (comes_to(part, answer) for part in condition.parts)
     match condition.op:
         case "not":
-            return not holds(condition.parts[0], facts)
+            return not next(parts)
         case "all":
-            return all(holds(part, facts) for part in condition.parts)
+            return all(parts)
         case "any":
-            return any(holds(part, facts) for part in condition.parts)
+            return any(parts)
         case _:
-            return _answer(condition, facts)
+            return answer(condition)
+
+
+def leaves(condition: Condition | None) -> Iterator[Condition]:
+    """Every question in a tree of conditions."""
+    if condition is None:
+        return
+    if condition.op == "is":
+        yield condition
+    for part in condition.parts:
+        yield from leaves(part)
 
 
 def _answer(condition: Condition, facts: ConditionFacts) -> bool:

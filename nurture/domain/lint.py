@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import pairwise, product
 from typing import Any
 
+from nurture.domain.conditions import comes_to, leaves
 from nurture.domain.sequence import (
     Capped,
     Condition,
@@ -160,7 +161,7 @@ def _conditions(spec: SequenceSpec) -> Iterator[Finding]:
             yield _error("never_holds", "Its condition can never be true.", step.key)
         if answers == {True}:
             yield _warning("always_holds", "Its condition is always true: leave it out.", step.key)
-        for leaf in _leaves(condition):
+        for leaf in leaves(condition):
             if leaf.name == "tag" and leaf.value not in tags:
                 said = f"No step here puts on the tag {leaf.value!r}; does another sequence?"
                 yield _warning("tag_from_elsewhere", said, step.key)
@@ -168,35 +169,20 @@ def _conditions(spec: SequenceSpec) -> Iterator[Finding]:
 
 def _answers(condition: Condition) -> set[bool]:
     """What a condition can come to; both, where there are too many questions to try them all."""
-    names = sorted({(leaf.name, leaf.value) for leaf in _leaves(condition)})
+    names = sorted({(leaf.name, leaf.value) for leaf in leaves(condition)})
     if len(names) > _MOST_QUESTIONS:
         return {True, False}
     # Who said stop has left: nothing is planned for them.
     free = [name for name in names if name[0] != "opted_out"]
     return {
-        _comes_to(condition, dict(zip(free, said, strict=True)))
+        comes_to(condition, _told(dict(zip(free, said, strict=True))))
         for said in product((True, False), repeat=len(free))
         if sum(yes for name, yes in zip(free, said, strict=True) if name[0] == "language") <= 1
     }
 
 
-def _comes_to(condition: Condition, said: Mapping[tuple[str, str], bool]) -> bool:
-    match condition.op:
-        case "not":
-            return not _comes_to(condition.parts[0], said)
-        case "all":
-            return all(_comes_to(part, said) for part in condition.parts)
-        case "any":
-            return any(_comes_to(part, said) for part in condition.parts)
-        case _:
-            return said.get((condition.name, condition.value), False)
-
-
-def _leaves(condition: Condition) -> Iterator[Condition]:
-    if condition.op == "is":
-        yield condition
-    for part in condition.parts:
-        yield from _leaves(part)
+def _told(said: Mapping[tuple[str, str], bool]) -> Callable[[Condition], bool]:
+    return lambda leaf: said.get((leaf.name, leaf.value), False)
 
 
 def _events(spec: SequenceSpec) -> Iterator[Finding]:
@@ -303,7 +289,7 @@ def _announcement(step: Step) -> Iterator[Finding]:
 
 
 def _asks(condition: Condition | None, name: str) -> bool:
-    return condition is not None and any(leaf.name == name for leaf in _leaves(condition))
+    return any(leaf.name == name for leaf in leaves(condition))
 
 
 def _bare_variables(step: Step) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
 from functools import cached_property
@@ -13,11 +12,11 @@ from django.conf import settings
 from attendance.selectors import RecordedFact
 from delivery.domain.windows import Window as DeliveryWindow
 from nurture import context, texts
-from nurture.domain.conditions import ConditionFacts
+from nurture.domain.conditions import ConditionFacts, leaves
 from nurture.domain.journey import Decision, decide
 from nurture.domain.rollout import bucket
 from nurture.domain.schedule import period_at, zone_of
-from nurture.domain.sequence import Condition, SequenceSpec, Step, WaitKind
+from nurture.domain.sequence import SequenceSpec, Step, WaitKind
 from nurture.models import Contact, Journey
 from nurture.services.world import World, consents
 
@@ -59,7 +58,7 @@ class Situation:
     def facts(self) -> ConditionFacts:
         """What conditions may ask; facts count since the journey began."""
         journey, chat, world = self.journey, self.contact.chat, self.world
-        asked = set(_names(self.spec))
+        asked = _names(self.spec)
         following = world.next_session(journey.course_id)
         return ConditionFacts(
             facts=frozenset(self._facts() if asked & {"attended", "missed"} else ()),
@@ -166,17 +165,7 @@ def concerns(journey: Journey, *, course_id: int, occurred_at: datetime) -> bool
     return occurred_at > began
 
 
-def _names(spec: SequenceSpec) -> Iterator[str]:
-    """The names of every condition that the sequence asks."""
-    for step in spec.steps:
-        yield from _leaves(step.when)
-        yield from _leaves(step.options.get("when"))
-
-
-def _leaves(condition: Condition | None) -> Iterator[str]:
-    if condition is None:
-        return
-    if condition.op == "is":
-        yield condition.name
-    for part in condition.parts:
-        yield from _leaves(part)
+def _names(spec: SequenceSpec) -> set[str]:
+    """The names of every question that the sequence asks."""
+    asked = [when for step in spec.steps for when in (step.when, step.options.get("when"))]
+    return {leaf.name for condition in asked for leaf in leaves(condition)}

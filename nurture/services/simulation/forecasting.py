@@ -19,8 +19,7 @@ from nurture.services.simulation.shadow import SHADOWED, Shadow, shadowed
 DAYS = 14
 #: What is copied for the learners in question only; every other shadowed table whole.
 _OF_LEARNERS = (AttendanceEvent, Outcome, Pledge, Contact, Journey, Decision)
-_OF_CHATS = (Delivery,)
-_LEFT_OUT = (Attempt, InboundUpdate)
+_LEFT_OUT = (Attempt,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,24 +57,20 @@ def forecast(
 def copy_present(shadow: Shadow, *, learner_ids: Iterable[int] | None) -> None:
     """Take over everything that stands now, of these learners or of all."""
     some = None if learner_ids is None else sorted(set(learner_ids))
-    contacts = shadow.of_live(Contact)
+    theirs = "true"
+    if some is not None:
+        theirs = f"id IN (SELECT chat_id FROM {shadow.of_live(Contact)} WHERE learner_id = ANY(%s))"  # noqa: S608
+    chats = f"FROM {shadow.of_live(Chat)} WHERE {theirs}"
+    only = dict.fromkeys(_OF_LEARNERS, "learner_id = ANY(%s)") | {
+        Chat: theirs,
+        Delivery: f"chat_id IN (SELECT id {chats})",
+        InboundUpdate: f"chat_key IN (SELECT telegram_id {chats})",
+    }
     for model in SHADOWED:
         if model in _LEFT_OUT:
             continue
-        if some is not None and model in _OF_LEARNERS:
-            shadow.copy(model, "learner_id = ANY(%s)", [some])
-        elif some is not None and model in _OF_CHATS:
-            shadow.copy(
-                model,
-                f"chat_id IN (SELECT chat_id FROM {contacts} WHERE learner_id = ANY(%s))",  # noqa: S608
-                [some],
-            )
-        elif some is not None and model is Chat:
-            shadow.copy(
-                model,
-                f"id IN (SELECT chat_id FROM {contacts} WHERE learner_id = ANY(%s))",  # noqa: S608
-                [some],
-            )
+        if some is not None and model in only:
+            shadow.copy(model, only[model], [some])
         else:
             shadow.copy(model)
     shadow.ready()

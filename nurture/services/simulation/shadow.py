@@ -9,9 +9,9 @@ locked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +59,6 @@ class Shadow:
     """The copies, while they exist."""
 
     live: str  # the schema of the live tables
-    rows: Mapping[type[models.Model], tuple[str, Any]] = field(default_factory=dict)
 
     def of_live(self, model: type[models.Model]) -> str:
         """The name under which the live table can still be read."""
