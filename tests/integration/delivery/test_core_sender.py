@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -284,3 +285,28 @@ def test_a_receiver_of_thirty_a_second_never_refuses(receiver: Receiver, setting
 
     assert receiver.refused == 0
     assert 3.5 < receiver.times[-1] - receiver.times[0] < 8
+
+
+def test_what_was_held_overnight_leaves_at_the_configured_rate(
+    receiver: Receiver, settings: Any
+) -> None:
+    """P09: 2,000 messages become due at 08:00 sharp; nobody's second one overtakes the first."""
+    settings.TELEGRAM_SENDS_PER_SECOND = 200.0
+    receiver.limit_per_second = 240
+    opens = LONG_AGO.replace(hour=8)
+    everyday = ("08:00", "20:00", ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "UTC")
+    chats = [make_chat() for _ in range(1_000)]
+    for word in ("first", "second"):
+        for chat in chats:
+            make_delivery(chat=chat, text=word, due_at=opens, window=everyday)
+
+    assert drain(simulated=opens - timedelta(minutes=1)) == {}
+    assert drain(simulated=opens) == {"sent": 2_000}
+
+    assert receiver.refused == 0
+    assert set(receiver.arrived.values()) == {2}
+    assert receiver.times[-1] - receiver.times[0] > 9
+    heard: dict[int, list[str]] = defaultdict(list)
+    for chat_id, text in receiver.texts:
+        heard[chat_id].append(text)
+    assert all(texts == ["first", "second"] for texts in heard.values())

@@ -7,13 +7,14 @@ from datetime import timedelta
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from attendance.models import AttendanceEvent, Outcome
+from attendance.models import AttendanceEvent, Learner, Outcome
 from delivery.models import Attempt, Delivery
-from nurture.models import Decision, Journey, Sequence
+from nurture.models import Contact, Decision, Journey, Sequence
 from nurture.services import sequences
 from nurture.services.simulation import NotSimulatedError, backtest, compare
 from nurture.services.simulation.shadow import LiveRowsTouchedError, shadowed
@@ -192,6 +193,26 @@ def test_a_simulation_that_wrote_a_live_table_is_undone_and_refused() -> None:
     with pytest.raises(LiveRowsTouchedError):
         rename()
     assert Sequence.objects.get().name == "We missed you"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_simulation_waits_for_no_live_row_and_makes_none_wait() -> None:
+    """N01: somebody else holds every live row that the engine locks, and it runs all the same."""
+    make.make_sequence(TWO)
+    make.make_fact()
+    known = connection.get_connection_params()
+    names = ("dbname", "user", "password", "host", "port")
+    with psycopg.connect(**{name: known[name] for name in names if name in known}) as other:
+        for model in (Contact, Sequence, AttendanceEvent, Learner):
+            other.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        try:
+            found = backtest(slug="missed-class", since=SINCE, until=UNTIL)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+    assert found.totals["messages"] == {"sent": 2}
 
 
 def test_an_impossible_period_is_refused() -> None:
