@@ -74,14 +74,18 @@ migrations-check: setup ## Models and migrations agree
 	$(MANAGE) check --fail-level WARNING
 
 .PHONY: test
-test: setup ## Every test but those in a browser, on two cores
-	$(BIN)/pytest -q -m "not browser" -n 2 --dist worksteal
+test: setup ## Every test but those in a browser and the faults, on two cores
+	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal
 
 .PHONY: test-browser
 test-browser: setup ## Tests in a real Chromium
 	@scripts_chromium="$(CHROMIUM)"; if [ -z "$$scripts_chromium" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi
 	$(BIN)/pytest -q -m browser
+
+.PHONY: faults
+faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT=1: under 3 min
+	SHORT=$(SHORT) $(BIN)/pytest -q -m faults -o log_cli=true --log-cli-level=INFO
 
 .PHONY: bench-attendance
 bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
@@ -93,5 +97,6 @@ bench-engine: setup ## A term under the simulated clock, a backtest, a pass amon
 
 .PHONY: check
 check: quick migrations-check test test-browser ## What CI runs
+	@$(MAKE) --no-print-directory faults SHORT=1
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
 	@$(MAKE) --no-print-directory bench-engine SHORT=1

@@ -31,7 +31,7 @@ class Candidate:
     chat_id: int
     #: When its chat may have its next message.
     chat_free_at: datetime
-    #: Another delivery of its chat is in flight.
+    #: Another delivery of its chat is in flight, or goes first: this one has to wait for it.
     chat_busy: bool
     #: The pause between two messages of its chat, allowed lateness included, so that a late first
     #: message cannot come too close to the next one.
@@ -99,11 +99,12 @@ def plan(candidates: Sequence[Candidate], *, most: int, base: datetime, rate: fl
     at = base
     for candidate in candidates:
         free_at = _free_at(candidate, taken=taken, base=base)
-        if candidate.chat_id not in taken and free_at <= at and len(slots) < most:
+        is_next = candidate.chat_id not in taken and not candidate.chat_busy
+        if is_next and free_at <= at and len(slots) < most:
             slots.append(Slot(delivery_id=candidate.delivery_id, chat_id=candidate.chat_id, at=at))
             taken[candidate.chat_id] = at + candidate.spacing
             at += gap
-        elif candidate.chat_id in taken or free_at > at:
+        elif not is_next or free_at > at:
             moment = max(free_at, base)
             put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=moment - base))
             taken[candidate.chat_id] = moment + candidate.spacing

@@ -140,6 +140,21 @@ def test_two_workers_never_hold_the_same_delivery_or_chat() -> None:
     assert all(b - a >= timedelta(seconds=1 / 501) for a, b in itertools.pairwise(slots))
 
 
+@pytest.mark.parametrize(
+    ("first_is", "second_goes"), [("put off for a moment", False), ("held for an hour", True)]
+)
+def test_nobody_overtakes_what_was_put_off_for_a_moment(first_is: str, second_goes: bool) -> None:
+    """P09: pacing put the first one off, and now the chat is free; a long hold holds no other."""
+    first = make_delivery()
+    make_delivery(chat=first.chat)
+    wait = timedelta(seconds=2) if first_is == "put off for a moment" else timedelta(hours=1)
+    Delivery.objects.filter(pk=first.pk).update(run_at=clock.now() + wait)
+
+    held = with_ledger(lambda ledger: ledger.claim(replies=False))
+
+    assert bool(held) == second_goes
+
+
 def test_two_processes_share_the_work_and_send_once() -> None:
     with receiving(Receiver(latency=0.02)) as receiver:
         for _ in range(150):

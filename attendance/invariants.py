@@ -1,0 +1,30 @@
+"""What must be true of attendance at every moment, as SQL that finds what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Name → what is wrong with the outcomes that the statement finds.
+INVARIANTS: Mapping[str, tuple[str, str]] = {
+    "absence_not_taken_back": (
+        "Somebody was called absent, was found to have been there, and no correction went out.",
+        """
+        SELECT o.id FROM attendance_outcome o
+          JOIN attendance_attendanceevent m
+            ON m.learner_id = o.learner_id AND m.session_id = o.session_id AND m.kind = 'missed'
+         WHERE o.is_current AND o.effective AND o.outcome <> 'missed'
+           AND NOT EXISTS (
+            SELECT FROM attendance_attendanceevent c
+             WHERE c.learner_id = o.learner_id AND c.session_id = o.session_id
+               AND c.kind = 'corrected' AND c.recorded_at >= m.recorded_at)""",
+    ),
+    "fact_without_outcome": (
+        "An absence was made known that no effective outcome ever said.",
+        """
+        SELECT m.id FROM attendance_attendanceevent m
+         WHERE m.kind IN ('missed', 'missed_pledged') AND NOT EXISTS (
+            SELECT FROM attendance_outcome o
+             WHERE o.learner_id = m.learner_id AND o.session_id = m.session_id
+               AND o.outcome = 'missed' AND o.effective_at IS NOT NULL)""",
+    ),
+}

@@ -1,0 +1,41 @@
+"""Whether what the tables say hangs together."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from config import audit
+from delivery import selectors
+
+
+class Command(BaseCommand):
+    """Exit code 0 where every invariant holds. What needs a person is counted, and no violation."""
+
+    help = "Check the invariants of attendance, journeys and deliveries; list what breaks them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Options."""
+        parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print what is wrong, by rule."""
+        found = audit.examine()
+        counts = selectors.count_by_status()
+        needs_person = {status: counts[status] for status in ("unknown", "dead")}
+        for one in found:
+            self.stdout.write(f"WRONG    {one.rule}: {one.says} {one.count}: {one.ids}")
+        held = len(audit.rules()) - len(found)
+        people = ", ".join(f"{n} {status}" for status, n in needs_person.items())
+        self.stdout.write(
+            f"{held} of {len(audit.rules())} invariants hold. For a person: {people}."
+        )
+        if options["json"]:
+            violations = [one.as_dict() for one in found]
+            report = {"ok": not found, "violations": violations, "needs_person": needs_person}
+            self.stdout.write(json.dumps(report))
+        if found:
+            raise CommandError(f"{len(found)} invariants do not hold; see above.")

@@ -1,0 +1,145 @@
+"""Sender processes that start in milliseconds: one warm process forks, each fork drains and dies.
+
+`python -m tests.faults.forks` reads one JSON object a line: what to start, or whom to wait for.
+A fork may kill itself at the n-th line that it executes of delivery/ (F1).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tests.e2e.commands import ROOT, environment, telegram_at
+
+DELIVERY = str(ROOT / "delivery") + os.sep
+
+
+@dataclass
+class Forks:
+    """The warm process, as a test sees it."""
+
+    process: subprocess.Popen[str]
+    alive: set[int] = field(default_factory=set)
+
+    def start(self, **options: Any) -> int:
+        """Begin a drain in a process of its own; return its pid."""
+        pid = int(self._ask({"start": options}))
+        self.alive.add(pid)
+        return pid
+
+    def wait(self, pid: int) -> int:
+        """Wait for its end; return its exit code, or minus the signal that killed it."""
+        self.alive.discard(pid)
+        return int(self._ask({"wait": pid}))
+
+    def kill(self, pid: int) -> None:
+        """`kill -9`, and wait."""
+        os.kill(pid, signal.SIGKILL)
+        self.wait(pid)
+
+    def drain(self, **options: Any) -> int:
+        """Start one and wait for its end."""
+        return self.wait(self.start(**options))
+
+    def _ask(self, said: dict[str, Any]) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(said) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@contextmanager
+def forks(url: str, **more: str) -> Iterator[Forks]:
+    """A warm process whose forks send to the receiver at `url`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.forks"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment(**telegram_at(url, **more)),
+    )
+    try:
+        yield Forks(process)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+# --- in the warm process --------------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Fork and wait as told, until nobody tells any more."""
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    django.setup()
+    from delivery import sender, telegram  # noqa: F401 - warm before the first fork
+
+    for line in sys.stdin:
+        said = json.loads(line)
+        if "wait" in said:
+            answer = os.waitstatus_to_exitcode(os.waitpid(said["wait"], 0)[1])
+        else:
+            answer = os.fork() or _child(said["start"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _child(options: dict[str, Any]) -> int:
+    try:
+        _drain(**options)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+    os._exit(0)
+
+
+def _drain(*, kill_at: int = 0, lease: float = 60.0, lines: str = "") -> None:
+    from django.conf import settings
+
+    from delivery import sender
+    from delivery.telegram import gateway
+
+    settings.DELIVERY_LEASE_SECONDS = lease
+    counter = _Counter(kill_at)
+    if kill_at or lines:
+        sys.settrace(counter.enter)
+    sender.drain(gateway, until_empty=True, catch_signals=True)
+    sys.settrace(None)
+    if lines:
+        Path(lines).write_text(str(counter.count))
+
+
+class _Counter:
+    """Counts executed lines of delivery/, and dies at the one it was told."""
+
+    def __init__(self, kill_at: int) -> None:
+        self.kill_at, self.count = kill_at, 0
+
+    def enter(self, frame: FrameType, _event: str, _arg: Any) -> Any:
+        return self.line if frame.f_code.co_filename.startswith(DELIVERY) else None
+
+    def line(self, _frame: FrameType, event: str, _arg: Any) -> Any:
+        if event == "line":
+            self.count += 1
+            if self.count == self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self.line
+
+
+if __name__ == "__main__":
+    serve()
