@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,6 +19,7 @@ from delivery import models, services
 from delivery.clock import now
 from delivery.domain.reasons import EXPLAIN, Reason
 
+MOST_AGAIN = 500
 STATUS_COLOURS = {
     "pending": "info",
     "leased": "info",
@@ -96,7 +98,7 @@ class DeliveryAdmin(Console):
     search_help_text = "A learner's address, a Telegram id, or the key of a delivery"
     ordering = ("-pk",)
     inlines = (AttemptInline,)
-    actions = ("withdraw", "confirm_arrival")
+    actions = ("withdraw", "confirm_arrival", "again")
 
     @display(description="state", label=STATUS_COLOURS)
     def label(self, row: models.Delivery) -> str:
@@ -133,6 +135,32 @@ class DeliveryAdmin(Console):
         count = sum(services.resolve_by_evidence(delivery_id=key) for key in keys)
         said = f"{count} now count as sent; {len(keys) - count} were not unknown."
         self.message_user(request, said, messages.SUCCESS)
+
+    @admin.action(description="Send again (unknown or given up)", permissions=["act"])
+    def again(
+        self, request: HttpRequest, queryset: QuerySet[models.Delivery]
+    ) -> HttpResponse | None:
+        """Show which may go again and which may not, with the reason; then do it."""
+        keys, at = list(queryset.values_list("pk", flat=True)[:MOST_AGAIN]), now()
+        if request.POST.get("confirmed"):
+            going = services.send_again(delivery_ids=keys, now=at)
+            for row in going:
+                self.log_change(request, row, "sent again")
+            self.message_user(request, f"{len(going)} will be sent again.", messages.SUCCESS)
+            return None
+        rows = services.preview_again(delivery_ids=keys, now=at)
+        count = sum(not refusal for _, refusal in rows)
+        return TemplateResponse(
+            request,
+            "admin/delivery/delivery/again.html",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": f"Send {count} of {len(rows)} again?",
+                "rows": [(row, EXPLAIN[Reason(code)] if code else "") for row, code in rows],
+                "count": count,
+            },
+        )
 
 
 class ConsentInline(TabularInline):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from delivery.services.again import preview_again, send_again, withhold
 from delivery.services.chats import (
     DEFAULT_CATEGORY,
     has_consent,
@@ -46,12 +47,15 @@ __all__ = [
     "mark_observed",
     "meet_chat",
     "open_gate",
+    "preview_again",
     "register_chat",
     "register_chats",
     "resolve_by_evidence",
     "retime",
+    "send_again",
     "set_consent",
     "set_reachability",
     "snooze",
     "stream_key",
+    "withhold",
 ]

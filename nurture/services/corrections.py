@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
+from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import Status
 from delivery.models import Delivery
@@ -54,10 +56,15 @@ def is_disputed(journey: Journey) -> bool:
 def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
     """Open the task "somebody was told what was not true" of these journeys, once for each.
 
-    Only where something was sent or is unknown. Returns how many are new.
+    Only where something was sent or is unknown; none of it can be sent again. Returns how many
+    are new.
     """
     by_key = {f"false_activation:journey:{journey.pk}": journey for journey in journeys}
-    counts = _told({journey.pk for journey in by_key.values()})
+    planned = _planned({journey.pk for journey in by_key.values()})
+    delivery.withhold(
+        delivery_ids={row for _, row in planned}, reason=delivery_reasons.Reason.CORRECTED
+    )
+    counts = _told(planned)
     known = set(StaffTask.objects.filter(key__in=by_key).values_list("key", flat=True))
     tasks = [
         StaffTask(
@@ -69,30 +76,24 @@ def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
             created_at=world.now,
         )
         for key, journey in by_key.items()
-        if key not in known and counts.get(journey.pk)
+        if key not in known and counts[journey.pk]
     ]
     world.writes.ask(tasks)
     return len(tasks)
 
 
-def _told(journey_ids: set[int]) -> dict[int, int]:
+def _planned(journey_ids: set[int]) -> set[tuple[int, int]]:
+    """Every delivery that these journeys ever owed, with its journey."""
+    rows = Decision.objects.filter(journey__in=journey_ids, delivery__isnull=False)
+    return {(j, d) for j, d in rows.values_list("journey_id", "delivery_id") if j and d}
+
+
+def _told(planned: set[tuple[int, int]]) -> Counter[int]:
     """How many deliveries of each journey reached the learner, or may have."""
     # What this very pass planned is not among them: it cannot have been sent.
-    planned = set(
-        Decision.objects.filter(journey__in=journey_ids, delivery__isnull=False).values_list(
-            "journey_id", "delivery_id"
-        )
-    )
-    sent = set(
-        Delivery.objects.filter(
-            pk__in={delivery_id for _, delivery_id in planned}, status__in=TOLD
-        ).values_list("pk", flat=True)
-    )
-    counts: dict[int, int] = {}
-    for journey_id, delivery_id in planned:
-        if journey_id is not None and delivery_id in sent:
-            counts[journey_id] = counts.get(journey_id, 0) + 1
-    return counts
+    told = Delivery.objects.filter(pk__in={row for _, row in planned}, status__in=TOLD)
+    sent = set(told.values_list("pk", flat=True))
+    return Counter(journey_id for journey_id, row in planned if row in sent)
 
 
 def _note(journey: Journey, count: int) -> str:
