@@ -9,8 +9,8 @@ from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import Coalesce, Now
 
-from delivery.domain.states import Status
-from delivery.models import Delivery, Gate, InboundUpdate, Installation, Lane, Scope
+from delivery.domain.states import UNSENT, Status
+from delivery.models import Chat, Delivery, Gate, InboundUpdate, Installation, Lane, Scope
 
 # Asked each second, so each part must end at its index. A bare EXISTS lets the planner hope for an
 # early hit and scan the table (300,000 pending, none due: 98 ms); the first in the index's order
@@ -79,6 +79,20 @@ def count_by_status() -> Counter[str]:
     """How many deliveries are in which state."""
     rows = Delivery.objects.values_list("status").annotate(n=Count("pk")).order_by()
     return Counter(dict(rows))
+
+
+def next_owed(*, chat: Chat) -> Delivery | None:
+    """What a chat will get next, of what sequences owe it."""
+    rows = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status__in=UNSENT, is_test=False)
+    return rows.order_by("run_at", "due_at", "id").first()
+
+
+def last_sent(*, chat: Chat) -> Delivery | None:
+    """What a chat got last, of what sequences owed it."""
+    rows = Delivery.objects.filter(
+        chat=chat, lane=Lane.BULK, status=Status.SENT, sent_at__isnull=False, is_test=False
+    )
+    return rows.order_by("-sent_at", "-id").first()
 
 
 def bot_username() -> str:

@@ -16,9 +16,15 @@ from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundM
 from delivery.models import Chat
 from nurture import texts
 from nurture.models import Contact
-from nurture.services import conversation, learner_did, links
-from nurture.words import language, say
+from nurture.services import conversation, learner_did, links, outlook, preferences
+from nurture.words import WORDS, language, say
 
+#: What a fact of attendance is called to the learner.
+_FACT_WORDS = {
+    "missed": "missed", "missed_pledged": "missed", "late": "late", "left_early": "left_early",
+    "partial": "partial", "attended": "attended", "first_attended": "attended",
+    "returned": "attended", "kept": "attended", "pledged": "pledged",
+}  # fmt: skip
 STOP_WORDS = frozenset({"stop", "unsubscribe", "baja"})
 
 
@@ -45,7 +51,7 @@ class _Talk:
     """One update: who sent it, and in which language they are answered."""
 
     def __init__(self, inbound: InboundMessage | InboundButton, chat: Chat, now: datetime) -> None:
-        self.chat, self.now = chat, now
+        self.chat, self.now, self.argument = chat, now, ""
         self.telegram_language = inbound.language_code
         self._use(conversation.linked_contact(chat=chat))
 
@@ -55,7 +61,7 @@ class _Talk:
 
     def read(self, message: InboundMessage) -> Sequence[Reply]:
         """Answer a text."""
-        command = message.command
+        command, self.argument = message.command, message.argument
         if not command and message.text.strip().strip(".!").lower() in STOP_WORDS:
             command = "stop"
         if command == "start" and message.argument:
@@ -69,6 +75,14 @@ class _Talk:
             "status": self._status,
             "stop": lambda _: self._say("stopped"),
             "unsubscribe": lambda _: self._say("stopped"),
+            "schedule": self._schedule,
+            "next": self._next,
+            "why": self._why,
+            "commit": self._commit,
+            "snooze": self._snooze,
+            "resume": self._resume,
+            "timezone": self._zone,
+            "language": self._language,
             "help": lambda _: self._say("help"),
             "privacy": lambda _: self._say("privacy"),
         }
@@ -96,6 +110,11 @@ class _Talk:
         if button.action == "optin":
             conversation.opt_in(chat=self.chat, now=self.now)
             return self._say("opted_in")
+        name, _, value = button.action.partition(":")
+        if name == "language" and value in WORDS:
+            return self._speak(self.contact, value)
+        if name in {"come", "decline"} and value.isascii() and value.isdigit():
+            return self._answer_pledge(self.contact, int(value), comes=name == "come")
         return self._press_of_journey(button, self.contact)
 
     def _press_of_journey(self, button: InboundButton, contact: Contact) -> Sequence[Reply]:
@@ -168,6 +187,100 @@ class _Talk:
         )
         return [Reply(text="\n".join(lines))]
 
+    def _schedule(self, contact: Contact) -> Sequence[Reply]:
+        """The next classes, those marked to which they said they come."""
+        rows = outlook.schedule(contact=contact, now=self.now)
+        if not rows:
+            return self._say("status_no_class")
+        lines = [
+            say(
+                "schedule_pledged" if row.pledged else "schedule_class", self.language,
+                title=_title(row.session), when=self._when(row.session, row.zone),
+            )
+            for row in rows
+        ]  # fmt: skip
+        return [Reply(text="\n".join([say("schedule_head", self.language), *lines]))]
+
+    def _next(self, contact: Contact) -> Sequence[Reply]:
+        """When they will hear from us next."""
+        at = outlook.next_message_at(chat=self.chat)
+        if at is None:
+            return self._say("next_none")
+        if at <= self.now:
+            return self._say("next_now")
+        return self._say("next_at", when=self._moment(at, contact))
+
+    def _why(self, contact: Contact) -> Sequence[Reply]:
+        """What caused the last message."""
+        cause = outlook.why_last(contact=contact, chat=self.chat)
+        if cause is None:
+            return self._say("why_nothing")
+        what = say(f"fact_{_FACT_WORDS.get(cause.fact, 'other')}", self.language)
+        when = self._when(cause.session, cause.zone)
+        key = "why_taken_back" if cause.taken_back else "why_last"
+        return self._say(key, what=what, title=_title(cause.session), when=when)
+
+    def _commit(self, contact: Contact) -> Sequence[Reply]:
+        """Ask of each next class whether they come."""
+        rows = outlook.schedule(contact=contact, now=self.now, most=3)
+        if not rows:
+            return self._say("status_no_class")
+        buttons = []
+        for row in rows:
+            when = self._when(row.session, row.zone)
+            yes, no = say("come", self.language, when=when), say("decline", self.language)
+            buttons.append([(yes, f"come:{row.session.pk}"), (no, f"decline:{row.session.pk}")])
+        return self._say("commit_ask", buttons)
+
+    def _answer_pledge(self, contact: Contact, session_id: int, *, comes: bool) -> Sequence[Reply]:
+        session = conversation.answer_pledge(
+            contact=contact, session_id=session_id, comes=comes, now=self.now
+        )
+        if session is None:
+            return self._say("button_too_old")
+        zone = conversation.zone_for(contact=contact, session=session)
+        key = "pledged" if comes else "declined"
+        return self._say(key, title=_title(session), when=self._when(session, zone))
+
+    def _snooze(self, contact: Contact) -> Sequence[Reply]:
+        """Silence for a while."""
+        span = preferences.read_span(self.argument or "1d")
+        if span is None:
+            return self._say("snooze_bad")
+        until = preferences.snooze(chat=self.chat, span=span, now=self.now)
+        return self._say("snoozed", when=self._moment(until, contact))
+
+    def _resume(self, contact: Contact) -> Sequence[Reply]:
+        """End a snooze; whoever said stop is asked first."""
+        preferences.wake(chat=self.chat)
+        state = conversation.status(contact=contact, chat=self.chat, now=self.now)
+        return self._say("resumed") if state.consents else self._welcome(contact)
+
+    def _zone(self, contact: Contact) -> Sequence[Reply]:
+        """Their time zone, shown or set."""
+        if not self.argument:
+            zone = conversation.zone_for(contact=contact, session=None)
+            return self._say("zone_is", zone=zone.key)
+        found = preferences.find_zone(self.argument)
+        if found is None:
+            return self._say("zone_bad")
+        preferences.set_zone(contact=contact, zone=found, now=self.now)
+        return self._say("zone_set", zone=found, when=self._moment(self.now, contact))
+
+    def _language(self, contact: Contact) -> Sequence[Reply]:
+        """Their language, asked or set."""
+        wanted = self.argument.casefold()
+        for code, words in WORDS.items():
+            if wanted in {code, words["language_name"].casefold()}:
+                return self._speak(contact, code)
+        buttons = [[(words["language_name"], f"language:{code}")] for code, words in WORDS.items()]
+        return self._say("language_ask", buttons)
+
+    def _speak(self, contact: Contact, code: str) -> Sequence[Reply]:
+        preferences.set_language(contact=contact, language=code, now=self.now)
+        self._use(contact)
+        return self._say("language_set")
+
     def _say(
         self, key: str, buttons: Sequence[Sequence[tuple[str, str]]] = (), **values: str
     ) -> Sequence[Reply]:
@@ -179,7 +292,12 @@ class _Talk:
         return name or say("nameless", self.language)
 
     def _when(self, session: ClassSession, zone: ZoneInfo) -> str:
-        local = session.starts_at.astimezone(zone)
+        return self._words(session.starts_at.astimezone(zone))
+
+    def _moment(self, at: datetime, contact: Contact) -> str:
+        return self._words(at.astimezone(conversation.zone_for(contact=contact, session=None)))
+
+    def _words(self, local: datetime) -> str:
         day, clock = texts.date_words(local, self.language), texts.time_words(local, self.language)
         return f"{day}, {clock}"
 

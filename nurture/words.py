@@ -44,6 +44,13 @@ _EN = {
     ),
     "help": (
         "/status – what is next for you\n"
+        "/schedule – your next classes\n"
+        "/commit – say that you come\n"
+        "/next – when you hear from me\n"
+        "/why – what the last message was about\n"
+        "/snooze 3d – quiet for a while; /resume ends it\n"
+        "/timezone – your time zone\n"
+        "/language – your language\n"
         "/address – the Google address you join with\n"
         "/stop – no more messages\n"
         "/start – begin again\n"
@@ -65,6 +72,38 @@ _EN = {
     "status_planned_n": "{count} messages are planned for you.",
     "status_consent": "You agreed to messages; /stop ends them.",
     "status_no_consent": "You asked me not to write; /start lets you change that.",
+    "schedule_head": "Your next classes:",
+    "schedule_class": "• <b>{title}</b>, {when}",
+    "schedule_pledged": "• <b>{title}</b>, {when} ✓ you said you come",
+    "next_none": "No message is planned for you.",
+    "next_now": "A message for you is about to go out.",
+    "next_at": "You will hear from me on {when} at the earliest, unless something changes by then.",
+    "why_nothing": "Nothing that you did or missed led to a message so far.",
+    "why_last": "You got the last message because {what} <b>{title}</b>, {when}.",
+    "why_taken_back": (
+        "You got the last message because it looked as if {what} <b>{title}</b>, {when}. "
+        "That turned out to be wrong. Sorry!"
+    ),
+    "fact_missed": "you were not in",
+    "fact_late": "you came late to",
+    "fact_left_early": "you left early from",
+    "fact_partial": "you were in only a part of",
+    "fact_attended": "you were in",
+    "fact_pledged": "you said you come to",
+    "fact_other": "of",
+    "commit_ask": "Will you come?",
+    "come": "I come: {when}",
+    "decline": "I cannot",
+    "declined": "Thank you for saying so: not at <b>{title}</b>, {when}.",
+    "snoozed": "Quiet until {when}. What was planned waits; /resume ends it sooner.",
+    "snooze_bad": "How long? For example /snooze 2h, /snooze 3d; 30 days at most.",
+    "resumed": "I am back; what waited comes at its hours.",
+    "zone_is": "I count your hours in {zone}. To change it: /timezone Europe/Madrid",
+    "zone_set": "I count your hours in {zone} now. There it is {when}.",
+    "zone_bad": "I do not know that time zone. It looks like this: /timezone Europe/Madrid",
+    "language_name": "English",
+    "language_ask": "Which language shall I write in?",
+    "language_set": "I write in English from now on, where the school has the words.",
     "disputed": (
         "Thank you for telling us. We will look at it, and this series of messages waits "
         "until then.\n\nWhich Google address were you signed in with? Just send it to me; it "
@@ -119,6 +158,13 @@ _ES = {
     ),
     "help": (
         "/status – lo próximo para ti\n"
+        "/schedule – tus próximas clases\n"
+        "/commit – decir que vienes\n"
+        "/next – cuándo sabrás de mí\n"
+        "/why – a qué se debió el último mensaje\n"
+        "/snooze 3d – silencio un tiempo; /resume lo termina\n"
+        "/timezone – tu zona horaria\n"
+        "/language – tu idioma\n"
         "/address – la dirección de Google con la que te conectas\n"
         "/stop – no más mensajes\n"
         "/start – empezar de nuevo\n"
@@ -141,6 +187,38 @@ _ES = {
     "status_planned_n": "Hay {count} mensajes previstos para ti.",
     "status_consent": "Aceptaste recibir mensajes; /stop los termina.",
     "status_no_consent": "Me pediste que no escribiera; con /start puedes cambiarlo.",
+    "schedule_head": "Tus próximas clases:",
+    "schedule_class": "• <b>{title}</b>, {when}",
+    "schedule_pledged": "• <b>{title}</b>, {when} ✓ dijiste que vienes",
+    "next_none": "No hay ningún mensaje previsto para ti.",
+    "next_now": "Un mensaje para ti está a punto de salir.",
+    "next_at": "Sabrás de mí el {when} como pronto, si nada cambia hasta entonces.",
+    "why_nothing": "Hasta ahora, nada que hicieras ha dado lugar a un mensaje.",
+    "why_last": "Recibiste el último mensaje porque {what} <b>{title}</b>, {when}.",
+    "why_taken_back": (
+        "Recibiste el último mensaje porque parecía que {what} <b>{title}</b>, {when}. "
+        "Resultó no ser cierto. ¡Perdona!"
+    ),
+    "fact_missed": "no estuviste en",
+    "fact_late": "llegaste tarde a",
+    "fact_left_early": "te fuiste antes de",
+    "fact_partial": "solo estuviste en una parte de",
+    "fact_attended": "estuviste en",
+    "fact_pledged": "dijiste que vienes a",
+    "fact_other": "hubo",
+    "commit_ask": "¿Vienes?",
+    "come": "Voy: {when}",
+    "decline": "No puedo",
+    "declined": "Gracias por avisar: a <b>{title}</b>, {when}, no vienes.",
+    "snoozed": "Silencio hasta el {when}. Lo previsto espera; /resume lo termina antes.",
+    "snooze_bad": "¿Cuánto tiempo? Por ejemplo /snooze 2h, /snooze 3d; 30 días como máximo.",
+    "resumed": "Estoy de vuelta; lo que esperaba llega a sus horas.",
+    "zone_is": "Cuento tus horas en {zone}. Para cambiarlo: /timezone Europe/Madrid",
+    "zone_set": "Ahora cuento tus horas en {zone}. Allí es {when}.",
+    "zone_bad": "No conozco esa zona horaria. Tiene esta forma: /timezone Europe/Madrid",
+    "language_name": "Español",
+    "language_ask": "¿En qué idioma te escribo?",
+    "language_set": "A partir de ahora te escribo en español, donde la escuela tenga los textos.",
     "disputed": (
         "Gracias por decírnoslo. Lo revisaremos, y hasta entonces esta serie de mensajes espera."
         "\n\n¿Con qué dirección de Google te conectaste? Envíamela tal cual; nos ayuda a "

@@ -19,6 +19,7 @@ from attendance.selectors.history import (
     streak,
     streaks_of,
     sync_is_due,
+    upcoming,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "streak",
     "streaks_of",
     "sync_is_due",
+    "upcoming",
 ]

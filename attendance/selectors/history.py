@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
 
 from attendance.domain import streaks
 from attendance.domain.kinds import Flag, OutcomeKind, PledgeState, RunState, SessionStatus, Source
@@ -17,6 +18,7 @@ from attendance.models import (
     AttendanceEvent,
     ClassSession,
     Course,
+    Enrolment,
     Outcome,
     Pledge,
     SyncRun,
@@ -103,6 +105,20 @@ def next_sessions(course_ids: Iterable[int], *, after: datetime) -> dict[int, Cl
         .distinct("course_id")
     )
     return {row.course_id: row for row in rows}
+
+
+def upcoming(*, learner_id: int, after: datetime, most: int) -> list[ClassSession]:
+    """The next confirmed classes of the courses that a learner is in, soonest first."""
+    ahead = ClassSession.objects.filter(status__in=_AHEAD, starts_at__gt=after)
+    theirs = Enrolment.objects.filter(
+        Q(starts_at__isnull=True) | Q(starts_at__lte=OuterRef("starts_at")),
+        Q(ends_at__isnull=True) | Q(ends_at__gt=OuterRef("starts_at")),
+        learner=learner_id,
+        course=OuterRef("course"),
+        course__active=True,
+    )
+    rows = ahead.filter(Exists(theirs)).select_related("course")
+    return list(rows.order_by("starts_at", "id")[:most])
 
 
 def calendar_ids() -> list[str]:

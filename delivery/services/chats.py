@@ -8,7 +8,8 @@ from datetime import datetime
 from django.db import transaction
 
 from delivery.domain.reasons import Reason
-from delivery.models import Chat, Consent, Delivery, Reachability
+from delivery.domain.states import Status
+from delivery.models import BusinessNow, Chat, Consent, Delivery, Lane, Reachability
 from delivery.services.deliveries import cancel_all
 
 DEFAULT_CATEGORY = ""
@@ -120,5 +121,11 @@ def has_consent(*, chat: Chat, category: str) -> bool:
 
 
 def snooze(*, chat: Chat, until: datetime | None) -> None:
-    """Hold what is owed to a chat until a moment (UTC), or no longer (None)."""
+    """Hold what is owed to a chat until a moment (UTC), or no longer (None). Safe to run twice.
+
+    What was put off until the end of an earlier snooze is looked at again at once.
+    """
+    chat.snoozed_until = until
     Chat.objects.filter(pk=chat.pk).update(snoozed_until=until)
+    put_off = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status=Status.PENDING, attempts=0)
+    put_off.filter(due_at__lte=BusinessNow(), run_at__gt=BusinessNow()).update(run_at=BusinessNow())

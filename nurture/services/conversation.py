@@ -150,6 +150,25 @@ def dispute(*, journey: Journey, now: datetime) -> bool:
 
 
 @transaction.atomic
+def answer_pledge(
+    *, contact: Contact, session_id: int, comes: bool, now: datetime
+) -> ClassSession | None:
+    """A learner says whether they come to a class; None where it is none of theirs, or has begun.
+
+    Clients may send any number. Safe to run twice: the latest word counts.
+    """
+    theirs = attendance_selectors.upcoming(learner_id=contact.learner_id, after=now, most=50)
+    session = next((row for row in theirs if row.pk == session_id), None)
+    if session is None:
+        return None
+    attendance.pledge(
+        learner=contact.learner, session=session, answer=comes, source="button", now=now
+    )
+    holding.answered_pledge(learner=contact.learner, session=session, now=now)
+    return session
+
+
+@transaction.atomic
 def pledge_next(*, journey: Journey, now: datetime) -> ClassSession | None:
     """A learner says they come to the next class of the journey's course; None if there is none.
 

@@ -1,0 +1,85 @@
+"""What a learner may ask: which classes come, what they will hear next, why they heard the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from attendance import selectors as attendance
+from attendance.models import ClassSession
+from delivery import selectors as delivery
+from delivery.models import Chat
+from nurture.domain.reasons import Reason
+from nurture.models import Contact, Decision
+from nurture.services.conversation import zone_for
+
+#: How many classes a schedule shows.
+CLASSES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upcoming:
+    """A class that a learner is expected in."""
+
+    session: ClassSession
+    zone: ZoneInfo  # the learner's, for that class
+    pledged: bool  # they said that they come
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """What led to a message: a fact about a class."""
+
+    fact: str
+    session: ClassSession
+    zone: ZoneInfo
+    taken_back: bool  # it turned out not to be so
+
+
+def schedule(*, contact: Contact, now: datetime, most: int = CLASSES) -> list[Upcoming]:
+    """The next classes of a learner's courses, soonest first."""
+    rows = attendance.upcoming(learner_id=contact.learner_id, after=now, most=most)
+    coming = attendance.pledged(
+        learner_ids=[contact.learner_id], session_ids=[row.pk for row in rows]
+    )
+    return [
+        Upcoming(
+            session=row,
+            zone=zone_for(contact=contact, session=row),
+            pledged=(contact.learner_id, row.pk) in coming,
+        )
+        for row in rows
+    ]
+
+
+def next_message_at(*, chat: Chat) -> datetime | None:
+    """When the next message of a sequence is planned for a chat, at the earliest (UTC).
+
+    While the chat is snoozed, not before that is over. None where nothing is owed.
+    """
+    row = delivery.next_owed(chat=chat)
+    if row is None:
+        return None
+    return max(row.run_at, chat.snoozed_until) if chat.snoozed_until else row.run_at
+
+
+def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
+    """What caused the last message of a sequence that a chat got; None where none had a cause."""
+    row = delivery.last_sent(chat=chat)
+    decision = (
+        Decision.objects.filter(delivery=row, journey__learner=contact.learner_id)
+        .select_related("journey__cause__session__course")
+        .order_by("-id")
+        .first()
+    )
+    journey = decision.journey if decision and row else None
+    if journey is None or journey.cause is None:
+        return None
+    session = journey.cause.session
+    return Cause(
+        fact=journey.cause.kind,
+        session=session,
+        zone=zone_for(contact=contact, session=session),
+        taken_back=journey.exit_reason == Reason.CORRECTED,
+    )
