@@ -29,6 +29,8 @@ LEASE_SECONDS = 60.0  # a call ends after 20 s, so this leaves time to record it
 QUARANTINE = timedelta(minutes=15)
 MARGIN = timedelta(milliseconds=20)  # from the claim to its first slot
 CLOCK_TRIES = 5
+#: So many failures among the last tries of a sequence pause it; fewer say nothing.
+PAUSE_FAILURES, PAUSE_WINDOW = 12, 50
 
 
 @dataclass(kw_only=True)
@@ -247,6 +249,23 @@ class Ledger:
     async def shut(self, *, key: str, reason: str, wait: timedelta | None) -> None:
         """Close one of the bot's gates: for `wait`, or until a person opens it."""
         await self._run(queries.SHUT, {"key": key, "reason": reason, "by": "sender", "wait": wait})
+
+    async def hold_stream(self, held: Held, *, refused: bool, said: str) -> str:
+        """Hold a sequence whose words are `refused`, or of which too much fails (P17).
+
+        Returns why, where this call closed it; else "".
+        """
+        row = await self._maybe(
+            queries.HOLD_STREAM,
+            {
+                "id": held.id,
+                "refused": refused,
+                "said": said,
+                "window": PAUSE_WINDOW,
+                "most": PAUSE_FAILURES,
+            },
+        )
+        return f"{row['key']}: {row['reason']}" if row else ""
 
     async def half_open(self, *, key: str) -> bool:
         """Whether a gate's time is over and nobody has said yet that all is well."""

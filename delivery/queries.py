@@ -291,6 +291,30 @@ UPDATE delivery_gate SET closed_until = '2000-01-01Z', reason = '', updated_at =
  WHERE key = %(key)s
 """
 
+# A sequence whose words Telegram refuses, or of whose last tries too many failed, is held until a
+# person has looked; what it owes waits. Tries from before somebody opened it again do not count.
+# One row comes back where this very statement closed it, so that it is told once.
+HOLD_STREAM = """
+WITH s AS (
+    SELECT g.key, g.updated_at FROM nurture_deliveries d JOIN delivery_gate g ON g.key = d.stream
+     WHERE d.id = %(id)s AND NOT d.is_test AND g.key <> 'stream:'
+       AND g.closed_until <= clock_timestamp()),
+last AS (
+    SELECT d.status FROM s
+     CROSS JOIN (SELECT a.delivery_id, a.started_at FROM delivery_attempt a
+                  WHERE a.outcome <> '' ORDER BY a.id DESC LIMIT 5000) a
+      JOIN nurture_deliveries d ON d.id = a.delivery_id
+     WHERE d.stream = s.key AND NOT d.is_test AND a.started_at > s.updated_at
+     LIMIT %(window)s),
+n AS (SELECT count(*) FILTER (WHERE status = 'failed') AS failed, count(*) AS seen FROM last)
+UPDATE delivery_gate g
+   SET closed_until = '2999-01-01Z', closed_by = 'sender', updated_at = clock_timestamp(),
+       reason = CASE WHEN %(refused)s THEN 'Telegram refuses its words: ' || left(%(said)s, 150)
+                     ELSE n.failed || ' of its last ' || n.seen || ' messages failed' END
+  FROM s, n WHERE g.key = s.key AND (%(refused)s OR n.failed >= %(most)s)
+RETURNING g.key, g.reason
+"""
+
 HALF_OPEN = """
 SELECT count(*) FROM delivery_gate
  WHERE key = %(key)s AND reason <> '' AND closed_until <= clock_timestamp()

@@ -25,6 +25,7 @@ from django.conf import settings
 
 from delivery.domain import pacing
 from delivery.domain.outcome import Consequence, Kind, Verdict, judge
+from delivery.domain.reasons import Reason
 from delivery.domain.results import MISSED, result_of
 from delivery.domain.states import Status
 from delivery.gateways import Call, Gateway
@@ -246,6 +247,13 @@ class Sender:
             )
         if entry.http_status is None or entry.http_status >= 500:
             await self._count_failure(entry)
+        if entry.result.status is Status.FAILED:
+            refused = verdict.reason is Reason.CONTENT_REFUSED
+            why = await self.ledger.hold_stream(
+                entry.held, refused=refused, said=verdict.description
+            )
+            if why:
+                log.error("sender.stream_held", extra={"why": why})
 
     async def _count_failure(self, entry: Entry) -> None:
         """Five calls in half a minute that came to nothing: leave Telegram alone for a while."""

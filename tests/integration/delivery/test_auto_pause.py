@@ -1,0 +1,139 @@
+"""A sequence that fails is held, with the reason, and loses nothing of what it owes (P16, P17)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from delivery import sender, services
+from delivery.ledger import PAUSE_FAILURES
+from delivery.models import Delivery, Gate
+from delivery.services.gates import ensure_pacing
+from delivery.telegram import gateway
+from tests.factories.delivery import make_delivery
+from tests.integration.delivery.receiver import Answer, Receiver, receiving
+from tests.integration.delivery.test_core_sender import TOKEN
+
+pytestmark = pytest.mark.django_db(transaction=True)
+OPEN_YEAR = 2000
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    with receiving(Receiver()) as running:
+        settings.BOT_TOKEN = TOKEN
+        settings.TELEGRAM_API_URL = running.url
+        settings.STAGING_ALLOWED_CHATS = None
+        settings.TELEGRAM_SENDS_PER_SECOND = 500.0
+        yield running
+
+
+def refusing(code: int, text: str, *, every: int = 1) -> Any:
+    """A rule that refuses each n-th message."""
+    count = iter(range(1, 10_000))
+
+    def rule(_chat: int, _text: str) -> Answer | None:
+        body = {"ok": False, "error_code": code, "description": text}
+        return (code, body) if next(count) % every == 0 else None
+
+    return rule
+
+
+def owe(count: int, stream: str = "welcome", **known: Any) -> None:
+    for _ in range(count):
+        make_delivery(stream=stream, **known)
+
+
+def drain() -> None:
+    ensure_pacing()
+    sender.drain(gateway, until_empty=True)
+
+
+def left(stream: str = "welcome") -> int:
+    """How many messages of a sequence are still owed."""
+    return Delivery.objects.filter(stream=f"stream:{stream}", status="pending").count()
+
+
+def gate(stream: str = "welcome") -> Gate:
+    return Gate.objects.get(key=f"stream:{stream}")
+
+
+BLOCKED = (403, "Forbidden: bot was blocked by the user")
+PARSE = (400, "Bad Request: can't parse entities: unclosed tag")
+
+
+def test_words_that_telegram_refuses_hold_their_sequence_at_once(receiver: Receiver) -> None:
+    receiver.rule = refusing(*PARSE)
+    owe(60)
+
+    drain()
+
+    assert receiver.refused <= 3 * sender.IN_FLIGHT  # what was in flight, and claimed with it
+    assert left() == 60 - receiver.refused
+    assert gate().closed_until.year == 2999
+    assert gate().reason == f"Telegram refuses its words: {PARSE[1]}"
+    assert gate().closed_by == "sender"
+
+
+def test_another_sequence_goes_on(receiver: Receiver) -> None:
+    bad = refusing(*PARSE)
+    receiver.rule = lambda chat, text: bad(chat, text) if text == "bad" else None
+    owe(5, text="bad")
+    owe(20, stream="other")
+
+    drain()
+
+    assert left("other") == 0
+    assert gate("other").closed_until.year == OPEN_YEAR
+
+
+def test_many_failures_among_the_last_hold_the_sequence(receiver: Receiver) -> None:
+    """Each fourth is blocked: 12 of the last 50."""
+    receiver.rule = refusing(*BLOCKED, every=4)
+    owe(100)
+
+    drain()
+
+    assert PAUSE_FAILURES <= receiver.refused < PAUSE_FAILURES + sender.IN_FLIGHT
+    assert left() > 20
+    assert "messages failed" in gate().reason
+
+
+def test_few_failures_hold_nothing(receiver: Receiver) -> None:
+    """Each sixth: eight or nine of any fifty."""
+    receiver.rule = refusing(*BLOCKED, every=6)
+    owe(120)
+
+    drain()
+
+    assert left() == 0
+    assert gate().closed_until.year == OPEN_YEAR
+
+
+def test_who_opens_it_again_begins_with_a_clean_slate(receiver: Receiver) -> None:
+    receiver.rule = refusing(*BLOCKED)
+    owe(40)
+    drain()
+    failed = receiver.refused
+    receiver.rule = refusing(*BLOCKED, every=10)
+    services.open_gate(key=gate().key, by="boss")
+
+    drain()
+
+    assert left() == 0
+    assert failed >= PAUSE_FAILURES
+    assert gate().closed_until.year == OPEN_YEAR
+
+
+@pytest.mark.parametrize("known", [{"stream": ""}, {"stream": "welcome", "is_test": True}])
+def test_what_belongs_to_no_sequence_or_is_a_test_holds_nothing(
+    receiver: Receiver, known: dict[str, Any]
+) -> None:
+    receiver.rule = refusing(*PARSE)
+    owe(20, **known)
+
+    drain()
+
+    assert left(known["stream"]) == 0
