@@ -255,3 +255,14 @@ def say(key: str, lang: str, /, **values: object) -> str:
     """A sentence of the bot's; what is put in is escaped for HTML."""
     safe = {name: escape(str(value), quote=False) for name, value in values.items()}
     return WORDS[lang][key].format(**safe)
+
+
+def commands() -> dict[str, list[tuple[str, str]]]:
+    """The bot's menu as its help lists it: language → command and what it does; "" for others."""
+    menus = {code: _listed(words["help"]) for code, words in WORDS.items()}
+    return {"": menus[DEFAULT], **menus}
+
+
+def _listed(text: str) -> list[tuple[str, str]]:
+    lines = (line.partition(" – ") for line in text.splitlines())
+    return [(name.split()[0].removeprefix("/"), does) for name, _, does in lines]

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from delivery import clock
 from delivery.gateways import Call
@@ -81,7 +82,7 @@ class Command(BaseCommand):
         url = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
         if not settings.TELEGRAM_WEBHOOK_SECRET:
             raise CommandError("TELEGRAM_WEBHOOK_SECRET is empty, so the webhook would refuse all.")
-        call = asyncio.run(_set_webhook(url))
+        call = asyncio.run(_receive_at(url))
         if call.status != 200:
             raise CommandError(f"Telegram did not take the webhook. {_why(call)}")
         self.stdout.write(json.dumps({"webhook": url}) if as_json else f"Telegram pushes to {url}.")
@@ -161,8 +162,11 @@ class Poller:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _without_webhook(self) -> Call | None:
-        """Webhook and long polling exclude each other, so the webhook goes first."""
-        return self._wait(self.door.delete_webhook())
+        """Webhook and long polling exclude each other, so the webhook goes first; then the menu."""
+        call = self._wait(self.door.delete_webhook())
+        if call is not None and call.status == 200:
+            self._wait(_fill_menu(self.door))
+        return call
 
     def _reopen(self) -> None:
         """Look for the server again: the sandbox may be back at another port."""
@@ -204,10 +208,23 @@ class Poller:
             return None
 
 
-async def _set_webhook(url: str) -> Call:
+async def _fill_menu(door: TelegramGateway) -> None:
+    """Tell Telegram which commands there are, in each language; safe to do at each start.
+
+    A menu that could not be set stops nobody: what is written is answered all the same.
+    """
+    menus = import_string(settings.DELIVERY_BOT_COMMANDS)()
+    for language, commands in menus.items():
+        call = await door.set_my_commands(commands=commands, language_code=language)
+        if call.status != 200:
+            log.warning("runbot.menu_not_set", extra={"language": language, "why": _why(call)})
+
+
+async def _receive_at(url: str) -> Call:
     door = gateway()
     await door.open()
     try:
+        await _fill_menu(door)
         return await door.set_webhook(url=url, secret=settings.TELEGRAM_WEBHOOK_SECRET)
     finally:
         await door.close()

@@ -225,6 +225,31 @@ def test_network_trouble_is_survived(
     assert len(inbound_updates.heard) == 1
 
 
+def menu(box: Running, language: str) -> list[str]:
+    """The commands that Telegram shows to people with this language."""
+    url = f"{box.url}/bot{TOKEN}/getMyCommands?language_code={language}"
+    with urllib.request.urlopen(url) as answer:
+        return [f"{row['command']}: {row['description']}" for row in json.load(answer)["result"]]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["polling", "webhook"])
+def test_the_menu_of_commands_is_there_in_each_language(box: Running, how: str) -> None:
+    if how == "polling":
+        watcher = end_when(lambda: bool(menu(box, "es")))
+        call_command("runbot", stdout=StringIO())
+        watcher.join()
+    else:
+        with override_settings(
+            PUBLIC_URL="https://telbot.example", TELEGRAM_WEBHOOK_SECRET="s" * 40
+        ):
+            call_command("runbot", "--webhook", stdout=StringIO())
+    assert menu(box, "")[0] == "status: what is next for you"
+    assert menu(box, "en") == menu(box, "")
+    assert menu(box, "es")[0] == "status: lo próximo para ti"
+    assert "snooze: quiet for a while; /resume ends it" in menu(box, "")
+
+
 def test_a_second_poller_for_a_minute_makes_it_give_way() -> None:
     """Ends with a message instead of fighting on; driven without waiting."""
 
