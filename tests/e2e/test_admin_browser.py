@@ -19,9 +19,12 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from attendance import services
 from attendance.models import AuditPair, ClassSession, Learner, ReviewItem
+from delivery import clock
 from delivery.models import Delivery
 from nurture.models import Journey, Sequence
 from tests.factories.classes import judge, make_class, make_course, outcome_of, stay
+from tests.factories.delivery import make_delivery
+from tests.factories.nurture import settle
 from tests.factories.school import make_school
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -153,3 +156,33 @@ def test_an_outcome_of_the_audit_is_judged_with_one_click(
     pair.refresh_from_db()
     assert (pair.verdict, pair.truth, pair.decided_by) == ("wrong", "late", "boss")
     assert [url for url in errors if "favicon" not in url] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_staff_send_again_what_is_in_doubt_after_a_look(
+    live_server: Any, session_key: str, scheme: str, tmp_path: Path
+) -> None:
+    """P15: which go, and why the others do not, is on the page before anything is done."""
+    doubtful, sent = make_delivery(text="Where were you?"), make_delivery()
+    settle(doubtful, at=clock.now(), status="unknown", reason="no_answer")
+    settle(sent, at=clock.now())
+    url = live_server.url + reverse("admin:delivery_delivery_changelist")
+
+    with browser(live_server.url, session_key, color_scheme=scheme) as context:
+        page, errors = watched(context)
+        page.goto(url)
+        page.check(f'input[name="_selected_action"][value="{doubtful.pk}"]')
+        page.check(f'input[name="_selected_action"][value="{sent.pk}"]')
+        page.select_option('select[name="action"]', "again")
+        page.keyboard.press("Escape")
+        page.click('button[name="index"]')
+        page.wait_for_selector("text=Send 1 of 2 again?")
+        page.screenshot(path=tmp_path / f"again-{scheme}.png", full_page=True)
+        seen = page.inner_text("#content")
+        page.click("text=Send 1 again")
+        page.wait_for_selector("text=1 will be sent again.")
+
+    assert "It is neither unknown nor given up." in seen
+    assert [url for url in errors if "favicon" not in url] == []
+    doubtful.refresh_from_db()
+    assert doubtful.status == "pending"
