@@ -101,6 +101,7 @@ class Ledger:
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
                 most=most,
+                now=now,
                 base=max(gate["next_slot_at"], now + MARGIN),
                 rate=gate["rate"],
             )

@@ -25,18 +25,10 @@ SELECT g.rate, g.next_slot_at,
 _CANDIDATE = """
 SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
-                WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending'))
-       -- Nobody overtakes what pacing put off for a moment.
-       OR EXISTS (SELECT FROM nurture_deliveries e
-                   WHERE e.chat_id = d.chat_id AND e.sent_at IS NULL AND e.status = 'pending'
-                     AND e.lane = d.lane
-                     AND (e.due_at, e.priority, e.id) < (d.due_at, d.priority, d.id)
-                     AND e.run_at > (SELECT telbot_now())
-                     AND e.run_at <= (SELECT telbot_now()) + interval '5 s') AS chat_busy
+                WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy
   FROM ({picked}) p
  CROSS JOIN LATERAL (
-    SELECT w.id, w.chat_id, w.text, w.buttons, w.lane, w.due_at, w.priority
-      FROM nurture_deliveries w
+    SELECT w.id, w.chat_id, w.text, w.buttons FROM nurture_deliveries w
      WHERE w.id = p.id AND w.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) d
  CROSS JOIN LATERAL (
     SELECT h.telegram_id, h.next_slot_at FROM delivery_chat h WHERE h.id = d.chat_id OFFSET 0) c

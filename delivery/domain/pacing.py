@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 #: Never hand out more than this much work in one claim.
 HORIZON = timedelta(seconds=2)
 MAX_BATCH = 60
+#: What is put off is looked at a little before its chat is free, so that it is there in time.
+LOOK_EARLIER = timedelta(milliseconds=100)
 #: From here on the limiter counts as switched off: nobody waits for a slot, none is ever missed.
 UNPACED_RATE = 1000.0
 #: Near Telegram's limit of about 30 a second a late sender may not be late by much.
@@ -31,7 +33,7 @@ class Candidate:
     chat_id: int
     #: When its chat may have its next message.
     chat_free_at: datetime
-    #: Another delivery of its chat is in flight, or goes first: this one has to wait for it.
+    #: Another delivery of its chat is in flight.
     chat_busy: bool
     #: The pause between two messages of its chat, allowed lateness included, so that a late first
     #: message cannot come too close to the next one.
@@ -87,10 +89,14 @@ def room(*, now: datetime, next_slot_at: datetime, rate: float, most: int = MAX_
     return max(1, min(most, math.ceil(free.total_seconds() * rate)))
 
 
-def plan(candidates: Sequence[Candidate], *, most: int, base: datetime, rate: float) -> Plan:
+def plan(
+    candidates: Sequence[Candidate], *, most: int, now: datetime, base: datetime, rate: float
+) -> Plan:
     """Give slots from `base` on, in the order of `candidates`; put off whose chat is not free.
 
-    At most one delivery of a chat per claim.
+    At most one delivery of a chat per claim. A chat must be free `now`, though its slot comes
+    later: what was put off until the chat is free is a candidate again by then, and so nobody
+    overtakes it.
     """
     gap = timedelta(seconds=1 / rate)
     slots: list[Slot] = []
@@ -99,15 +105,14 @@ def plan(candidates: Sequence[Candidate], *, most: int, base: datetime, rate: fl
     at = base
     for candidate in candidates:
         free_at = _free_at(candidate, taken=taken, base=base)
-        is_next = candidate.chat_id not in taken and not candidate.chat_busy
-        if is_next and free_at <= at and len(slots) < most:
+        if candidate.chat_id not in taken and free_at <= now and len(slots) < most:
             slots.append(Slot(delivery_id=candidate.delivery_id, chat_id=candidate.chat_id, at=at))
             taken[candidate.chat_id] = at + candidate.spacing
             at += gap
-        elif not is_next or free_at > at:
-            moment = max(free_at, base)
-            put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=moment - base))
-            taken[candidate.chat_id] = moment + candidate.spacing
+        elif candidate.chat_id in taken or free_at > now:
+            wait = max(free_at - now - LOOK_EARLIER, timedelta(0))
+            put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=wait))
+            taken[candidate.chat_id] = max(free_at, base) + candidate.spacing
     return Plan(slots=tuple(slots), put_off=tuple(put_off), next_slot_at=at)
 
 

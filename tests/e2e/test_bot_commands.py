@@ -80,7 +80,7 @@ def test_every_command_is_answered_on_the_learners_screen(
     if way == "webhook":
         with override_settings(PUBLIC_URL=live_server.url):
             call_command("runbot", "--webhook", stdout=StringIO())
-    for number, command in enumerate(COMMANDS, start=1):
+    for command in COMMANDS:
         stored.clear()
         box.control(f"{phone}/text", {"text": command})
         if way == "webhook":
@@ -88,10 +88,10 @@ def test_every_command_is_answered_on_the_learners_screen(
             inbound_tasks.work_off()
         else:
             call_command("runbot", "--once", stdout=StringIO())
-        sender.drain(gateway, until_empty=True)
-        assert len(heard(box, phone)) == number, command
+    sender.drain(gateway, until_empty=True)
 
     said = heard(box, phone)
+    assert len(said) == len(COMMANDS)
     assert not {words["unclear"] for words in WORDS.values()} & set(said)
     assert "Lesson 4" in said[2]  # /schedule
     assert said[-1] == WORDS["es"]["stopped"]  # in the language that she chose

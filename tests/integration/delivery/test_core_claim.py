@@ -140,19 +140,22 @@ def test_two_workers_never_hold_the_same_delivery_or_chat() -> None:
     assert all(b - a >= timedelta(seconds=1 / 501) for a, b in itertools.pairwise(slots))
 
 
-@pytest.mark.parametrize(
-    ("first_is", "second_goes"), [("put off for a moment", False), ("held for an hour", True)]
-)
-def test_nobody_overtakes_what_was_put_off_for_a_moment(first_is: str, second_goes: bool) -> None:
-    """P09: pacing put the first one off, and now the chat is free; a long hold holds no other."""
+def test_nobody_overtakes_what_pacing_put_off() -> None:
+    """P09: the first waits for its chat, and the slots of this claim lie behind that moment."""
     first = make_delivery()
-    make_delivery(chat=first.chat)
-    wait = timedelta(seconds=2) if first_is == "put off for a moment" else timedelta(hours=1)
-    Delivery.objects.filter(pk=first.pk).update(run_at=clock.now() + wait)
+    ahead = "SET next_slot_at = clock_timestamp() + interval"
+    sql(f"UPDATE delivery_chat {ahead} '0.5 s'")
 
-    held = with_ledger(lambda ledger: ledger.claim(replies=False))
+    assert with_ledger(lambda ledger: ledger.claim(replies=False)) == []
+    second = make_delivery(chat=first.chat)
+    sql(f"UPDATE delivery_gate {ahead} '0.9 s' WHERE key = 'bot'")
+    assert with_ledger(lambda ledger: ledger.claim(replies=False)) == []
 
-    assert bool(held) == second_goes
+    first.refresh_from_db()
+    second.refresh_from_db()
+    first.chat.refresh_from_db()
+    assert first.run_at < first.chat.next_slot_at  # a candidate before anybody can go
+    assert (first.status, second.status) == ("pending", "pending")
 
 
 def test_two_processes_share_the_work_and_send_once() -> None:

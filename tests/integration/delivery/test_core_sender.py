@@ -295,10 +295,17 @@ def test_what_was_held_overnight_leaves_at_the_configured_rate(
     receiver.limit_per_second = 240
     opens = LONG_AGO.replace(hour=8)
     everyday = ("08:00", "20:00", ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "UTC")
-    chats = [make_chat() for _ in range(1_000)]
-    for word in ("first", "second"):
-        for chat in chats:
-            make_delivery(chat=chat, text=word, due_at=opens, window=everyday)
+    chats = services.register_chats(telegram_ids=range(1, 1_001), source="test", now=LONG_AGO)
+    services.ensure_stream("")
+    services.enqueue_many(
+        drafts=[
+            services.draft(
+                chat=chat, text=word, due_at=opens, window=everyday, dedupe_key=f"{word}:{chat.pk}"
+            )
+            for word in ("first", "second")
+            for chat in chats.values()
+        ]
+    )
 
     assert drain(simulated=opens - timedelta(minutes=1)) == {}
     assert drain(simulated=opens) == {"sent": 2_000}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.domain import pacing
-from delivery.domain.pacing import Candidate, plan, room
+from delivery.domain.pacing import LOOK_EARLIER, Candidate, plan, room
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAUSE = timedelta(seconds=1.1)
@@ -30,7 +30,7 @@ def due(
 
 
 def test_slots_follow_each_other_at_the_rate() -> None:
-    made = plan([due(1), due(2), due(3)], most=60, base=NOON, rate=25)
+    made = plan([due(1), due(2), due(3)], most=60, now=NOON, base=NOON, rate=25)
 
     assert [slot.at - NOON for slot in made.slots] == [
         timedelta(milliseconds=40 * n) for n in range(3)
@@ -40,28 +40,37 @@ def test_slots_follow_each_other_at_the_rate() -> None:
 
 
 def test_a_second_message_of_a_chat_waits_and_takes_no_slot_from_others() -> None:
-    made = plan([due(1, chat=7), due(2, chat=7), due(3)], most=60, base=NOON, rate=25)
+    made = plan([due(1, chat=7), due(2, chat=7), due(3)], most=60, now=NOON, base=NOON, rate=25)
 
     assert [slot.delivery_id for slot in made.slots] == [1, 3]
-    assert made.put_off == (pacing.PutOff(delivery_id=2, wait=PAUSE),)
+    assert made.put_off == (pacing.PutOff(delivery_id=2, wait=PAUSE - LOOK_EARLIER),)
 
 
 def test_a_chat_that_is_not_free_yet_is_put_off_until_it_is() -> None:
-    made = plan([due(1, free=NOON + timedelta(seconds=5))], most=60, base=NOON, rate=25)
+    made = plan([due(1, free=NOON + timedelta(seconds=5))], most=60, now=NOON, base=NOON, rate=25)
 
     assert made.slots == ()
-    assert made.put_off[0].wait == timedelta(seconds=5)
+    assert made.put_off[0].wait == timedelta(seconds=5) - LOOK_EARLIER
     assert made.next_slot_at == NOON
 
 
 def test_a_chat_with_one_in_flight_waits_at_least_its_spacing() -> None:
-    made = plan([due(1, busy=True)], most=60, base=NOON, rate=25)
+    made = plan([due(1, busy=True)], most=60, now=NOON, base=NOON, rate=25)
 
-    assert made.put_off[0].wait == PAUSE
+    assert made.put_off[0].wait == PAUSE - LOOK_EARLIER
+
+
+def test_a_chat_must_be_free_now_though_its_slot_comes_later() -> None:
+    """Else it would overtake what was put off until the chat is free."""
+    soon = NOON + timedelta(milliseconds=300)
+    made = plan([due(1, free=soon)], most=60, now=NOON, base=NOON + PAUSE, rate=25)
+
+    assert made.slots == ()
+    assert made.put_off[0].wait == timedelta(milliseconds=200)
 
 
 def test_what_finds_no_room_is_left_as_it_is() -> None:
-    made = plan([due(1), due(2)], most=1, base=NOON, rate=25)
+    made = plan([due(1), due(2)], most=1, now=NOON, base=NOON, rate=25)
 
     assert [slot.delivery_id for slot in made.slots] == [1]
     assert made.put_off == ()
@@ -100,7 +109,11 @@ def test_a_429_lowers_the_rate_and_never_raises_it(rate: float, expected: float)
 )
 def test_any_plan_paces_exactly(chats: list[int], rate: float, most: int) -> None:
     made = plan(
-        [due(n, chat=chat) for n, chat in enumerate(chats)], most=most, base=NOON, rate=rate
+        [due(n, chat=chat) for n, chat in enumerate(chats)],
+        most=most,
+        now=NOON,
+        base=NOON,
+        rate=rate,
     )
 
     gaps = [after.at - before.at for before, after in zip(made.slots, made.slots[1:], strict=False)]

@@ -185,7 +185,8 @@ class Play:
             self.anchor, current, waited = found.anchor, found.current, found.waited
         self._go_on(current, waited)
         heard = self._came(self._at.wait.event, since)
-        if held == self.step and heard and not self._says_something_now():
+        waits = self.next_action_at is not None and not self._says_something_now()
+        if held == self.step and heard and waits:
             self.deaf.append(held)
         if policy is Policy.LATEST and not self._says_something_now():
             self.lost += dropped if self.status is not Status.EXITED else []  # its budget is spent
