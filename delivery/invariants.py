@@ -1,14 +1,13 @@
 """What must be true of the queue at every moment, as SQL that finds what is not.
 
-`audit` runs these: in tests after every fault, in production each hour. Constraints and triggers
-hold what one row can say; this is what takes several rows, or the time of day.
+`audit` runs these, in tests after every fault. Constraints and triggers hold what one row can say;
+this is what takes several rows, or the time of day. A death is noticed within seconds, so what is
+five minutes old is forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-# A worker that died is noticed within seconds: five minutes on, whatever it left is forgotten.
 
 #: Name → what is wrong with the deliveries that the statement finds.
 INVARIANTS: Mapping[str, tuple[str, str]] = {

@@ -293,11 +293,11 @@ WITH s AS (
        AND g.closed_until <= clock_timestamp()),
 last AS (
     SELECT d.status FROM s
-     CROSS JOIN (SELECT a.delivery_id, a.started_at FROM delivery_attempt a
+     CROSS JOIN (SELECT a.id, a.delivery_id, a.started_at FROM delivery_attempt a
                   WHERE a.outcome <> '' ORDER BY a.id DESC LIMIT 5000) a
       JOIN nurture_deliveries d ON d.id = a.delivery_id
      WHERE d.stream = s.key AND NOT d.is_test AND a.started_at > s.updated_at
-     LIMIT %(window)s),
+     ORDER BY a.id DESC LIMIT %(window)s),
 n AS (SELECT count(*) FILTER (WHERE status = 'failed') AS failed, count(*) AS seen FROM last)
 UPDATE delivery_gate g
    SET closed_until = '2999-01-01Z', closed_by = 'sender', updated_at = clock_timestamp(),

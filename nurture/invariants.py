@@ -18,7 +18,6 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
         """
         SELECT split_part(dedupe_key, ':', 2)::bigint FROM nurture_deliveries
          WHERE dedupe_key LIKE 'journey:%' AND status IN ('sent', 'unknown')
-           AND resend_of_id IS NULL
          GROUP BY split_part(dedupe_key, ':', 2), split_part(dedupe_key, ':', 3)
         HAVING count(*) > 1""",
     ),

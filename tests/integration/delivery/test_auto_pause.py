@@ -112,6 +112,24 @@ def test_few_failures_hold_nothing(receiver: Receiver) -> None:
     assert gate().closed_until.year == OPEN_YEAR
 
 
+def test_failures_of_long_ago_do_not_count(receiver: Receiver) -> None:
+    """Eleven at the beginning, one at the end: of the last fifty, one."""
+    count = iter(range(1, 200))
+    refuse = refusing(*BLOCKED)
+
+    def rule(chat: int, text: str) -> Answer | None:
+        return refuse(chat, text) if next(count) in {*range(1, 12), 90} else None
+
+    receiver.rule = rule
+    owe(100)
+
+    drain()
+
+    assert receiver.refused == PAUSE_FAILURES
+    assert left() == 0
+    assert gate().closed_until.year == OPEN_YEAR
+
+
 def test_who_opens_it_again_begins_with_a_clean_slate(receiver: Receiver) -> None:
     receiver.rule = refusing(*BLOCKED)
     owe(40)
