@@ -82,6 +82,8 @@ class Ledger:
     async def claim(self, *, replies: bool) -> list[Held]:
         """Lease due deliveries and give each its slot; in one short transaction."""
         await self._advance_simulation()
+        if replies and not (await self._one(queries.A_REPLY_WAITS))["exists"]:
+            return []
         key = REPLY if replies else BULK
         most = 20 if replies else pacing.MAX_BATCH
         db = self._connection()

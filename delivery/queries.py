@@ -21,14 +21,24 @@ SELECT g.rate, g.next_slot_at,
    FOR NO KEY UPDATE
 """
 
-# LATERAL by primary key: no plan can hash or scan the table for seventy rows.
+# LATERAL by primary key: no plan can hash or scan the table for seventy rows. `behind`: how long
+# the last of the earlier messages of the chat still waits, so that nobody overtakes what pacing,
+# a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
 _CANDIDATE = """
 SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
-                WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy
+                WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy,
+       (SELECT max(e.run_at) - (SELECT telbot_now()) FROM nurture_deliveries e
+         WHERE e.chat_id = d.chat_id AND e.sent_at IS NULL AND e.status = (SELECT 'pending')
+           AND e.lane = d.lane AND e.run_at <= (SELECT telbot_now()) + interval '2 minutes'
+           AND (e.due_at, e.priority, e.id) < (d.due_at, d.priority, d.id)
+           AND (d.lane = 0 OR EXISTS (
+                SELECT FROM delivery_gate g
+                 WHERE g.key = e.stream AND g.closed_until <= clock_timestamp()))) AS behind
   FROM ({picked}) p
  CROSS JOIN LATERAL (
-    SELECT w.id, w.chat_id, w.text, w.buttons FROM nurture_deliveries w
+    SELECT w.id, w.chat_id, w.text, w.buttons, w.lane, w.due_at, w.priority
+      FROM nurture_deliveries w
      WHERE w.id = p.id AND w.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) d
  CROSS JOIN LATERAL (
     SELECT h.telegram_id, h.next_slot_at FROM delivery_chat h WHERE h.id = d.chat_id OFFSET 0) c
@@ -49,6 +59,12 @@ READ_BULK = _CANDIDATE.format(
      WHERE s.scope = 'stream' AND s.closed_until <= (SELECT clock_timestamp())
      ORDER BY x.due_at, x.priority, x.run_at, x.id LIMIT 70"""
 )
+
+# Asked four times a second, and mostly in vain: one look instead of a transaction.
+A_REPLY_WAITS = """
+SELECT EXISTS (SELECT FROM nurture_deliveries
+                WHERE status = 'pending' AND lane = 0 AND run_at <= (SELECT telbot_now()))
+"""
 
 READ_REPLIES = _CANDIDATE.format(
     picked="""
@@ -84,6 +100,8 @@ UPDATE delivery_gate
 """
 
 # The last look, in the statement that commits the intent. `verdict` says what became of each.
+# `status = (SELECT 'leased')` is looked up by primary key: as a plain constant it would go through
+# the index of what is in flight, whose dead entries grow with every message.
 INTEND = """
 WITH v AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(fences)s::int[]) AS v(id, fence)),
@@ -125,13 +143,14 @@ q AS (
       JOIN nurture_deliveries d ON d.id = v.id AND d.fence = v.fence
       JOIN delivery_chat c ON c.id = d.chat_id
      CROSS JOIN t
-     WHERE d.status = 'leased' AND d.lease_until > t.real),
+     WHERE d.status = (SELECT 'leased') AND d.lease_until > t.real),
 go AS (
     UPDATE nurture_deliveries d
        SET status = 'sending', intent_at = clock_timestamp(), attempts = d.attempts + 1,
            lease_until = clock_timestamp() + %(lease)s
       FROM q
-     WHERE q.verdict = 'go' AND d.id = q.id AND d.fence = q.fence AND d.status = 'leased'
+     WHERE q.verdict = 'go' AND d.id = q.id AND d.fence = q.fence
+       AND d.status = (SELECT 'leased')
     RETURNING d.id, d.fence, d.attempts),
 written AS (
     INSERT INTO delivery_attempt (delivery_id, fence, started_at, outcome, description)
@@ -145,7 +164,7 @@ UPDATE nurture_deliveries d
        lease_until = NULL, leased_by = '', slot_at = NULL
   FROM unnest(%(ids)s::bigint[], %(fences)s::int[], %(statuses)s::text[], %(reasons)s::text[])
        AS e(id, fence, status, reason)
- WHERE d.id = e.id AND d.fence = e.fence AND d.status = 'leased'
+ WHERE d.id = e.id AND d.fence = e.fence AND d.status = (SELECT 'leased')
 """
 
 # Nothing was written: back into the queue, at `at` or as it was.
@@ -154,7 +173,7 @@ UPDATE nurture_deliveries d
    SET status = 'pending', run_at = coalesce(r.at, d.run_at),
        lease_until = NULL, leased_by = '', slot_at = NULL
   FROM unnest(%(ids)s::bigint[], %(fences)s::int[], %(ats)s::timestamptz[]) AS r(id, fence, at)
- WHERE d.id = r.id AND d.fence = r.fence AND d.status = 'leased'
+ WHERE d.id = r.id AND d.fence = r.fence AND d.status = (SELECT 'leased')
 """
 
 # What came of each try, in micro-batches. A late answer of the same fence also settles an unknown.

@@ -70,6 +70,7 @@ def candidate(row: Mapping[str, Any], *, rate: float, per_chat: float) -> pacing
         chat_id=row["chat_id"],
         chat_free_at=row["chat_free_at"],
         chat_busy=row["chat_busy"],
+        behind=row["behind"],
         spacing=spacing(row["telegram_id"], rate=rate, per_chat=per_chat),
     )
 

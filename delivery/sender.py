@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 8
 LEAD = 0.2  # seconds: intents are committed at most this long before their slots
-RECORD_EVERY = 0.1  # seconds: results wait this long for company
+RECORD_EVERY = 0.1  # seconds: results wait this long for company,
+RECORD_MOST = 6  # or until there are so many
 LOOK_EVERY = 0.25  # seconds: how often an idle sender looks for work
 TIDY_EVERY = 2.0
 CALL_SECONDS = 20.0  # a call ends after this in all
@@ -109,7 +110,7 @@ class Sender:
         await self._start()
         if self._results and (
             _now() - self._oldest_result >= RECORD_EVERY
-            or self._open >= IN_FLIGHT // 2
+            or len(self._results) >= RECORD_MOST
             or not self._calls
         ):
             await self._record()

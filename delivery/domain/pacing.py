@@ -8,7 +8,7 @@ exactly together. All instants here are those of the real clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +35,9 @@ class Candidate:
     chat_free_at: datetime
     #: Another delivery of its chat is in flight.
     chat_busy: bool
+    #: How long the last of the earlier ones of its chat still waits to be looked at (below zero:
+    #: it may be claimed already); None where it is the chat's earliest.
+    behind: timedelta | None
     #: The pause between two messages of its chat, allowed lateness included, so that a late first
     #: message cannot come too close to the next one.
     spacing: timedelta
@@ -94,31 +97,42 @@ def plan(
 ) -> Plan:
     """Give slots from `base` on, in the order of `candidates`; put off whose chat is not free.
 
-    At most one delivery of a chat per claim. A chat must be free `now`, though its slot comes
-    later: what was put off until the chat is free is a candidate again by then, and so nobody
-    overtakes it.
+    At most one delivery of a chat per claim, and it must be the earliest that the chat waits for:
+    however late a worker looks, nobody overtakes what was put off before. A chat must be free
+    `now`, though its slot comes later.
     """
     gap = timedelta(seconds=1 / rate)
     slots: list[Slot] = []
     put_off: list[PutOff] = []
-    taken: dict[int, datetime] = {}
+    taken: set[int] = set()
+    queued: dict[int, timedelta] = {}
     at = base
     for candidate in candidates:
-        free_at = _free_at(candidate, taken=taken, base=base)
-        if candidate.chat_id not in taken and free_at <= now and len(slots) < most:
-            slots.append(Slot(delivery_id=candidate.delivery_id, chat_id=candidate.chat_id, at=at))
-            taken[candidate.chat_id] = at + candidate.spacing
-            at += gap
-        elif candidate.chat_id in taken or free_at > now:
+        chat = candidate.chat_id
+        if candidate.behind is not None or chat in taken:
+            queued[chat] = _ahead(candidate, queued=queued) + candidate.spacing
+            wait = queued[chat] - LOOK_EARLIER
+            put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=wait))
+            continue
+        free_at = _free_at(candidate, base=base)
+        if free_at > now:
             wait = max(free_at - now - LOOK_EARLIER, timedelta(0))
             put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=wait))
-            taken[candidate.chat_id] = max(free_at, base) + candidate.spacing
+            taken.add(chat)
+        elif len(slots) < most:
+            slots.append(Slot(delivery_id=candidate.delivery_id, chat_id=chat, at=at))
+            taken.add(chat)
+            at += gap
     return Plan(slots=tuple(slots), put_off=tuple(put_off), next_slot_at=at)
 
 
-def _free_at(candidate: Candidate, *, taken: dict[int, datetime], base: datetime) -> datetime:
-    if candidate.chat_id in taken:
-        return taken[candidate.chat_id]
+def _ahead(candidate: Candidate, *, queued: Mapping[int, timedelta]) -> timedelta:
+    """How long until the one before it in its chat is looked at."""
+    waits = (candidate.behind, queued.get(candidate.chat_id), timedelta(0))
+    return max(wait for wait in waits if wait is not None)
+
+
+def _free_at(candidate: Candidate, *, base: datetime) -> datetime:
     if candidate.chat_busy:
         return max(candidate.chat_free_at, base + candidate.spacing)
     return candidate.chat_free_at

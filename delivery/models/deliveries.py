@@ -29,14 +29,14 @@ class Delivery(models.Model):
     `fence` rises with each lease, so that a stalled worker cannot write over its successor.
     """
 
-    chat = models.ForeignKey(Chat, models.PROTECT, related_name="deliveries")
+    chat = models.ForeignKey(Chat, models.PROTECT, db_index=False, related_name="deliveries")
     stream = models.ForeignKey(
         Gate, models.PROTECT, db_column="stream", db_index=False, related_name="+"
     )
     lane = models.SmallIntegerField(choices=Lane, default=Lane.BULK)
     priority = models.PositiveSmallIntegerField(default=100)
     category = models.CharField(max_length=64, blank=True, default="")
-    dedupe_key = models.CharField(max_length=200, unique=True)
+    dedupe_key = models.CharField(max_length=200)
     text = models.TextField()
     buttons = models.JSONField(default=list, blank=True)
     status = models.CharField(max_length=10, choices=_STATUSES, default=Status.PENDING)
@@ -65,9 +65,6 @@ class Delivery(models.Model):
     last_error = models.CharField(max_length=300, blank=True, default="")
     is_test = models.BooleanField(default=False)
     diverted = models.BooleanField(default=False)  # went to the sandbox inbox instead of Telegram
-    resend_of = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, related_name="resends"
-    )
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -76,7 +73,9 @@ class Delivery(models.Model):
     class Meta:
         db_table = "nurture_deliveries"
         verbose_name_plural = "deliveries"
+        # Each state change writes every index anew, so there is none that another one covers.
         constraints = [
+            models.UniqueConstraint(fields=["dedupe_key"], name="delivery_delivery_once"),
             models.CheckConstraint(
                 condition=Q(status__in=[status.value for status in Status]),
                 name="delivery_delivery_status",
@@ -191,7 +190,7 @@ class AttemptOutcome(models.TextChoices):
 class Attempt(models.Model):
     """One try, written before its first byte. Closed rows do not change (trigger)."""
 
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="tries")
+    delivery = models.ForeignKey(Delivery, models.CASCADE, db_index=False, related_name="tries")
     fence = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)

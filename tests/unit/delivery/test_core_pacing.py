@@ -17,7 +17,12 @@ LONG_AGO = NOON - timedelta(days=1)
 
 
 def due(
-    number: int, *, chat: int | None = None, free: datetime = LONG_AGO, busy: bool = False
+    number: int,
+    *,
+    chat: int | None = None,
+    free: datetime = LONG_AGO,
+    busy: bool = False,
+    behind: timedelta | None = None,
 ) -> Candidate:
     """A candidate; by default each has a free chat of its own."""
     return Candidate(
@@ -25,6 +30,7 @@ def due(
         chat_id=number if chat is None else chat,
         chat_free_at=free,
         chat_busy=busy,
+        behind=behind,
         spacing=PAUSE,
     )
 
@@ -67,6 +73,26 @@ def test_a_chat_must_be_free_now_though_its_slot_comes_later() -> None:
 
     assert made.slots == ()
     assert made.put_off[0].wait == timedelta(milliseconds=200)
+
+
+def test_nobody_overtakes_an_earlier_one_of_its_chat_even_if_it_is_seen_first() -> None:
+    """The earlier one was put off, so it stands behind in the queue; it may be claimed now."""
+    later, earlier = due(2, chat=7, behind=timedelta(seconds=-3)), due(1, chat=7)
+    made = plan([later, earlier, due(3)], most=60, now=NOON, base=NOON, rate=25)
+
+    assert [slot.delivery_id for slot in made.slots] == [1, 3]
+    assert made.put_off == (pacing.PutOff(delivery_id=2, wait=PAUSE - LOOK_EARLIER),)
+
+
+def test_those_behind_queue_up_one_spacing_apart() -> None:
+    ahead = timedelta(seconds=10)
+    made = plan(
+        [due(n, chat=7, behind=ahead) for n in (1, 2, 3)], most=60, now=NOON, base=NOON, rate=25
+    )
+
+    assert made.slots == ()
+    waits = [off.wait + LOOK_EARLIER for off in made.put_off]
+    assert waits == [ahead + PAUSE, ahead + 2 * PAUSE, ahead + 3 * PAUSE]
 
 
 def test_what_finds_no_room_is_left_as_it_is() -> None:
