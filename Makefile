@@ -23,7 +23,7 @@ setup: .venv/.ready ## Make the virtual environment (again only when requirement
 
 .PHONY: lock
 lock: setup ## Compile requirements/*.in into hash-locked *.txt
-	cd requirements && for name in base prod dev; do \
+	cd requirements && for name in base prod dev peers; do \
 	  ../$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
 
@@ -95,8 +95,18 @@ bench-attendance: setup ## Back-fill, a reading without news, one class among 5,
 bench-engine: setup ## A term under the simulated clock, a backtest, a pass among many; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.engine $(if $(SHORT),--short,)
 
+.venv-peers/.ready: requirements/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --require-hashes -r requirements/peers.txt
+	@touch $@
+
+.PHONY: bench-delivery
+bench-delivery: setup $(if $(SHORT),,.venv-peers/.ready) ## telbot beside a bare loop, procrastinate, post_office, dramatiq; SHORT=1: under 40 s
+	@$(BIN)/python -m tests.bench.delivery $(if $(SHORT),--short,)
+
 .PHONY: check
 check: quick migrations-check test test-browser ## What CI runs
 	@$(MAKE) --no-print-directory faults SHORT=1
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
 	@$(MAKE) --no-print-directory bench-engine SHORT=1
+	@$(MAKE) --no-print-directory bench-delivery SHORT=1

@@ -1,0 +1,201 @@
+"""How fast messages get out, beside other ways to do it, in one run to one receiver.
+
+`make bench-delivery`, or `SHORT=1 make bench-delivery` (without the libraries that telbot itself
+does not need). Contenders take turns, three rounds, medians. Prints a table and one JSON object
+as the last line. It fails where a message is lost or doubled, never for a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
+
+from config import embedded  # noqa: E402
+from tests.bench import claims  # noqa: E402
+from tests.bench.report import Figures, expect, table  # noqa: E402
+from tests.bench.worlds import own_database  # noqa: E402
+from tests.e2e.commands import ROOT, environment, telegram_at  # noqa: E402
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+#: Name in the report, contender, processes.
+LINES = (
+    ("raw", "raw", 1),
+    ("telbot", "telbot", 1),
+    ("dramatiq", "dramatiq", 2),
+    ("procrastinate", "procrastinate", 1),
+    ("procrastinate x2", "procrastinate", 2),
+    ("post_office", "post_office", 1),
+)
+PEERS = {"procrastinate", "post_office"}
+
+
+@dataclass(kw_only=True)
+class Sink:
+    """The receiver's process."""
+
+    url: str
+
+    def take_count(self) -> dict[str, int]:
+        """How many messages came since the last time, and to how many chats."""
+        with urllib.request.urlopen(f"{self.url}/count") as answer:
+            told: dict[str, int] = json.load(answer)
+        return told
+
+
+@contextmanager
+def a_sink() -> Iterator[Sink]:
+    """Start one; ended after the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.sink"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield Sink(url=f"http://127.0.0.1:{int(process.stdout.readline())}")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def postgres_cpu() -> float:
+    """CPU seconds of the embedded server so far: the living processes and those it has reaped."""
+    pid_file = embedded.locate(Path(settings.LOCAL_DIR)).local / "pg" / "postmaster.pid"
+    postmaster = int(pid_file.read_text().split()[0])
+    total = 0.0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                own = int(entry.name) == postmaster
+                if own or int(fields[1]) == postmaster:
+                    # utime, stime, and for the postmaster those of children that ended
+                    total += sum(int(value) for value in fields[11 : 15 if own else 13])
+    return total / TICKS
+
+
+def race(contender: str, *, processes: int, count: int, sink: Sink) -> Figures:
+    """Let one contender get `count` messages to the sink; what it took."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE nurture_deliveries, delivery_chat, delivery_gate CASCADE")
+    python = str(PEERS_PYTHON) if contender in PEERS else sys.executable
+    env = environment(
+        **telegram_at(sink.url, TELEGRAM_SENDS_PER_SECOND="100000", REDIS_URL=settings.REDIS_URL)
+    )
+    with ExitStack() as stack:
+        started = []
+        for number in range(processes):
+            # The first one brings the work, the others only help.
+            arguments = ["-m", "tests.bench.contenders", contender, str(0 if number else count)]
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [python, *arguments, sink.url],
+                    cwd=ROOT, env=env, text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                )
+            )  # fmt: skip
+            expect(f"{contender} is ready", _said(process), "ready")
+            started.append(process)
+        sink.take_count()
+        postgres, began = postgres_cpu(), time.perf_counter()
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [json.loads(_said(process)) for process in started]
+        seconds = time.perf_counter() - began
+        postgres = postgres_cpu() - postgres
+    expect(f"{contender} sent", sink.take_count(), {"messages": count, "chats": count})
+    figures: Figures = {
+        "per_second": count / seconds,
+        "cpu_us": 1e6 * sum(one["cpu"] for one in said) / count,
+        "postgres_us": 1e6 * postgres / count,
+    }
+    if "statements" in said[0]:
+        expect("every message is on the books", said[0]["ended"], {"sent": count})
+        figures["statements"] = said[0]["statements"] / count
+    return figures
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def races(*, count: int, rounds: int, peers: bool) -> dict[str, Figures]:
+    """Everybody in turn, `rounds` times, each time beginning with another; the medians."""
+    lines = [line for line in LINES if peers or line[1] not in PEERS]
+    found: dict[str, list[Figures]] = {line[0]: [] for line in lines}
+    with a_sink() as sink:
+        for turn in range(rounds):
+            for name, contender, processes in lines[turn:] + lines[:turn]:
+                found[name].append(race(contender, processes=processes, count=count, sink=sink))
+    return {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for name, runs in found.items()
+    }
+
+
+def ratios(found: dict[str, Figures]) -> list[tuple[str, float, str]]:
+    """telbot's messages a second by those of the others, with what is aimed at."""
+    ours = found["telbot"]["per_second"]
+    best = max(
+        (name for name in found if name.startswith("procrastinate")),
+        key=lambda name: found[name]["per_second"],
+        default="",
+    )
+    aims = (("raw", ">= 0.65"), (best, ">= 2.5"), ("post_office", ">= 1.6"), ("dramatiq", ">= 0.8"))
+    return [
+        (f"telbot / {name}", round(ours / found[name]["per_second"], 2), aim)
+        for name, aim in aims
+        if name in found
+    ]
+
+
+def main() -> None:
+    """Run the bench; exit non-zero where a message was lost or doubled."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="fewer of all: under 30 s")
+    short = parser.parse_args().short
+    with own_database():
+        found = races(count=1_000 if short else 10_000, rounds=1 if short else 3, peers=not short)
+        behind = claims.measure(short=short)
+    out = sys.stdout.write
+    out(f"  {'':<20}{'msg/s':>10}{'CPU us':>10}{'PG us':>10}{'statements':>12}\n")
+    for name, one in found.items():
+        out(f"  {name:<20}{one['per_second']:>10,.0f}{one['cpu_us']:>10,.0f}")
+        out(f"{one['postgres_us']:>10,.0f}{one.get('statements', float('nan')):>12.2f}\n")
+    against = ratios(found)
+    for name, value, aim in against:
+        out(f"  {name:<44}{value:>12.2f}   {aim}\n")
+    table(
+        [
+            ("PostgreSQL CPU, us a message", found["telbot"]["postgres_us"], "<= 300"),
+            *claims.lines(behind),
+        ]
+    )
+    out(json.dumps({
+        "short": short, "load": os.getloadavg()[0], "races": found,
+        "ratios": {name: value for name, value, _ in against}, "claims": behind,
+    }, sort_keys=True) + "\n")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
