@@ -24,7 +24,7 @@ setup: .venv/.ready ## Make the virtual environment (again only when requirement
 .PHONY: lock
 lock: setup ## Compile requirements/*.in into hash-locked *.txt
 	cd requirements && for name in base prod dev peers; do \
-	  ../$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
+	  ../$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
 	    --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
 
 .PHONY: env-example
