@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 MAX_TRIES = 3
 REPLY_LIFE = timedelta(days=1)  # a later answer to somebody's own action only confuses
+#: Who sends more within a minute is heard but not answered: a chat gets one message a second, and
+#: nobody may talk the bot's rate away from others.
+ANSWERED_A_MINUTE = 30
 LOCK_CLASS = 0x7E1B  # first key of the advisory locks that keep a chat's updates in order
 _MAX_BIGINT = 2**63
 _KINDS_WITH_CHAT = ("message", "my_chat_member")
@@ -176,6 +179,9 @@ def _handle(inbound: Inbound, now: datetime) -> tuple[Inbound, int]:
         inbound = _with_evidence(inbound, chat)
     handler = cast(InboundHandler, import_string(settings.DELIVERY_INBOUND_HANDLER))
     replies = handler(inbound, now=now)
+    if replies and _sends_too_much(inbound.chat_id, now):
+        log.warning("updates.not_answered", extra={"update_id": inbound.update_id})
+        replies = ()
     for number, reply in enumerate(replies):
         if chat is not None:
             enqueue(
@@ -188,6 +194,13 @@ def _handle(inbound: Inbound, now: datetime) -> tuple[Inbound, int]:
                 lane=Lane.REPLY,
             )
     return inbound, len(replies) if chat is not None else 0
+
+
+def _sends_too_much(chat_key: int, now: datetime) -> bool:
+    recent = InboundUpdate.objects.filter(
+        chat_key=chat_key, received_at__gt=now - timedelta(minutes=1)
+    )
+    return recent.count() > ANSWERED_A_MINUTE
 
 
 def _membership(inbound: InboundMembership, now: datetime) -> Chat | None:

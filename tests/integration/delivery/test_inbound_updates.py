@@ -270,3 +270,18 @@ def test_a_chat_that_another_process_works_on_is_left_alone() -> None:
     finish.set()
     holder.join()
     assert updates.handle_waiting(now=NOW + timedelta(seconds=1)).handled == 1
+
+
+@pytest.mark.django_db
+def test_who_sends_too_much_is_heard_but_not_answered() -> None:
+    """S05: what they do takes effect; the bot's rate stays with the others."""
+    most = updates.ANSWERED_A_MINUTE
+    assert take(*(message(n, "/status") for n in range(1, most + 1))).replies == most
+
+    assert take(message(most + 1, "/stop")).replies == 0
+    assert len(inbound_updates.heard) == most + 1
+    assert take(message(most + 2, "/status", chat=CHAT | {"id": 8})).replies == 1
+
+    later = NOW + timedelta(minutes=2)
+    updates.store_updates(payloads=[message(most + 3, "/status")], now=later)
+    assert updates.handle_waiting(now=later).replies == 1
