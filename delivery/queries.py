@@ -22,19 +22,20 @@ SELECT g.rate, g.next_slot_at,
 """
 
 # LATERAL by primary key: no plan can hash or scan the table for seventy rows. `behind`: how long
-# the last of the earlier messages of the chat still waits, so that nobody overtakes what pacing,
+# the one before it in its chat still waits, so that nobody overtakes what pacing,
 # a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
 _CANDIDATE = """
 SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
                 WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy,
-       (SELECT max(e.run_at) - (SELECT telbot_now()) FROM nurture_deliveries e
-         WHERE e.chat_id = d.chat_id AND e.sent_at IS NULL AND e.status = (SELECT 'pending')
-           AND e.lane = d.lane AND e.run_at <= (SELECT telbot_now()) + interval '2 minutes'
+       (SELECT e.run_at - (SELECT telbot_now()) FROM nurture_deliveries e
+         WHERE e.chat_id = d.chat_id AND e.status = 'pending' AND e.lane = d.lane
            AND (e.due_at, e.priority, e.id) < (d.due_at, d.priority, d.id)
+           AND e.run_at <= (SELECT telbot_now()) + interval '2 minutes'
            AND (d.lane = 0 OR EXISTS (
                 SELECT FROM delivery_gate g
-                 WHERE g.key = e.stream AND g.closed_until <= clock_timestamp()))) AS behind
+                 WHERE g.key = e.stream AND g.closed_until <= clock_timestamp()))
+         ORDER BY e.due_at DESC, e.priority DESC, e.id DESC LIMIT 1) AS behind
   FROM ({picked}) p
  CROSS JOIN LATERAL (
     SELECT w.id, w.chat_id, w.text, w.buttons, w.lane, w.due_at, w.priority

@@ -35,7 +35,7 @@ class Candidate:
     chat_free_at: datetime
     #: Another delivery of its chat is in flight.
     chat_busy: bool
-    #: How long the last of the earlier ones of its chat still waits to be looked at (below zero:
+    #: How long the one before it in its chat still waits to be looked at (below zero:
     #: it may be claimed already); None where it is the chat's earliest.
     behind: timedelta | None
     #: The pause between two messages of its chat, allowed lateness included, so that a late first

@@ -124,6 +124,12 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
+            # Read by the claim: whom a message would overtake in its chat.
+            models.Index(
+                fields=["chat", "due_at", "priority", "id"],
+                condition=Q(status=Status.PENDING),
+                name="delivery_chat_order",
+            ),
             # Read by the claim: the oldest due of each open stream. run_at is tested inside the
             # index, so rows that were put off cost nothing at the head.
             models.Index(
