@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from attendance import selectors as attendance_selectors
 from attendance import services as attendance
-from attendance.models import ClassSession, Enrolment, ReviewItem
+from attendance.models import ClassSession, Enrolment, Learner, ReviewItem
 from delivery import services as delivery
 from delivery.domain.states import UNSENT
 from delivery.models import Chat, Consent, Delivery, Lane
@@ -161,10 +161,7 @@ def answer_pledge(
     session = next((row for row in theirs if row.pk == session_id), None)
     if session is None:
         return None
-    attendance.pledge(
-        learner=contact.learner, session=session, answer=comes, source="button", now=now
-    )
-    holding.answered_pledge(learner=contact.learner, session=session, now=now)
+    _pledge(learner=contact.learner, session=session, comes=comes, now=now)
     return session
 
 
@@ -179,8 +176,10 @@ def pledge_next(*, journey: Journey, now: datetime) -> ClassSession | None:
     session = attendance_selectors.next_session(course_id=journey.course_id, after=now)
     if session is None:
         return None
-    attendance.pledge(
-        learner=journey.learner, session=session, answer=True, source="button", now=now
-    )
-    holding.answered_pledge(learner=journey.learner, session=session, now=now)
+    _pledge(learner=journey.learner, session=session, comes=True, now=now)
     return session
+
+
+def _pledge(*, learner: Learner, session: ClassSession, comes: bool, now: datetime) -> None:
+    attendance.pledge(learner=learner, session=session, answer=comes, source="button", now=now)
+    holding.answered_pledge(learner=learner, session=session, now=now)

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import sys
 from collections import Counter
 
 from aiohttp import web
 
 _arrived: Counter[str] = Counter()
+_message_ids = itertools.count(1)
 
 
 async def send_message(request: web.Request) -> web.Response:
@@ -19,7 +22,7 @@ async def send_message(request: web.Request) -> web.Response:
     chat = str(form["chat_id"])
     _arrived[chat] += 1
     message = {
-        "message_id": _arrived.total(),
+        "message_id": next(_message_ids),
         "date": 1,
         "text": "x",
         "chat": {"id": int(chat), "type": "private", "first_name": "x"},
@@ -44,8 +47,6 @@ async def _say_port(app: web.Application) -> None:
 
 def main() -> None:
     """Serve until killed."""
-    import asyncio
-
     app = web.Application()
     app.router.add_post("/bot{token}/{method}", send_message)
     app.router.add_get("/count", count)

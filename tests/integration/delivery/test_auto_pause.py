@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,21 +12,10 @@ from delivery.models import Delivery, Gate
 from delivery.services.gates import ensure_pacing
 from delivery.telegram import gateway
 from tests.factories.delivery import make_delivery
-from tests.integration.delivery.receiver import Answer, Receiver, receiving
-from tests.integration.delivery.test_core_sender import TOKEN
+from tests.integration.delivery.receiver import Answer, Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OPEN_YEAR = 2000
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    with receiving(Receiver()) as running:
-        settings.BOT_TOKEN = TOKEN
-        settings.TELEGRAM_API_URL = running.url
-        settings.STAGING_ALLOWED_CHATS = None
-        settings.TELEGRAM_SENDS_PER_SECOND = 500.0
-        yield running
 
 
 def refusing(code: int, text: str, *, every: int = 1) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,21 +16,9 @@ from delivery.models import Attempt, Chat, Delivery, Gate
 from delivery.services.gates import ensure_pacing
 from delivery.telegram import gateway
 from tests.factories.delivery import LONG_AGO, make_chat, make_delivery
-from tests.integration.delivery.receiver import Receiver, receiving
+from tests.integration.delivery.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    """A Telegram that everybody may be called at."""
-    with receiving(Receiver()) as running:
-        settings.BOT_TOKEN = TOKEN
-        settings.TELEGRAM_API_URL = running.url
-        settings.STAGING_ALLOWED_CHATS = None
-        settings.TELEGRAM_SENDS_PER_SECOND = 500.0
-        yield running
 
 
 def drain(**options: Any) -> dict[str, int]:
