@@ -76,19 +76,30 @@ def a_sink() -> Iterator[Sink]:
 
 
 def postgres_cpu() -> float:
-    """CPU seconds of the embedded server so far: the living processes and those it has reaped."""
+    """CPU seconds of the embedded server so far: the living processes and those it has reaped.
+
+    A backend that ends while we read would be missed, so we read again until none does.
+    """
     pid_file = embedded.locate(Path(settings.LOCAL_DIR)).local / "pg" / "postmaster.pid"
-    postmaster = int(pid_file.read_text().split()[0])
-    total = 0.0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                own = int(entry.name) == postmaster
-                if own or int(fields[1]) == postmaster:
-                    # utime, stime, and for the postmaster those of children that ended
-                    total += sum(int(value) for value in fields[11 : 15 if own else 13])
+    postmaster = Path("/proc") / pid_file.read_text().split()[0]
+    while True:
+        before = _stat(postmaster)
+        living = [_stat(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        if _stat(postmaster)[13:15] == before[13:15]:
+            break
+    # utime and stime, and for the postmaster those of children that ended
+    total = sum(map(int, before[11:15]))
+    for fields in living:
+        if fields and fields[1] == postmaster.name:
+            total += sum(map(int, fields[11:13]))
     return total / TICKS
+
+
+def _stat(process: Path) -> list[str]:
+    """The fields of its stat file after its name; none where it has ended."""
+    with suppress(OSError):
+        return (process / "stat").read_text().rpartition(")")[2].split()
+    return []
 
 
 def race(contender: str, *, processes: int, count: int, sink: Sink) -> Figures:
