@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -143,29 +144,40 @@ class Ledger:
             if slot.delivery_id in fences
         ]
 
-    async def intend(self, batch: Sequence[Held]) -> list[Held]:
-        """Commit the intent of what may still go; end or put off the rest.
+    async def commit(
+        self, *, results: Sequence[Entry] = (), intents: Sequence[Held] = ()
+    ) -> tuple[list[str], list[Held]]:
+        """Write what came of tries and what is about to be tried, in one statement and commit.
 
-        Returns those that are now `sending`; the caller writes to Telegram only for these.
+        Returns the states of tries that took effect, and those of `intents` that are `sending`
+        now: the caller writes to Telegram for these only. The rest is ended or put off.
         """
-        looked = await self._all(
-            queries.INTEND,
-            {
-                "ids": [held.id for held in batch],
-                "fences": [held.fence for held in batch],
-                "lease": _lease(),
-            },
+        await self._advance_simulation()
+        found = await self._all(
+            *queries.commit(
+                results=[rows.written(entry) for entry in results],
+                intents=[{"id": held.id, "fence": held.fence} for held in intents],
+                lease=_lease(),
+            )
         )
-        said = {row["id"]: row for row in looked}
-        await self._end([row for row in looked if row["verdict"] in rows.ENDING])
-        await self._put_off([row for row in looked if row["verdict"] in rows.PUT_OFF])
+        looked = {row["id"]: row for row in found if row.get("verdict")}
+        await self._end([row for row in looked.values() if row["verdict"] in rows.ENDING])
+        await self._put_off([row for row in looked.values() if row["verdict"] in rows.PUT_OFF])
         going = []
-        for held in batch:
-            row = said.get(held.id)
+        for held in intents:
+            row = looked.get(held.id)
             if row and row["verdict"] == "go" and row["attempts"] is not None:
                 held.attempts = row["attempts"]
                 going.append(held)
-        return going
+        return [row["recorded"] for row in found if row.get("recorded")], going
+
+    async def intend(self, batch: Sequence[Held]) -> list[Held]:
+        """Commit the intent of what may still go; see `commit`."""
+        return (await self.commit(intents=batch))[1]
+
+    async def record(self, entries: Sequence[Entry]) -> list[str]:
+        """Write what came of tries; see `commit`."""
+        return (await self.commit(results=entries))[0]
 
     async def _end(self, refused: Sequence[dict[str, Any]]) -> None:
         if not refused:
@@ -203,29 +215,6 @@ class Ledger:
                     "ats": [None] * len(batch),
                 },
             )
-
-    async def record(self, entries: Sequence[Entry]) -> list[str]:
-        """Write what came of tries, in one statement; returns the states that took effect."""
-        await self._advance_simulation()
-        done = await self._all(
-            queries.RECORD,
-            {
-                "ids": [e.held.id for e in entries],
-                "fences": [e.held.fence for e in entries],
-                "statuses": [e.result.status.value for e in entries],
-                "reasons": [e.result.reason for e in entries],
-                "waits": [e.result.wait for e in entries],
-                "uncounted": [0 if e.result.counted else 1 for e in entries],
-                "message_ids": [e.verdict.message_id for e in entries],
-                "diverted": [e.diverted for e in entries],
-                "outcomes": [e.outcome for e in entries],
-                "http": [e.http_status for e in entries],
-                "codes": [e.verdict.error_code for e in entries],
-                "said": [e.verdict.description for e in entries],
-                "retry_after": [_seconds(e.verdict.retry_after) for e in entries],
-            },
-        )
-        return [row["status"] for row in done]
 
     async def tidy(self) -> None:
         """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate."""
@@ -299,14 +288,14 @@ class Ledger:
         return self._db
 
     async def _run(self, sql: str, values: dict[str, Any] | None = None) -> None:
-        await self._connection().execute(sql.encode(), values)
+        await self._connection().execute(_packed(sql), values)
 
     async def _all(self, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        cursor = await self._connection().execute(sql.encode(), values)
+        cursor = await self._connection().execute(_packed(sql), values)
         return await cursor.fetchall()
 
     async def _maybe(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        cursor = await self._connection().execute(sql.encode(), values)
+        cursor = await self._connection().execute(_packed(sql), values)
         return await cursor.fetchone()
 
     async def _one(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -348,8 +337,10 @@ def _per_chat() -> float:
     return settings.TELEGRAM_SENDS_PER_SECOND_PER_CHAT
 
 
-def _seconds(duration: timedelta | None) -> int | None:
-    return None if duration is None else round(duration.total_seconds())
+@cache
+def _packed(sql: str) -> bytes:
+    """Without its line breaks: the driver reads a statement over 4 kB anew each time."""
+    return " ".join(sql.split()).encode()
 
 
 def _loop_time() -> float:

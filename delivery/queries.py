@@ -11,6 +11,13 @@ literal: `LIMIT (SELECT …)` sorts every pending row.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+Values = dict[str, Any]
+
 # A row that the WHERE refuses is not locked, so nobody waits while there is enough work out.
 LOCK_GATE = """
 SELECT g.rate, g.next_slot_at,
@@ -100,12 +107,51 @@ UPDATE delivery_gate
  WHERE key = 'bot' AND rate > 0
 """
 
+# What came of each try, in micro-batches. A late answer of the same fence also settles an unknown.
+# `uncounted`: this was no try of its own (a slot missed, a 429). A withdrawal that came while the
+# request was on the wire takes effect here. JSON, because thirteen arrays cost the driver eight
+# times as much. The LIMIT tells the planner that there are few, so that it looks them up by key.
+_RECORDED = """
+r AS (
+    SELECT * FROM json_to_recordset(%(results)s::json)
+        AS r(id bigint, fence int, status text, reason text, wait float, uncounted int,
+             message_id bigint, diverted bool, outcome text, http int, code int, said text,
+             retry_after int)
+     LIMIT {most}),
+done AS (
+    UPDATE nurture_deliveries d
+       SET status = CASE WHEN r.status = 'pending' AND d.withdrawal <> '' THEN 'cancelled'
+                         ELSE r.status END,
+           reason = CASE WHEN r.status = 'pending' THEN d.withdrawal ELSE r.reason END,
+           run_at = CASE WHEN r.status = 'pending' THEN telbot_now() + r.wait * interval '1 s'
+                         ELSE d.run_at END,
+           attempts = greatest(0, d.attempts - r.uncounted),
+           message_id = coalesce(r.message_id, d.message_id),
+           diverted = r.diverted,
+           sent_at = CASE WHEN r.status = 'sent' THEN telbot_now() ELSE d.sent_at END,
+           settled_at = CASE WHEN r.status = 'unknown' THEN NULL
+                             WHEN r.status = 'pending' AND d.withdrawal = '' THEN NULL
+                             ELSE telbot_now() END,
+           last_error = r.said,
+           lease_until = NULL, leased_by = '', slot_at = NULL
+      FROM r
+     WHERE d.id = r.id AND d.fence = r.fence AND d.status IN ('sending', 'unknown')
+    RETURNING d.id, d.fence, d.status),
+noted AS (
+    UPDATE delivery_attempt a
+       SET finished_at = clock_timestamp(), outcome = r.outcome, http_status = r.http,
+           error_code = r.code, description = r.said, retry_after = r.retry_after,
+           message_id = r.message_id
+      FROM r JOIN done ON done.id = r.id
+     WHERE a.delivery_id = r.id AND a.fence = r.fence)"""
+
 # The last look, in the statement that commits the intent. `verdict` says what became of each.
 # `status = (SELECT 'leased')` is looked up by primary key: as a plain constant it would go through
 # the index of what is in flight, whose dead entries grow with every message.
-INTEND = """
-WITH v AS (
-    SELECT * FROM unnest(%(ids)s::bigint[], %(fences)s::int[]) AS v(id, fence)),
+_INTENDED = """
+v AS (
+    SELECT * FROM json_to_recordset(%(intents)s::json) AS v(id bigint, fence int)
+     LIMIT {most}),
 t AS (SELECT telbot_now() AS now, clock_timestamp() AS real),
 q AS (
     SELECT d.id, d.fence, d.window_opens, d.window_closes, d.window_days, d.window_zone,
@@ -155,9 +201,31 @@ go AS (
     RETURNING d.id, d.fence, d.attempts),
 written AS (
     INSERT INTO delivery_attempt (delivery_id, fence, started_at, outcome, description)
-    SELECT go.id, go.fence, clock_timestamp(), '', '' FROM go)
-SELECT q.*, go.attempts FROM q LEFT JOIN go ON go.id = q.id
+    SELECT go.id, go.fence, clock_timestamp(), '', '' FROM go)"""
+
+RECORD = f"WITH {_RECORDED} SELECT id, status AS recorded FROM done"
+INTEND = f"WITH {_INTENDED} SELECT q.*, go.attempts FROM q LEFT JOIN go ON go.id = q.id"
+# One commit writes what came of some calls and the intents of the next. Neither sees the other's
+# rows, and need not: a claim takes nothing of a chat that has something in flight.
+RECORD_AND_INTEND = f"""
+WITH {_RECORDED}, {_INTENDED}
+SELECT q.*, go.attempts, done.status AS recorded
+  FROM q LEFT JOIN go ON go.id = q.id FULL JOIN done ON done.id = q.id
 """
+FEW, MANY = 20, 10_000
+
+
+def commit(
+    *, results: Sequence[Values], intents: Sequence[Values], lease: timedelta
+) -> tuple[str, Values]:
+    """The statement that writes `results` (rows.written) and commits `intents` (id, fence)."""
+    sql = RECORD_AND_INTEND if results and intents else RECORD if results else INTEND
+    most = FEW if len(results) <= FEW and len(intents) <= FEW else MANY
+    if max(len(results), len(intents)) > most:
+        raise ValueError(f"at most {most} tries in one statement")
+    values = {"results": json.dumps(results), "intents": json.dumps(intents), "lease": lease}
+    return sql.format(most=most), values
+
 
 END_LEASED = """
 UPDATE nurture_deliveries d
@@ -175,46 +243,6 @@ UPDATE nurture_deliveries d
        lease_until = NULL, leased_by = '', slot_at = NULL
   FROM unnest(%(ids)s::bigint[], %(fences)s::int[], %(ats)s::timestamptz[]) AS r(id, fence, at)
  WHERE d.id = r.id AND d.fence = r.fence AND d.status = (SELECT 'leased')
-"""
-
-# What came of each try, in micro-batches. A late answer of the same fence also settles an unknown.
-# `uncounted`: this was no try of its own (a slot missed, a 429). A withdrawal that came while the
-# request was on the wire takes effect here.
-RECORD = """
-WITH r AS (
-    SELECT * FROM unnest(
-        %(ids)s::bigint[], %(fences)s::int[], %(statuses)s::text[], %(reasons)s::text[],
-        %(waits)s::interval[], %(uncounted)s::int[], %(message_ids)s::bigint[],
-        %(diverted)s::bool[],
-        %(outcomes)s::text[], %(http)s::int[], %(codes)s::int[], %(said)s::text[],
-        %(retry_after)s::int[])
-        AS r(id, fence, status, reason, wait, uncounted, message_id, diverted, outcome, http, code,
-             said, retry_after)),
-d AS (
-    UPDATE nurture_deliveries d
-       SET status = CASE WHEN r.status = 'pending' AND d.withdrawal <> '' THEN 'cancelled'
-                         ELSE r.status END,
-           reason = CASE WHEN r.status = 'pending' THEN d.withdrawal ELSE r.reason END,
-           run_at = CASE WHEN r.status = 'pending' THEN telbot_now() + r.wait ELSE d.run_at END,
-           attempts = greatest(0, d.attempts - r.uncounted),
-           message_id = coalesce(r.message_id, d.message_id),
-           diverted = r.diverted,
-           sent_at = CASE WHEN r.status = 'sent' THEN telbot_now() ELSE d.sent_at END,
-           settled_at = CASE WHEN r.status = 'unknown' THEN NULL
-                             WHEN r.status = 'pending' AND d.withdrawal = '' THEN NULL
-                             ELSE telbot_now() END,
-           last_error = r.said,
-           lease_until = NULL, leased_by = '', slot_at = NULL
-      FROM r
-     WHERE d.id = r.id AND d.fence = r.fence AND d.status IN ('sending', 'unknown')
-    RETURNING d.id, d.fence, d.status)
-UPDATE delivery_attempt a
-   SET finished_at = clock_timestamp(), outcome = r.outcome, http_status = r.http,
-       error_code = r.code, description = r.said, retry_after = r.retry_after,
-       message_id = r.message_id
-  FROM r JOIN d ON d.id = r.id
- WHERE a.delivery_id = r.id AND a.fence = r.fence
-RETURNING d.status
 """
 
 # A worker holds an advisory lock on its own connection while it works. Where that lock is gone the
@@ -314,7 +342,7 @@ WITH s AS (
 last AS (
     SELECT d.status FROM s
      CROSS JOIN (SELECT a.id, a.delivery_id, a.started_at FROM delivery_attempt a
-                  WHERE a.outcome <> '' ORDER BY a.id DESC LIMIT 5000) a
+                  WHERE a.outcome NOT IN ('', 'not_sent') ORDER BY a.id DESC LIMIT 5000) a
       JOIN nurture_deliveries d ON d.id = a.delivery_id
      WHERE d.stream = s.key AND NOT d.is_test AND a.started_at > s.updated_at
      ORDER BY a.id DESC LIMIT %(window)s),

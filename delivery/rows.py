@@ -88,6 +88,26 @@ def held(row: Mapping[str, Any], *, fence: int, slot_at: datetime) -> Held:
     )
 
 
+def written(entry: Entry) -> dict[str, Any]:
+    """What came of one try, as the statement that records it reads it."""
+    wait = entry.verdict.retry_after
+    return {
+        "id": entry.held.id,
+        "fence": entry.held.fence,
+        "status": entry.result.status,
+        "reason": entry.result.reason,
+        "wait": entry.result.wait.total_seconds(),
+        "uncounted": 0 if entry.result.counted else 1,
+        "message_id": entry.verdict.message_id,
+        "diverted": entry.diverted,
+        "outcome": entry.outcome,
+        "http": entry.http_status,
+        "code": entry.verdict.error_code,
+        "said": entry.verdict.description,
+        "retry_after": None if wait is None else round(wait.total_seconds()),
+    }
+
+
 def ending(row: Mapping[str, Any]) -> tuple[Status, Reason]:
     """How a delivery ends that the last look refused."""
     if row["verdict"] == "expired":

@@ -14,18 +14,18 @@ import logging
 import random
 import signal
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import psycopg
 from django.conf import settings
 
+from delivery.consequences import Consequences
 from delivery.domain import pacing
-from delivery.domain.outcome import Consequence, Kind, Verdict, judge
-from delivery.domain.reasons import Reason
+from delivery.domain.outcome import Kind, Verdict, judge
 from delivery.domain.results import MISSED, result_of
 from delivery.domain.states import Status
 from delivery.gateways import Call, Gateway
@@ -36,16 +36,15 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 8
 LEAD = 0.2  # seconds: intents are committed at most this long before their slots
-RECORD_EVERY = 0.1  # seconds: results wait this long for company,
-RECORD_MOST = 6  # or until there are so many
+COMPANY = 4  # so many results, or free places, are worth a commit; fewer wait
+RECORD_EVERY = 0.1  # seconds: for this long,
+OVERDUE = 0.02  # or a delivery until it is so late
 LOOK_EVERY = 0.25  # seconds: how often an idle sender looks for work
 TIDY_EVERY = 2.0
 CALL_SECONDS = 20.0  # a call ends after this in all
 SHORT_WAIT = 5.0  # pacing and a short 429 are awaited; a retry later than this is not
-BREAKER_FAILURES, BREAKER_WINDOW = 5, 30.0
-BREAKER_WAIT = timedelta(seconds=15)
-BREAKER, TOKEN = "bot:breaker", "bot:token"
 RECONNECT_SECONDS = 20.0
+_NEVER_WRITTEN = Verdict(kind=Kind.NOT_SENT)
 
 
 @dataclass(kw_only=True)
@@ -56,24 +55,24 @@ class Sender:
     until_empty: bool = False
     budget_seconds: float = 20.0
     simulated: datetime | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """The working state, all of this one loop."""
         self.ledger = Ledger(simulated=self.simulated)
+        self._consequences = Consequences(ledger=self.ledger, gateway=self.gateway)
         self._held: list[tuple[datetime, int, Held]] = []
         self._order = itertools.count()
         self._calls: set[asyncio.Task[None]] = set()
         self._results: list[Entry] = []
         self._oldest_result = 0.0
         self._woken = asyncio.Event()
-        self._failures: deque[float] = deque()
+        self._stopping = False
         self._look_at = self._tidy_at = 0.0
         self._dry = False  # the last look found nothing
 
     async def run(self) -> Counter[str]:
-        """Work until there is nothing to claim, the budget is used, or `stopping` is set.
+        """Work until there is nothing to claim, the budget is used, or it is told to stop.
 
         Then nothing is held or in flight any more: leases are given back and every result is
         recorded, so a graceful stop leaves no unknowns.
@@ -94,7 +93,7 @@ class Sender:
         return self.counts
 
     def _is_over(self, began: float) -> bool:
-        if self.stopping.is_set():
+        if self._stopping:
             return True
         if not self.until_empty and _now() - began > self.budget_seconds:
             return True
@@ -105,36 +104,62 @@ class Sender:
         if _now() >= self._tidy_at:
             self._tidy_at = _now() + TIDY_EVERY
             await self.ledger.tidy()
-            await self._probe()
+            await self._consequences.probe()
         await self._claim()
-        await self._start()
-        if self._results and (
-            _now() - self._oldest_result >= RECORD_EVERY
-            or len(self._results) >= RECORD_MOST
-            or not self._calls
-        ):
-            await self._record()
+        if any(entry.verdict.kind is not Kind.SENT for entry in self._results):
+            await self._commit([])  # what follows from it may stop the next ones
+        await self._give_back_late()
+        intents = self._due() if self._is_worth_intents else []
+        if intents or self._is_worth_recording:
+            await self._commit(intents)
         await self._rest()
 
+    def stop(self) -> None:
+        """Take nothing new, end what has begun. From the loop's own thread."""
+        self._stopping = True
+        self._woken.set()
+
     @property
-    def _open(self) -> int:
-        return len(self._calls) + len(self._results)
+    def _free(self) -> int:
+        """How many calls may be begun: what came of others is recorded in the same commit."""
+        return IN_FLIGHT - len(self._calls)
+
+    @property
+    def _is_worth_intents(self) -> bool:
+        if not self._held or not self._free:
+            return False
+        wait = self.ledger.seconds_until(self._held[0][0])
+        if self._is_unpaced:
+            return self._free >= COMPANY or wait < -OVERDUE
+        return wait <= LEAD / 2
+
+    @property
+    def _is_worth_recording(self) -> bool:
+        return bool(self._results) and (
+            len(self._results) >= COMPANY
+            or not self._calls
+            or _now() - self._oldest_result >= RECORD_EVERY
+        )
 
     async def _claim(self) -> None:
-        """Take replies first, then bulk while little is held."""
-        if _now() < self._look_at and len(self._held) >= 2:
+        """Take replies first, four times a second, then bulk while little is held."""
+        looks = _now() >= self._look_at
+        if not looks and len(self._held) >= 2:
             return
-        replies = await self.ledger.claim(replies=True)
+        replies = await self.ledger.claim(replies=True) if looks else []
         bulk = []
         if len(self._held) < IN_FLIGHT * 2:
             bulk = await self.ledger.claim(replies=False)
         for held in (*replies, *bulk):
             heapq.heappush(self._held, (held.slot_at, next(self._order), held))
-        self._look_at = _now() + LOOK_EVERY
+        if looks:
+            self._look_at = _now() + LOOK_EVERY
         if self._held or self._calls or self._results:
             self._dry = False
-        else:
+        elif looks:
             await self._await_pacing()
+        else:
+            self._look_at = 0.0  # before it is called a day, replies are looked for, too
 
     async def _await_pacing(self) -> None:
         """Nothing to claim: say so, unless pacing put something off for a moment."""
@@ -144,20 +169,42 @@ class Sender:
         else:
             await self._sleep(max(wait, 0.02))
 
-    async def _start(self) -> None:
-        """Commit the intents of what is about to go, and start its calls."""
-        batch: list[Held] = []
+    async def _give_back_late(self) -> None:
+        """What missed its slot gets a new one."""
         late: list[Held] = []
-        while self._held and self._open + len(batch) < IN_FLIGHT:
-            wait = self.ledger.seconds_until(self._held[0][0])
-            if wait > LEAD and not self._is_unpaced:
-                break
-            held = heapq.heappop(self._held)[2]
-            (late if self._is_late(held) else batch).append(held)
+        while self._held and self._is_late(self._held[0][2]):
+            late.append(heapq.heappop(self._held)[2])
         await self.ledger.release(late)
-        if batch:
-            for held in await self.ledger.intend(batch):
-                self._calls.add(asyncio.create_task(self._call(held)))
+
+    def _due(self) -> list[Held]:
+        """Take from what is held as much as may begin now."""
+        batch: list[Held] = []
+        while self._held and len(batch) < self._free:
+            if not self._is_unpaced and self.ledger.seconds_until(self._held[0][0]) > LEAD:
+                break
+            batch.append(heapq.heappop(self._held)[2])
+        return batch
+
+    async def _commit(self, intents: list[Held]) -> None:
+        """Record what came of calls and commit the next intents, together; then begin those.
+
+        If the database goes away meanwhile, what came is kept for the next turn, and since nothing
+        was written to Telegram for the intents, they go back even if they were committed.
+        """
+        entries = self._results[:]
+        try:
+            took_effect, going = await self.ledger.commit(results=entries, intents=intents)
+        except psycopg.OperationalError:
+            for held in intents:
+                self._result(held, _NEVER_WRITTEN, call=None)
+            raise
+        del self._results[: len(entries)]
+        self._oldest_result = _now()
+        for held in going:
+            self._calls.add(asyncio.create_task(self._call(held)))
+        self.counts.update(s for s in took_effect if s != Status.PENDING)
+        for entry in entries:
+            await self._consequences.follow(entry)
 
     @property
     def _is_unpaced(self) -> bool:
@@ -175,7 +222,7 @@ class Sender:
             if not self._is_unpaced:
                 await asyncio.sleep(max(0.0, self.ledger.seconds_until(held.slot_at)))
             if self._is_late(held):
-                self._result(held, Verdict(kind=Kind.NOT_SENT), call=None)
+                self._result(held, _NEVER_WRITTEN, call=None)
             elif not may_call(held.telegram_id):
                 self._result(held, Verdict(kind=Kind.SENT), call=None, diverted=True)
             else:
@@ -184,7 +231,8 @@ class Sender:
                 self._result(held, verdict, call=call)
         finally:
             self._calls.discard(_current_task())
-            self._woken.set()
+            if not self._calls or len(self._results) == 1 or self._free >= COMPANY:
+                self._woken.set()
 
     async def _send(self, held: Held) -> Call:
         try:
@@ -221,86 +269,23 @@ class Sender:
             )
         )
 
-    async def _record(self) -> None:
-        """Write results, then what they ask for. A failure keeps them for the next turn."""
-        entries = self._results[:]
-        took_effect = await self.ledger.record(entries)
-        del self._results[: len(entries)]
-        self._oldest_result = _now()
-        self.counts.update(s for s in took_effect if s != Status.PENDING)
-        for entry in entries:
-            await self._follow(entry)
-
-    async def _follow(self, entry: Entry) -> None:
-        verdict = entry.verdict
-        if verdict.consequence is Consequence.HOLD_BOT and verdict.retry_after is not None:
-            log.warning("sender.held_by_telegram", extra={"seconds": str(verdict.retry_after)})
-            await self.ledger.hold_bot(wait=verdict.retry_after)
-        elif verdict.consequence is Consequence.STOP_BOT:
-            log.error("sender.token_refused")
-            reason = "Telegram refuses the bot's token; set BOT_TOKEN and resume deliver"
-            await self.ledger.shut(key=TOKEN, reason=reason, wait=None)
-        elif verdict.consequence is Consequence.MIGRATE and verdict.migrate_to is not None:
-            await self.ledger.chat_moved(entry.held, to=verdict.migrate_to)
-        elif verdict.reachability:
-            await self.ledger.chat_is(
-                entry.held, reachability=verdict.reachability, reason=str(verdict.reason)
-            )
-        if entry.http_status is None or entry.http_status >= 500:
-            await self._count_failure(entry)
-        if entry.result.status is Status.FAILED:
-            refused = verdict.reason is Reason.CONTENT_REFUSED
-            why = await self.ledger.hold_stream(
-                entry.held, refused=refused, said=verdict.description
-            )
-            if why:
-                log.error("sender.stream_held", extra={"why": why})
-
-    async def _count_failure(self, entry: Entry) -> None:
-        """Five calls in half a minute that came to nothing: leave Telegram alone for a while."""
-        if entry.diverted or entry.result is MISSED:
-            return
-        self._failures.append(_now())
-        while self._failures and self._failures[0] < _now() - BREAKER_WINDOW:
-            self._failures.popleft()
-        if len(self._failures) >= BREAKER_FAILURES:
-            log.warning("sender.breaker_open")
-            self._failures.clear()
-            await self.ledger.shut(
-                key=BREAKER, reason="Telegram does not answer", wait=BREAKER_WAIT
-            )
-
-    async def _probe(self) -> None:
-        """When the breaker's time is over, ask getMe before any learner's message is tried."""
-        if not await self.ledger.half_open(key=BREAKER):
-            return
-        call = await self.gateway.get_me()
-        if call.status == 200:
-            log.info("sender.breaker_closed")
-            await self.ledger.reopen(key=BREAKER)
-        else:
-            await self.ledger.shut(
-                key=BREAKER, reason="Telegram does not answer", wait=BREAKER_WAIT
-            )
-
     async def _rest(self) -> None:
         """Wait for the next thing to do: a slot, a call's end, results that are old enough."""
         if self._dry and not (self._held or self._calls or self._results):
             return
-        waits = [LOOK_EVERY]
-        if self._held and self._open < IN_FLIGHT:
-            waits.append(self.ledger.seconds_until(self._held[0][0]) - LEAD / 2)
+        waits = [LOOK_EVERY, self._look_at - _now()]
+        if self._held and self._free:
+            wait = self.ledger.seconds_until(self._held[0][0])
+            waits.append(wait + OVERDUE if self._is_unpaced else wait - LEAD / 2)
         if self._results:
             waits.append(self._oldest_result + RECORD_EVERY - _now())
         await self._sleep(max(0.0, min(waits)))
 
     async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         self._woken.clear()
-        stop = asyncio.ensure_future(self.stopping.wait())
-        woken = asyncio.ensure_future(self._woken.wait())
-        await asyncio.wait({stop, woken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in (stop, woken):
-            task.cancel()
 
     async def _finish(self) -> None:
         """Give back what is held, let what is on the wire come to its end, record it."""
@@ -314,7 +299,7 @@ class Sender:
                 await asyncio.wait(self._calls, timeout=1.0, return_when="FIRST_COMPLETED")
             if self._results:
                 try:
-                    await self._record()
+                    await self._commit([])
                 except psycopg.OperationalError:
                     await self._reconnect()
 
@@ -370,8 +355,8 @@ def drain(
         loop = asyncio.get_running_loop()
         if catch_signals:
             for name in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(name, sender.stopping.set)
-        watcher = asyncio.create_task(_watch(stopping, sender.stopping)) if stopping else None
+                loop.add_signal_handler(name, sender.stop)
+        watcher = asyncio.create_task(_watch(stopping, sender)) if stopping else None
         try:
             return await sender.run()
         finally:
@@ -381,10 +366,10 @@ def drain(
     return asyncio.run(work())
 
 
-async def _watch(outside: threading.Event, inside: asyncio.Event) -> None:
+async def _watch(outside: threading.Event, sender: Sender) -> None:
     while not outside.is_set():
         await asyncio.sleep(0.1)
-    inside.set()
+    sender.stop()
 
 
 def _current_task() -> asyncio.Task[None]:

@@ -47,6 +47,7 @@ from delivery.telegram_request import (
 ALLOWED_UPDATES = ("message", "callback_query", "my_chat_member")
 ANSWER_LENGTH = 200  # https://core.telegram.org/bots/api#answercallbackquery
 NAME_LENGTH = 64
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 # python-telegram-bot logs each answer that is no JSON with a traceback, httpx each URL with the
 # token in it. Both are said better by our own records.
@@ -112,9 +113,10 @@ class TelegramGateway:
                 chat_id,
                 text,
                 parse_mode="HTML",
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                link_preview_options=_NO_PREVIEW,
                 reply_markup=_keyboard(buttons, delivery_id),
-            )
+            ),
+            reads_body=True,
         )
 
     async def get_me(self) -> Call:
@@ -189,13 +191,13 @@ def username() -> str:
     return str(result.get("username") or "") if isinstance(result, dict) else ""
 
 
-async def _recorded(call: Callable[[], Awaitable[object]]) -> Call:
+async def _recorded(call: Callable[[], Awaitable[object]], *, reads_body: bool = False) -> Call:
     """Make a call and return what the wire saw, whatever the client library made of it.
 
     The library raises TelegramError and its many children, a bare KeyError for an `ok: false`
     under status 200, and more; none of them says whether a byte went out.
     """
-    wire = Wire()
+    wire = Wire(reads_body=reads_body)
     token = WIRE.set(wire)
     cause: BaseException | None = None
     try:

@@ -38,6 +38,7 @@ QUIET_SECONDS = 0.02
 IDLE_SECONDS = 0.75
 RELEARN = 1.01  # each good reuse lets a shortened idle limit grow by this factor
 
+_TRUE = b'{"ok":true,"result":true}'
 _HANGUP = getattr(select, "POLLRDHUP", 0)
 _HEARD = select.POLLIN | select.POLLPRI | select.POLLERR | select.POLLHUP | _HANGUP
 
@@ -53,6 +54,9 @@ class Wire:
     cause: BaseException | None = None
     stale: bool = False  # the connection was found closed before the first byte; try another
     reused: ResponseHandler | None = field(default=None, repr=False)
+    # Whoever calls reads `body` alone: python-telegram-bot is told `true` for a result, which
+    # spares reading the answer twice and building a Message of it (a sixth of a send's CPU).
+    reads_body: bool = False
 
 
 WIRE: ContextVar[Wire | None] = ContextVar("telegram_wire", default=None)
@@ -257,7 +261,14 @@ class AiohttpRequest(BaseRequest):
             wire.body = json.loads(payload)
         except ValueError:
             wire.body = payload
+            return response.status, payload
+        if wire.reads_body and response.status == 200 and _is_good(wire.body):
+            return response.status, _TRUE
         return response.status, payload
+
+
+def _is_good(body: Any) -> bool:
+    return isinstance(body, dict) and body.get("ok") is True and "result" in body
 
 
 def _form(data: RequestData | None) -> aiohttp.FormData | dict[str, str] | None:

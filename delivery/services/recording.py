@@ -1,7 +1,7 @@
 """Send into a record instead of to Telegram: the last looks of the real sender, without the call.
 
 For simulation, backtest and forecast, in tables that are thrown away. What may go is judged by the
-very statements of the real sender (queries.INTEND and what follows from it); left out are pacing,
+very statements of the real sender (queries.commit and what follows from it); left out are pacing,
 which spreads messages over real seconds, and the wire.
 """
 
@@ -17,6 +17,11 @@ from delivery import queries, rows
 from delivery.domain.states import Status
 
 _LEASE = timedelta(hours=1)
+#: What came of a try whose call is left out.
+_SENT = {
+    "status": Status.SENT, "reason": "", "wait": 0, "uncounted": 0, "diverted": False,
+    "outcome": "sent", "said": "",
+}  # fmt: skip
 
 # One delivery for each chat at a time, as the real claim does it, so that caps are counted right.
 _LEASE_DUE = """
@@ -58,14 +63,7 @@ def send_recorded() -> int:
 
 
 def _last_look(leased: Sequence[dict[str, Any]]) -> None:
-    looked = _rows(
-        queries.INTEND,
-        {
-            "ids": [row["id"] for row in leased],
-            "fences": [row["fence"] for row in leased],
-            "lease": _LEASE,
-        },
-    )
+    looked = _rows(*queries.commit(results=(), intents=leased, lease=_LEASE))
     _end([row for row in looked if row["verdict"] in rows.ENDING])
     _put_off([row for row in looked if row["verdict"] in rows.PUT_OFF])
     _record([row for row in looked if row["verdict"] == "go"])
@@ -90,24 +88,8 @@ def _put_off(waiting: Sequence[dict[str, Any]]) -> None:
 def _record(sent: Sequence[dict[str, Any]]) -> None:
     if not sent:
         return
-    nothing = [None] * len(sent)
-    _run(
-        queries.RECORD,
-        {
-            **_keys(sent),
-            "statuses": [Status.SENT.value] * len(sent),
-            "reasons": [""] * len(sent),
-            "waits": nothing,
-            "uncounted": [0] * len(sent),
-            "message_ids": nothing,
-            "diverted": [False] * len(sent),
-            "outcomes": ["sent"] * len(sent),
-            "http": nothing,
-            "codes": nothing,
-            "said": [""] * len(sent),
-            "retry_after": nothing,
-        },
-    )
+    results = [{"id": row["id"], "fence": row["fence"], **_SENT} for row in sent]
+    _run(*queries.commit(results=results, intents=(), lease=_LEASE))
 
 
 def _keys(found: Sequence[dict[str, Any]]) -> dict[str, list[int]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from delivery import clock, sender, services
+from delivery import clock, consequences, sender, services
 from delivery.domain.reasons import Reason
 from delivery.models import Attempt, Chat, Delivery, Gate
 from delivery.services.gates import ensure_pacing
@@ -147,7 +147,7 @@ def test_an_outage_opens_the_breaker_and_a_probe_closes_it(receiver: Receiver) -
     for _ in range(40):
         make_delivery()
     counts = drain()
-    assert counts["unknown"] <= sender.BREAKER_FAILURES + sender.IN_FLIGHT
+    assert counts["unknown"] <= consequences.BREAKER_FAILURES + sender.IN_FLIGHT
     receiver.rule = lambda _chat, _text: None
     with connection.cursor() as cursor:
         cursor.execute("UPDATE delivery_gate SET closed_until = now() WHERE key = 'bot:breaker'")
