@@ -61,7 +61,7 @@ contracts: setup ## The import boundaries of docs/architecture.md
 
 .PHONY: unit
 unit: setup ## Tests of the pure core, without a database, with full branch coverage
-	$(BIN)/pytest tests/unit -q --no-header --hypothesis-profile=quick \
+	$(BIN)/pytest tests/unit -q --no-header \
 	  --cov=attendance/domain --cov=delivery/domain --cov=nurture/domain --cov-branch \
 	  --cov-report=term --cov-fail-under=100
 
@@ -76,6 +76,16 @@ migrations-check: setup ## Models and migrations agree
 .PHONY: test
 test: setup ## Every test but those in a browser and the faults, on two cores
 	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal
+
+.PHONY: rest
+rest: setup ## What `test` has besides the tests of the pure core
+	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal \
+	  tests/architecture tests/integration tests/e2e
+
+.PHONY: stories
+stories: setup ## The two state machines of journeys for thousands of stories: some minutes
+	$(BIN)/pytest -q --hypothesis-profile=long \
+	  tests/unit/nurture/test_machine.py tests/integration/nurture/test_machine_rows.py
 
 .PHONY: test-browser
 test-browser: setup ## Tests in a real Chromium
@@ -105,7 +115,7 @@ bench-delivery: setup $(if $(SHORT),,.venv-peers/.ready) ## telbot beside a bare
 	@$(BIN)/python -m tests.bench.delivery $(if $(SHORT),--short,)
 
 .PHONY: check
-check: quick migrations-check test test-browser ## What CI runs
+check: quick migrations-check rest test-browser ## What CI runs
 	@$(MAKE) --no-print-directory faults SHORT=1
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
 	@$(MAKE) --no-print-directory bench-engine SHORT=1

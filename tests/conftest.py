@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-#: Before each commit: fewer examples where one test takes thousands.
-settings.register_profile("quick")
+#: What a machine plays by itself: hundreds of stories in the check, thousands in `make stories`.
+settings.register_profile("long")
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from delivery.sandbox import app as sandbox_app
-from delivery.sandbox.control import NAME
-from delivery.sandbox.state import World
+from delivery.sandbox.state import NAME, World
+
+if TYPE_CHECKING:  # a web framework, which only `serve` needs
+    from delivery.sandbox.app import Handler
 
 HOST = "127.0.0.1"
 TOKEN = "1:sandbox"
@@ -80,7 +81,7 @@ def serve(
     *,
     port: int,
     open_to_all: bool,
-    mounts: Mapping[str, sandbox_app.Handler] | None = None,
+    mounts: Mapping[str, Handler] | None = None,
     ready: Any = None,
 ) -> None:
     """Run the sandbox in this process until it is told to end, and let others find it.
@@ -99,9 +100,11 @@ def _serve(
     folder: Path,
     port: int,
     open_to_all: bool,
-    mounts: Mapping[str, sandbox_app.Handler] | None,
+    mounts: Mapping[str, Handler] | None,
     ready: Any,
 ) -> None:
+    from delivery.sandbox import app as sandbox_app
+
     world = World(journal=folder / "journal.jsonl", token=TOKEN)
     if world.open != open_to_all:
         world.record("flags", open=open_to_all)

@@ -16,10 +16,9 @@ from typing import Any
 from aiohttp import web
 
 from delivery.sandbox import markup
-from delivery.sandbox.state import Json, Person, World
+from delivery.sandbox.state import NAME, Json, Person, World
 
 SHOWN = 200  # people in one answer of the list
-NAME = "telbot sandbox"
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "first_name": str,
     "language_code": str,

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+NAME = "telbot sandbox"  # what it says it is, when asked
 MESSAGE_SECONDS = 86_400  # how long Telegram keeps an update: at most 24 hours …
 CALLBACK_SECONDS = 150  # … and a pressed button only this long
 DEFAULT_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")

@@ -151,8 +151,9 @@ class Rows(RuleBasedStateMachine):
         services.tick(now=moment)
 
 
+LONG = settings.get_current_profile_name() == "long"
 HOW = settings(
-    max_examples=50, stateful_step_count=10, deadline=None, database=None,
+    max_examples=200 if LONG else 25, stateful_step_count=10, deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 

@@ -171,9 +171,9 @@ class Machine(RuleBasedStateMachine):
         return plays[which % len(plays)]
 
 
-QUICK = settings.get_current_profile_name() == "quick"
+LONG = settings.get_current_profile_name() == "long"
 HOW = settings(
-    max_examples=200 if QUICK else 2_000, stateful_step_count=15, deadline=None, database=None,
+    max_examples=2_000 if LONG else 200, stateful_step_count=15, deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
