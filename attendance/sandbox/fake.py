@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -185,19 +186,25 @@ def _error(
     return status, {**_JSON, **(extra or {})}, json.dumps(page).encode()
 
 
-def service_account_key(token_uri: str) -> dict[str, str]:
-    """Make a service account key with a fresh RSA key that asks for its tokens at `token_uri`."""
+@cache
+def _private_key() -> str:
+    """An RSA key for this process: to make one takes longer than a whole reading of a class."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    return pem.decode()
+
+
+def service_account_key(token_uri: str) -> dict[str, str]:
+    """Make a service account key that asks for its tokens at `token_uri`."""
     return {
         "type": "service_account",
         "project_id": "telbot-local",
         "private_key_id": "local",
-        "private_key": pem.decode(),
+        "private_key": _private_key(),
         "client_email": "telbot@telbot-local.iam.gserviceaccount.com",
         "client_id": "100000000000000000001",
         "token_uri": token_uri,

@@ -136,7 +136,7 @@ def _evaluate(known: Evidence, now: datetime, late_counts: bool) -> _Work:
         for outcome in Outcome.objects.filter(session=known.session, is_current=True)
     }
     work = _Work()
-    frozen = not late_counts and now >= known.known.settles_from + FACTS_FIRE_FOR
+    freezes_at = None if late_counts else known.known.settles_from + FACTS_FIRE_FOR
     for learner_id in sorted(known.expected):
         learner, conclusion = known.conclusion(learner_id=learner_id, now=now)
         work.pending += conclusion.outcome == OutcomeKind.PENDING
@@ -144,7 +144,7 @@ def _evaluate(known: Evidence, now: datetime, late_counts: bool) -> _Work:
         if before is not None and before.origin != Origin.ENGINE:
             continue
         after = _outcome(known, learner_id, learner, conclusion, before, now)
-        _compare(known, work, before, after, frozen=frozen, now=now)
+        _compare(known, work, before, after, freezes_at=freezes_at, now=now)
     return work
 
 
@@ -203,19 +203,32 @@ def _compare(
     before: Outcome | None,
     after: Outcome,
     *,
-    frozen: bool,
+    freezes_at: datetime | None,
     now: datetime,
 ) -> None:
     """Decide between a new revision, a change of effect, a question to staff, and nothing."""
     if before is not None and _conclusion(before) == _conclusion(after):
         _keep(work, before, after)
         return
-    if before is not None and before.effective and frozen:
+    if before is not None and _is_frozen(known, before, freezes_at, now):
         work.reviews.append(_review(ReviewKind.LATE_RECORD, known, after, now))
         return
     _replace(work, before, after)
     if after.effective and Flag.BRIEF in after.flags:
         work.reviews.append(_review(ReviewKind.BRIEF, known, after, now))
+
+
+def _is_frozen(
+    known: Evidence, before: Outcome, freezes_at: datetime | None, now: datetime
+) -> bool:
+    """Say whether records come too late for it: it had effect while it was fresh.
+
+    An old class that is read for the first time is fresh until it has settled, so that half a
+    reading freezes nothing.
+    """
+    if freezes_at is None or now < freezes_at or before.effective_at is None:
+        return False
+    return known.session.settled_at is not None or before.effective_at < freezes_at
 
 
 def _replace(work: _Work, before: Outcome | None, after: Outcome) -> None:
