@@ -1,4 +1,4 @@
-"""A thousand pairs of learner and class, played forward hour by hour (google.md's targets, N04).
+"""A thousand pairs of learner and class, played forward (google.md's targets, N04).
 
 Google is late, repeats itself and fails every seventh call; people come as guests, on two
 devices, late, briefly or not at all.
@@ -119,15 +119,13 @@ def played(seed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     ("seed", "way"), [(1, "staff answer twice a day"), (2, "names count, nobody answers")]
 )
 def test_a_term_is_judged_right(played: Played, way: str) -> None:
-    step = HOUR
     if way.startswith("names"):
         AttendancePolicy.objects.update(names_prove_presence=True)
-        step = 2 * HOUR  # a clock that is looked at less often
 
     played.play(
         until=played.term.ends_at + timedelta(hours=30),
         staff_every=timedelta(hours=12) if way.startswith("staff") else None,
-        step=step,
+        step=2 * HOUR,
     )
 
     figures = played.figures()
