@@ -6,6 +6,7 @@ whether waiting helps. https://developers.google.com/workspace/admin/reports/ref
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from ipaddress import ip_address
+from random import random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +45,14 @@ EVENTS_A_PAGE = 250
 _RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
 
 Page = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class CalendarPage:
+    """A page of a calendar's events, and the name that the calendar bears."""
+
+    title: str
+    events: Page
 
 
 def is_configured() -> bool:
@@ -101,9 +111,12 @@ class Google:
             endTime=_stamp(ends_at),
             maxResults=ACTIVITIES_A_PAGE,
         )
-        return self._pages(collection, request, REPORTS_SCOPE)
+        for answer in self._answers(collection, request, REPORTS_SCOPE):
+            yield answer.get("items") or []
 
-    def events(self, *, calendar_id: str, starts_at: datetime, ends_at: datetime) -> Iterator[Page]:
+    def events(
+        self, *, calendar_id: str, starts_at: datetime, ends_at: datetime
+    ) -> Iterator[CalendarPage]:
         """Yield pages of single events, cancelled ones too, that touch (starts_at, ends_at)."""
         collection = self._service("calendar", "v3", CALENDAR_SCOPE, "calendar/v3/").events()
         request = collection.list(
@@ -115,17 +128,31 @@ class Google:
             orderBy="startTime",
             maxResults=EVENTS_A_PAGE,
         )
-        return self._pages(collection, request, CALENDAR_SCOPE)
+        for answer in self._answers(collection, request, CALENDAR_SCOPE):
+            yield CalendarPage(
+                title=str(answer.get("summary") or ""), events=answer.get("items") or []
+            )
 
-    def _pages(self, collection: Any, request: Any, scope: str) -> Iterator[Page]:
+    def _answers(self, collection: Any, request: Any, scope: str) -> Iterator[dict[str, Any]]:
         while request is not None:
             request.add_response_callback(self._note_clock)
             work = partial(self._execute, request, scope)
-            answer = circuit(_API[scope]).call(work, insist=self.insist)
-            yield answer.get("items") or []
+            answer: dict[str, Any] = circuit(_API[scope]).call(work, insist=self.insist)
+            yield answer
             request = collection.list_next(request, answer)
 
     def _execute(self, request: Any, scope: str) -> dict[str, Any]:
+        """Ask, and ask again where Google names a quota that its client does not wait for."""
+        for tried in range(self.retries):
+            try:
+                return self._ask(request, scope)
+            except GoogleError as error:
+                if not _is_unretried_quota(error.__cause__):
+                    raise
+            time.sleep(random() * 2**tried)
+        return self._ask(request, scope)
+
+    def _ask(self, request: Any, scope: str) -> dict[str, Any]:
         try:
             # A fresh Http each time: one that threads share hands out wrong answers.
             with closing(self._http(scope)) as http:
@@ -220,6 +247,11 @@ def _translate_http(error: HttpError) -> GoogleError:
         f"{text}. Check that the Admin SDK and Calendar APIs are enabled, that the scopes are "
         "delegated, and that GOOGLE_DELEGATED_USER holds the Reports privilege.",
     )
+
+
+def _is_unretried_quota(error: BaseException | None) -> bool:
+    """Say whether it is a 403 that waiting helps and the client gives up at once."""
+    return isinstance(error, HttpError) and "quotaExceeded" in _reasons(error)
 
 
 def _reasons(error: HttpError) -> set[str]:

@@ -51,6 +51,7 @@ class FakeGoogle:
 
     records: list[Record] = field(default_factory=list)
     calendars: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)  # the calendars' own names
     clock: Callable[[], datetime] | None = None  # what is not yet visible then, is not shown
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -132,7 +133,11 @@ class FakeGoogle:
         ]
         found.sort(key=lambda event: (_edge(event, "start") or "", event["id"]))
         first, size = int(query.get("pageToken", 0)), int(query.get("maxResults", 250))
-        page: dict[str, Any] = {"kind": "calendar#events", "items": found[first : first + size]}
+        page: dict[str, Any] = {
+            "kind": "calendar#events",
+            "summary": self.titles.get(calendar_id, ""),
+            "items": found[first : first + size],
+        }
         if first + size < len(found):
             page["nextPageToken"] = str(first + size)
         return _ok(page)

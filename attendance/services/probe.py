@@ -72,7 +72,7 @@ def _ask_calendar(door: google_door.Google, calendar_id: str, now: datetime) -> 
     name = f"calendar {calendar_id}"
     window = {"starts_at": now - CALENDAR_AROUND, "ends_at": now + CALENDAR_AROUND}
     try:
-        rows = sum(len(page) for page in door.events(calendar_id=calendar_id, **window))
+        rows = sum(len(page.events) for page in door.events(calendar_id=calendar_id, **window))
     except GoogleError as error:
         return Answer(name=name, ok=False, said=str(error))
     return Answer(name=name, ok=True, said="answers", rows=rows)

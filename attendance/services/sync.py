@@ -36,6 +36,7 @@ SKEW_AT_MOST = 60.0  # seconds between Google's clock and ours
 TIMELY = timedelta(hours=1)
 BROKEN_OFF_AFTER = timedelta(hours=1)
 DARK_AFTER = timedelta(minutes=45)
+TITLE_AT_MOST = 200
 MEET_LOG = "meet"
 _ROUTINE = (RunKind.ROUTINE, RunKind.HOURLY, RunKind.NIGHTLY)
 _WORST = (RunState.CONFIG_ERROR, RunState.FAILED, RunState.PARTIAL, RunState.COMPLETE)
@@ -99,7 +100,8 @@ def _read_calendars(
         changed = 0
         try:
             for page in door.events(calendar_id=calendar_id, starts_at=starts_at, ends_at=ends_at):
-                events = [event for event in map(parse_event, page) if event is not None]
+                course = _named(course, page.title, now)
+                events = [event for event in map(parse_event, page.events) if event is not None]
                 change = store_events(course=course, events=events, now=now)
                 changed += change.new + change.changed
                 run.pages += 1
@@ -113,6 +115,13 @@ def _read_calendars(
             answer_itself(keys=[_dark_key(calendar_id)], now=now)
         report = replace(report, runs=report.runs + 1, sessions=report.sessions + changed)
     return report
+
+
+def _named(course: Course, title: str, now: datetime) -> Course:
+    """The calendar's name is the course's, until staff give it another."""
+    if course.title:
+        return course
+    return upsert_course(calendar_id=course.calendar_id, title=title[:TITLE_AT_MOST], now=now)
 
 
 def _calendar_window(

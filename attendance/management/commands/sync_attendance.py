@@ -69,7 +69,7 @@ class Command(BaseCommand):
                 )
             )
         if read.state != RunState.COMPLETE:
-            told = "; ".join(read.errors)
+            told = "; ".join(error.removesuffix(".") for error in read.errors)
             raise CommandError(
                 f"Not everything could be read: {told}. What was read is kept; run it again."
             )

@@ -98,6 +98,18 @@ def test_a_window_that_google_takes_no_more_is_read_again_from_its_start(
     assert SyncRun.objects.filter(source="meet", failure="invalid").count() == 1
 
 
+@pytest.mark.parametrize("path", [LOG, "/calendar"])
+def test_a_quota_that_is_used_up_for_a_moment_is_waited_for(
+    fake: FakeGoogle, google: Google, path: str
+) -> None:
+    """Google's client repeats other rate limits by itself, but gives this one up."""
+    fake.faults.append(Fault(path, 403, "quotaExceeded", times=1))
+
+    report = services.sync(now=NOW, google=replace(google, retries=1))
+
+    assert (report.state, report.errors) == ("complete", ())
+
+
 def test_one_401_is_answered_with_a_fresh_token(fake: FakeGoogle, google: Google) -> None:
     fake.faults.append(Fault(LOG, 401, "authError", times=1))
 

@@ -324,6 +324,27 @@ def test_a_late_record_beyond_three_days_is_a_question_and_no_fact() -> None:
     assert Outcome.objects.filter(learner=rosa).count() == 2
 
 
+def test_half_a_first_reading_of_an_old_class_freezes_nothing() -> None:
+    """A back-fill broke off in mid-page: the rest is not late, only read later."""
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=rosa.email, end=20)
+    now = session.ends_at + timedelta(hours=80)
+    match(now=now)
+    services.settle_session(session_id=session.pk, now=now)
+    assert outcome_of(rosa, session).outcome == "partial"
+    stay(session, email=rosa.email, start=20)
+
+    judge(session, after=timedelta(hours=80, minutes=1))
+
+    assert outcome_of(rosa, session).outcome == "attended"
+    assert open_items("late_record") == []
+    stay(session, email=amir.email)
+    judge(session, after=timedelta(hours=81))
+    assert (outcome_of(amir, session).outcome, len(open_items("late_record"))) == ("missed", 1)
+    assert facts(rosa) == facts(amir) == []
+
+
 def test_an_explanation_names_records_intervals_policy_rules_and_what_would_change_it() -> None:
     course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
     session = make_class(course)

@@ -9,7 +9,7 @@ import pytest
 
 from attendance import services
 from attendance.google import Google
-from attendance.models import Activity, AttendanceEvent, Endpoint, Outcome, SyncRun
+from attendance.models import Activity, AttendanceEvent, Course, Endpoint, Outcome, SyncRun
 from attendance.sandbox import FakeGoogle, Fault, World
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +52,20 @@ def test_the_outcomes_are_the_truth(world: World, google: Google) -> None:
     assert right >= 0.97 * len(world.truth)
     assert not [p for p, o in found.items() if o == "missed" and world.truth[p] != "missed"]
     assert missed() > 0
+
+
+def test_a_course_is_named_as_its_calendar_until_staff_name_it(
+    world: World, fake: FakeGoogle, google: Google
+) -> None:
+    """Texts may say {{ course_title }}; an import of learners knows calendar ids only."""
+    one, other = sorted(world.calendars)
+    Course.objects.filter(calendar_id=other).update(title="Spanish for nurses")
+    fake.titles = {one: "Algebra", other: "spanish-2"}
+
+    read(google)
+
+    titles = dict(Course.objects.values_list("calendar_id", "title"))
+    assert titles == {one: "Algebra", other: "Spanish for nurses"}
 
 
 def test_reading_twice_changes_nothing(google: Google) -> None:
