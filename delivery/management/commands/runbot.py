@@ -20,8 +20,9 @@ from django.utils.module_loading import import_string
 from delivery import clock
 from delivery.gateways import Call
 from delivery.inbound_tasks import work_off
+from delivery.services.installation import remember_bot
 from delivery.services.updates import store_updates
-from delivery.telegram import TelegramGateway, gateway
+from delivery.telegram import TelegramGateway, gateway, username
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class Command(BaseCommand):
         if webhook:
             self._set_webhook(as_json=json)
             return
+        if not once:
+            _remember_name()
         report = Report()
         with asyncio.Runner() as runner:
             poller = Poller(runner, gateway, report)
@@ -82,6 +85,7 @@ class Command(BaseCommand):
         url = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
         if not settings.TELEGRAM_WEBHOOK_SECRET:
             raise CommandError("TELEGRAM_WEBHOOK_SECRET is empty, so the webhook would refuse all.")
+        _remember_name()
         call = asyncio.run(_receive_at(url))
         if call.status != 200:
             raise CommandError(f"Telegram did not take the webhook. {_why(call)}")
@@ -206,6 +210,12 @@ class Poller:
             return self.runner.run(waited())
         except asyncio.CancelledError:
             return None
+
+
+def _remember_name() -> None:
+    """Texts may name the bot; where Telegram does not answer, what it said before stands."""
+    if name := username():
+        remember_bot(username=name)
 
 
 async def _fill_menu(door: TelegramGateway) -> None:

@@ -13,6 +13,7 @@ from attendance.models import Learner
 from delivery import selectors
 from delivery.models import Consent
 from delivery.services import meet_chat
+from nurture import services
 from nurture.models import Contact, LinkToken, StaffTask
 from nurture.services import links
 from tests.integration.delivery.receiver import Receiver, receiving
@@ -79,6 +80,24 @@ def test_the_command_names_the_bot_as_telegram_does(settings: Any) -> None:
         call_command("invite_link", "rosa@example.com", stdout=told)
 
     assert told.getvalue().startswith("https://t.me/t_bot?start=")
+    assert selectors.bot_username() == "t_bot"
+
+
+def test_a_pass_asks_for_the_bots_name_where_a_text_says_it(settings: Any) -> None:
+    """Nobody ran doctor or runbot: a text with {{ bot_username }} must not be held back."""
+    settings.BOT_TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    source = "sequence: s\nsteps: [{key: a, wait: {after: 0m}, text: '@{{ bot_username }}'}]"
+    sequence = services.import_sequence(source=source, now=NOW).sequence
+
+    with receiving(Receiver()) as receiver:
+        settings.TELEGRAM_API_URL = receiver.url
+        call_command("tick", stdout=StringIO())
+        asked_for_a_draft = receiver.probes
+        services.publish(sequence=sequence, now=NOW)
+        call_command("tick", stdout=StringIO())
+        call_command("tick", stdout=StringIO())
+
+    assert (asked_for_a_draft, receiver.probes) == (0, 1)
     assert selectors.bot_username() == "t_bot"
 
 
