@@ -75,6 +75,18 @@ def _url(raw: str) -> str:
     return url
 
 
+def _server(*schemes: str) -> Callable[[str], str]:
+    """A reader of a server's URL with one of these schemes; empty: none is named."""
+
+    def read(raw: str) -> str:
+        url = raw.strip()
+        if url and urlsplit(url).scheme not in schemes:
+            raise ValueError(f"expected a URL with one of {', '.join(schemes)}")
+        return url
+
+    return read
+
+
 def _webhook_secret(raw: str) -> str:
     secret = raw.strip()
     # https://core.telegram.org/bots/api#setwebhook: 1-256 of A-Z a-z 0-9 _ -
@@ -129,14 +141,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="DATABASE_URL",
-        read=_text,
+        read=_server("postgres", "postgresql", "psql", "pgsql"),
         default="",
         secret=True,
         help="PostgreSQL; empty: an embedded one (local only)",
     ),
     Setting(
         name="REDIS_URL",
-        read=_text,
+        read=_server("redis", "rediss", "unix"),
         default="",
         secret=True,
         help="Redis or Valkey; empty: an embedded one (local only)",

@@ -55,6 +55,8 @@ def test_a_deployment_names_what_is_missing(missing: str) -> None:
         pytest.param("TELEGRAM_SENDS_PER_SECOND", "inf", "positive", id="endless rate"),
         pytest.param("TELEGRAM_API_URL", "api.telegram.org", "http", id="no scheme"),
         pytest.param("STAGING_ALLOWED_CHATS", "12,x", "chat ids", id="chat that is no number"),
+        pytest.param("DATABASE_URL", "mysql://db/telbot", "postgres", id="another database"),
+        pytest.param("REDIS_URL", "localhost:6379", "redis", id="no URL of Redis"),
         pytest.param("TELEGRAM_WEBHOOK_SECRET", "a b", "letters", id="secret with a space"),
     ],
 )
