@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from config import audit
+from config.doctor import Item
 from delivery import selectors
 
 
@@ -34,8 +36,26 @@ class Command(BaseCommand):
             f"{held} of {len(audit.rules())} invariants hold. For a person: {people}."
         )
         if options["json"]:
-            violations = [one.as_dict() for one in found]
-            report = {"ok": not found, "violations": violations, "needs_person": needs_person}
+            report = {
+                "ok": not found,
+                "items": _items(found),
+                "violations": [one.as_dict() for one in found],
+                "needs_person": needs_person,
+            }
             self.stdout.write(json.dumps(report))
         if found:
             raise CommandError(f"{len(found)} invariants do not hold; see above.")
+
+
+def _items(found: Sequence[audit.Violation]) -> list[dict[str, str]]:
+    """Every invariant in the form that doctor has, too."""
+    broken = {one.rule: f"{one.says} {one.count}: {one.ids}" for one in found}
+    return [
+        Item(
+            name=name,
+            verdict="fail" if name in broken else "pass",
+            value=broken.get(name, "holds"),
+            source="PostgreSQL",
+        ).as_dict()
+        for name in audit.rules()
+    ]

@@ -26,9 +26,11 @@ _COMPACT_EVERY = 50  # tellings
 _KNOWN = """
 CREATE TEMP TABLE sim_outcome AS
 SELECT o.*, CASE WHEN late THEN s.ends_at + %(in_time)s ELSE o.decided_at END AS known_at,
-       CASE WHEN late THEN s.ends_at + %(in_time)s ELSE o.effective_at END AS admitted_at, late
+       CASE WHEN late AND o.effective THEN s.ends_at + %(in_time)s ELSE o.effective_at END
+       AS admitted_at, late
   FROM {outcomes} o JOIN {sessions} s ON s.id = o.session_id
- CROSS JOIN LATERAL (SELECT o.revision = 1 AND o.decided_at > s.ends_at + %(fire_for)s AS late) x
+  JOIN {outcomes} f ON (f.learner_id, f.session_id, f.revision) = (o.learner_id, o.session_id, 1)
+ CROSS JOIN LATERAL (SELECT f.decided_at > s.ends_at + %(fire_for)s AS late) x
  WHERE CASE WHEN late THEN s.ends_at + %(in_time)s ELSE o.decided_at END <= %(until)s
 """
 _NEWEST = """

@@ -154,12 +154,18 @@ def test_the_command_fails_and_names_the_rows() -> None:
     out = StringIO()
     call_command("audit", "--json", stdout=out)
     report = json.loads(out.getvalue().splitlines()[-1])
+    items = report.pop("items")
     assert report == {"ok": True, "violations": [], "needs_person": {"unknown": 0, "dead": 0}}
+    assert {(item["verdict"], item["value"]) for item in items} == {("pass", "holds")}
 
     row = make_delivery()
     sql(SENDING)
     out = StringIO()
     with pytest.raises(CommandError, match="1 invariants do not hold"):
         call_command("audit", "--json", stdout=out)
-    (found,) = json.loads(out.getvalue().splitlines()[-1])["violations"]
+    report = json.loads(out.getvalue().splitlines()[-1])
+    (found,) = report["violations"]
     assert (found["rule"], found["ids"]) == ("sending_without_try", [row.pk])
+    assert [item["name"] for item in report["items"] if item["verdict"] == "fail"] == [
+        "sending_without_try"
+    ]

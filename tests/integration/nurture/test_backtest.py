@@ -124,6 +124,25 @@ def test_classes_that_were_read_long_afterwards_are_replayed_as_if_in_time() -> 
     assert [line for _, _, line in messages(found)] == ["Tue 03 Mar 2026 21:00 UTC"]
 
 
+def test_what_was_pending_when_it_was_read_long_afterwards_had_no_effect() -> None:
+    """A first reading that broke off leaves a pending revision; the one that stands counts."""
+    make.make_sequence()
+    fact = make.make_fact()
+    late = fact.session.ends_at + timedelta(days=60)
+    fact.delete()
+    known = Outcome.objects.get()
+    Outcome.objects.update(revision=2, decided_at=late, effective_at=late)
+    known.pk, known.outcome, known.reason = None, "pending", "sync_incomplete"
+    known.effective, known.effective_at, known.is_current = False, None, False
+    known.decided_at = late - timedelta(minutes=1)
+    known.save(force_insert=True)
+
+    found = backtest(slug="missed-class", since=SINCE, until=UNTIL)
+
+    assert found.totals["reconstructed"] == 1
+    assert [line for _, _, line in messages(found)] == ["Tue 03 Mar 2026 21:00 UTC"]
+
+
 def test_two_versions_are_compared() -> None:
     """N01: whom the draft gains, loses, and treats otherwise."""
     sequence = make.make_sequence()
