@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypedDict
 
 from django.db.models import Q
@@ -102,6 +103,7 @@ def evidence(*, session: ClassSession) -> Evidence:
             anyone_seen=bool(people),
             few_seen=bool(people) and not session.few_is_right and _is_too_few(roster, stays),
             google_answers=newest is None or newest.failure not in _DARK,
+            online=session.has_link or session.matches.exists(),
             **_settling(session, people, policy),
         ),
         expected=roster.expected,
@@ -116,17 +118,22 @@ def evidence(*, session: ClassSession) -> Evidence:
 class _Settling(TypedDict):
     settles_from: datetime
     log_complete: bool
+    presence_complete: bool
 
 
 def _settling(session: ClassSession, people: Sequence[Interval], policy: Policy) -> _Settling:
     settles_from = settling_starts(ends_at=session.ends_at, stays=people)
-    complete = log_is_complete(
+    complete = partial(
+        log_is_complete,
         readings=_readings(session.starts_at, settles_from),
         starts_at=session.starts_at,
         settles_from=settles_from,
-        lag=policy.settle_missed,
     )
-    return {"settles_from": settles_from, "log_complete": complete}
+    return {
+        "settles_from": settles_from,
+        "log_complete": complete(lag=policy.settle_missed),
+        "presence_complete": complete(lag=policy.settle_positive),
+    }
 
 
 def _is_too_few(roster: Roster, stays: Mapping[int, Sequence[Interval]]) -> bool:
