@@ -11,6 +11,7 @@ import json
 import os
 import textwrap
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,16 +101,10 @@ def _webhook_secret(raw: str) -> str:
 def _keys(raw: str) -> tuple[str, ...]:
     """Fernet keys, the newest first: what is kept is read with any of them."""
     keys = _list(raw)
-    for key in keys:
-        try:
-            whole = len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
-        except ValueError:
-            whole = False
-        if not whole:
-            raise ValueError(
-                "expected a URL-safe base64 key of 32 bytes, or several, comma between"
-            )
-    return keys
+    with suppress(ValueError):
+        if all(len(base64.urlsafe_b64decode(key)) == 32 for key in keys):
+            return keys
+    raise ValueError("expected URL-safe base64 of 32 bytes, or several with commas between")
 
 
 def _chats(raw: str) -> frozenset[int] | None:
