@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> None:
         return
     heard = _Heard(sys.stdout)
     try:
-        with redirect_stdout(heard):  # type: ignore[type-var]
+        with redirect_stdout(heard):
             # With --traceback Django raises a CommandError instead of telling it by itself.
             _execute([*argv[:2], "--traceback", *argv[2:]])
     except CommandError as error:
