@@ -71,6 +71,11 @@ def timetable() -> list[Bell]:
             due=lambda: nurture.services.has_work(now=delivery.clock.now()),
         ),
         Bell(
+            actor=nurture.tasks.tick,
+            due=lambda: nurture.services.has_upkeep(now=delivery.clock.now()),
+            every_seconds=15,
+        ),
+        Bell(
             actor=attendance.tasks.sync_attendance,
             due=lambda: attendance.selectors.sync_is_due(now=timezone.now()),
             every_seconds=30,

@@ -23,7 +23,7 @@ from nurture.words import WORDS, language, say
 _FACT_WORDS = {
     "missed": "missed", "missed_pledged": "missed", "late": "late", "left_early": "left_early",
     "partial": "partial", "attended": "attended", "first_attended": "attended",
-    "returned": "attended", "kept": "attended", "pledged": "pledged",
+    "returned": "attended", "kept": "attended", "pledged": "pledged", "asked": "asked",
 }  # fmt: skip
 STOP_WORDS = frozenset({"stop", "unsubscribe", "baja"})
 
@@ -129,8 +129,7 @@ class _Talk:
             session = conversation.pledge_next(journey=journey, now=self.now)
             if session is None:
                 return self._say("no_next_class")
-            zone = conversation.zone_for(contact=contact, session=session)
-            return self._say("pledged", title=_title(session), when=self._when(session, zone))
+            return self._noted(contact, session, comes=True)
         return self._say("button_too_old")
 
     def _open_link(self, token: str) -> Sequence[Reply]:
@@ -238,9 +237,15 @@ class _Talk:
         )
         if session is None:
             return self._say("button_too_old")
+        return self._noted(contact, session, comes=comes)
+
+    def _noted(self, contact: Contact, session: ClassSession, *, comes: bool) -> Sequence[Reply]:
+        """Say what was noted, with the way to take it back until the class begins."""
         zone = conversation.zone_for(contact=contact, session=session)
-        key = "pledged" if comes else "declined"
-        return self._say(key, title=_title(session), when=self._when(session, zone))
+        key, other = ("pledged", "not_after_all") if comes else ("declined", "comes_after_all")
+        action = f"{'decline' if comes else 'come'}:{session.pk}"
+        buttons = [[(say(other, self.language), action)]]
+        return self._say(key, buttons, title=_title(session), when=self._when(session, zone))
 
     def _snooze(self, contact: Contact) -> Sequence[Reply]:
         """Silence for a while."""
@@ -298,8 +303,7 @@ class _Talk:
         return self._words(at.astimezone(conversation.zone_for(contact=contact, session=None)))
 
     def _words(self, local: datetime) -> str:
-        day, clock = texts.date_words(local, self.language), texts.time_words(local, self.language)
-        return f"{day}, {clock}"
+        return texts.moment_words(local, self.language)
 
 
 def _title(session: ClassSession) -> str:

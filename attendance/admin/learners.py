@@ -327,7 +327,7 @@ class CourseAdmin(Titled):
 class AttendancePolicyAdmin(Titled):
     """What counts as late, early, enough; each outcome keeps the version it was judged by."""
 
-    list_display = ("course", "version", "min_presence_seconds", "late_grace_seconds")
+    list_display = ("course", "version", "min_presence_seconds", "late_grace_seconds", "asks")
     list_select_related = ("course",)
     ordering = ("course", "-version")
 
@@ -336,6 +336,11 @@ class AttendancePolicyAdmin(Titled):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Outcomes were judged by it."""
         return False
+
+    @admin.display(description="asks who comes", ordering="ask_before_hours")
+    def asks(self, row: models.AttendancePolicy) -> str:
+        """How long before a class, if at all."""
+        return f"{row.ask_before_hours} h before" if row.ask_before_hours else "no"
 
     def heading(self, row: models.AttendancePolicy) -> str:
         """By course."""

@@ -13,7 +13,13 @@ from attendance.services.identities import (
     reject_identity,
     suggest_address,
 )
-from attendance.services.pledges import ask_pledge, excuse_pledge, pledge
+from attendance.services.pledges import (
+    ask_pledge,
+    ask_pledges,
+    excuse_pledge,
+    pledge,
+    unask_pledges,
+)
 from attendance.services.probe import Probe, probe
 from attendance.services.roster import (
     BadEmailError,
@@ -33,6 +39,7 @@ __all__ = [
     "SettleReport",
     "SyncReport",
     "ask_pledge",
+    "ask_pledges",
     "claim_events",
     "confirm_identity",
     "correct_outcome",
@@ -50,6 +57,7 @@ __all__ = [
     "suggest_address",
     "sync",
     "take_back",
+    "unask_pledges",
     "upsert_course",
     "upsert_learner",
     "upsert_learners",

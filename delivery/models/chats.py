@@ -42,6 +42,14 @@ class Chat(models.Model):
             ),
             models.CheckConstraint(condition=~Q(telegram_id=0), name="delivery_chat_telegram_id"),
         ]
+        indexes = [
+            # Read by the block rate: who has blocked the bot of late.
+            models.Index(
+                fields=["reachability_changed_at"],
+                condition=Q(reachability=Reachability.BLOCKED),
+                name="delivery_chat_blocked_at",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"chat {self.pk}"
@@ -63,6 +71,14 @@ class Consent(models.Model):
         constraints = [
             # Also read by the intent: the answer of one chat for one category.
             models.UniqueConstraint(fields=["chat", "category"], name="delivery_consent_one"),
+        ]
+        indexes = [
+            # Read by the block rate: who has said stop of late.
+            models.Index(
+                fields=["changed_at"],
+                condition=Q(granted=False),
+                name="delivery_consent_withdrawn",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,8 @@ def link(obj: Any, text: str) -> SafeString:
 
 
 @admin.display(description="learner")
-def learner_of(row: Any) -> SafeString:
-    """Link to the learner of a row."""
+def learner_of(row: Any) -> SafeString | str:
+    """Link to the learner of a row, if it is about one."""
+    if row.learner is None:
+        return "–"
     return link(row.learner, row.learner.name or row.learner.email)

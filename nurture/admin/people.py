@@ -6,12 +6,15 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
 
+from attendance.admin.base import class_of
 from delivery.admin import Console
 from delivery.clock import now
 from nurture import models
 from nurture.admin.base import learner_of
+from nurture.domain.reasons import EXPLAIN, Reason
 
 
 @admin.register(models.Contact)
@@ -80,3 +83,28 @@ class HoldoutAssignmentAdmin(Console):
     list_filter = ("held_out", "sequence")
     search_fields = ("learner__email",)
     ordering = ("-pk",)
+
+
+@admin.register(models.PledgeQuestion)
+class PledgeQuestionAdmin(Console):
+    """Who was asked before a class whether they come, and why the others were not."""
+
+    list_display = (learner_of, class_of, "asked", "because", "decided_at")
+    list_display_links = ("asked",)
+    list_select_related = ("learner", "session", "delivery")
+    list_filter = ("code", ("decided_at", RangeDateTimeFilter))
+    search_fields = ("learner__email", "learner__name", "session__title")
+    fields = readonly_fields = (
+        learner_of, class_of, "asked", "because", "delivery", "inputs", "round", "decided_at",
+    )  # fmt: skip
+    ordering = ("-pk",)
+
+    @display(description="asked", label={"asked": "success", "not asked": "warning"})
+    def asked(self, row: models.PledgeQuestion) -> str:
+        """Whether."""
+        return "asked" if row.code == Reason.ASKED else "not asked"
+
+    @admin.display(description="because", ordering="code")
+    def because(self, row: models.PledgeQuestion) -> str:
+        """The reason in a sentence."""
+        return EXPLAIN[Reason(row.code)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +16,16 @@ from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from attendance.admin.base import table
 from delivery.admin import Console
 from delivery.clock import now
-from nurture import flags, models, services
+from nurture import flags, models, selectors, services
 from nurture.admin.base import link
+from nurture.domain.leaving import Leaving, ranked
 from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
+
+REPORT_DAYS = 90
 
 
 def in_words(duration: timedelta) -> str:
@@ -63,6 +68,19 @@ def rules_in_words(version: models.SequenceVersion) -> str:
     return f"Starts on: {starts or 'nothing'}. Again: {again}. Sends {hours}."
 
 
+def left_table(rows: Iterable[Leaving]) -> SafeString:
+    """Steps with how many left after them, and between which shares that truly lies (95 %)."""
+    heads = ("step", "messages", "left", "blocked", "said stop", "share", "95 % interval")
+    lines = (
+        (
+            row.step_key, row.messages, row.left, row.blocked, row.stopped, f"{row.share:.1%}",
+            f"{row.interval[0]:.1%} to {row.interval[1]:.1%}",
+        )
+        for row in rows
+    )  # fmt: skip
+    return table(heads, lines)
+
+
 class StepInline(StackedInline):
     """The steps of a version in order."""
 
@@ -102,8 +120,8 @@ class SequenceAdmin(Console):
     list_filter = (("mode", ChoicesDropdownFilter),)
     search_fields = ("slug", "name")
     ordering = ("name",)
-    readonly_fields = ("published", "draft", "rules", "as_read")
-    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read")
+    readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
+    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read", "who_left")
     actions = ("publish_draft", "hold", "let_go")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
@@ -170,6 +188,14 @@ class SequenceAdmin(Console):
                 ((step.key, wait_in_words(step), step.text or step.kind) for step in steps),
             ),
         )
+
+    @admin.display(description=f"who left within 24 h of a message, last {REPORT_DAYS} days")
+    def who_left(self, row: models.Sequence) -> SafeString | str:
+        """The steps after which learners block the bot or say stop, the worst first."""
+        at = now()
+        since = at - timedelta(days=REPORT_DAYS)
+        found = selectors.left_by_step(sequence_ids=[row.pk], since=since, now=at)
+        return left_table(ranked(found[row.pk])) if found else "Nothing was sent."
 
     @admin.action(description="Publish the draft", permissions=["act"])
     def publish_draft(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:

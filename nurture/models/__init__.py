@@ -12,6 +12,7 @@ from nurture.models.journeys import (
     StaffTask,
     TaskKind,
 )
+from nurture.models.questions import PledgeQuestion
 from nurture.models.sequences import (
     AttendanceTrigger,
     Sequence,
@@ -30,6 +31,7 @@ __all__ = [
     "Journey",
     "JourneyStatus",
     "LinkToken",
+    "PledgeQuestion",
     "Sequence",
     "SequenceVersion",
     "StaffTask",

@@ -1,0 +1,76 @@
+"""What a learner answers to the question before a class, and how they change their mind (S05)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from attendance.models import Pledge
+from delivery.inbound import InboundButton, Reply
+from nurture import flags
+from nurture.inbound import handle
+from nurture.models import Contact
+from nurture.services import outlook
+from nurture.words import WORDS
+from tests.factories import nurture as make
+from tests.integration.nurture.test_pledge_questions import (
+    HOUR,
+    NOON,
+    STARTS,
+    ahead,
+    asks,
+    pupil,
+    question,
+    tick,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def press(contact: Contact, action: str, now: datetime = NOON) -> Reply:
+    """She presses this button."""
+    assert contact.chat is not None
+    chat = contact.chat.telegram_id
+    button = InboundButton(
+        update_id=2, chat_id=chat, user_id=chat, first_name="R", language_code="en",
+        action=action, delivery_id=None, callback_id="c",
+    )  # fmt: skip
+    (reply,) = handle(button, now=now)
+    return reply
+
+
+def test_an_answer_is_confirmed_and_can_be_changed_until_the_class_begins() -> None:
+    """A press takes the buttons off a message, so the confirmation brings the other one."""
+    flags.set_nurture(percent=100)
+    course = asks(make.make_course(), 24)
+    ahead(course)
+    rosa = pupil(course)
+    tick()
+    ((_yes, no),) = question().buttons
+    make.settle(question(), at=NOON)
+
+    declined = press(rosa, no[1])
+    assert declined.text.startswith("Thank you for saying so: not at <b>Lesson 4</b>")
+    assert Pledge.objects.get().state == "no"
+    ((back,),) = declined.buttons
+    assert back[0] == "I can come after all"
+    pledged = press(rosa, back[1], STARTS - HOUR)
+    assert pledged.text == "Great, see you at <b>Lesson 4</b>, Thursday 5 March, 17:00."
+    assert Pledge.objects.get().state == "yes"
+    late = press(rosa, pledged.buttons[0][0][1], STARTS)
+    assert late.text == WORDS["en"]["button_too_old"]
+    assert Pledge.objects.get().state == "yes"
+
+
+def test_why_tells_that_it_was_a_question() -> None:
+    flags.set_nurture(percent=100)
+    course = asks(make.make_course(), 24)
+    ahead(course)
+    rosa = pupil(course)
+    tick()
+    make.settle(question(), at=NOON)
+    assert rosa.chat is not None
+    cause = outlook.why_last(contact=rosa, chat=rosa.chat)
+    assert cause is not None
+    assert cause.fact == "asked"
