@@ -155,7 +155,7 @@ def undecided(
 
     `percent`: to which share nurture is rolled out. `among`: only these classes.
     """
-    values = {
+    values: dict[str, Any] = {
         "now": now, "percent": percent, "limit": limit, "category": QUESTION_CATEGORY,
         "among": None if among is None else list(among),
     }  # fmt: skip
@@ -193,7 +193,7 @@ def held_unseen() -> list[tuple[str, str, str]]:
     return [(row[0], row[1], row[2]) for row in _rows(_HELD_UNSEEN, {})]
 
 
-def _rows(sql: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
+def _rows(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

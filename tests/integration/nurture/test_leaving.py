@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from delivery import clock
 from delivery import services as delivery
 from delivery.models import Chat, Consent, Delivery, Gate
 from delivery.models.gates import OPEN
@@ -182,7 +183,7 @@ def test_what_the_sender_held_is_told_too(sequence: Sequence) -> None:
 
 def test_staff_see_the_steps_ranked(sequence: Sequence, admin_client: Client) -> None:
     """On the sequence's own page, and the task that belongs to no learner in its list."""
-    now = make.datetime.now(make.UTC)
+    now = clock.now()
     chats = told(4)
     Delivery.objects.filter(status="sent").update(sent_at=now - HOUR)
     Chat.objects.filter(pk=chats[0].pk).update(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
-from attendance.models import Pledge
+from attendance.models import AttendancePolicy, Pledge
+from delivery import clock
 from delivery.inbound import InboundButton, Reply
 from nurture import flags
 from nurture.inbound import handle
-from nurture.models import Contact
+from nurture.models import Contact, PledgeQuestion
 from nurture.services import outlook
 from nurture.words import WORDS
 from tests.factories import nurture as make
@@ -74,3 +77,26 @@ def test_why_tells_that_it_was_a_question() -> None:
     cause = outlook.why_last(contact=rosa, chat=rosa.chat)
     assert cause is not None
     assert cause.fact == "asked"
+
+
+def test_staff_say_in_the_admin_when_a_course_asks(admin_client: Client) -> None:
+    """A change is a new version of the policy, so the pass of that very moment follows it."""
+    flags.set_nurture(percent=100)
+    course = make.make_course()
+    policy = AttendancePolicy.objects.create(course=course)
+    session = make.make_session(
+        course=course, starts_at=clock.now() + timedelta(days=3), status="scheduled"
+    )
+    rosa = pupil(course, linked=False)
+    url = reverse("admin:attendance_attendancepolicy_change", args=[policy.pk])
+    form = admin_client.get(url).context["adminform"].form
+    said = {name: value for name, value in form.initial.items() if value not in (None, False)}
+
+    answer = admin_client.post(url, said | {"ask_before_hours": "96"})
+
+    assert answer.status_code == 302
+    tick(clock.now())
+    row = PledgeQuestion.objects.get()
+    assert (row.learner, row.session, row.code) == (rosa.learner, session, "not_linked")
+    page = admin_client.get(reverse("admin:nurture_pledgequestion_changelist"))
+    assert "No Telegram chat is linked to the learner." in page.content.decode()

@@ -22,6 +22,7 @@ from nurture.models import Contact, Decision, PledgeQuestion
 from nurture.services import asking, conversation, preferences
 from nurture.services.explain_question import explain_question
 from tests.factories import nurture as make
+from tests.factories.delivery import make_chat
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -72,7 +73,7 @@ def question() -> Delivery:
 
 def event(session: ClassSession, **changed: Any) -> CalendarEvent:
     """The class as the calendar tells it now."""
-    known = {
+    known: dict[str, Any] = {
         "event_id": session.event_id, "starts_at": session.starts_at, "ends_at": session.ends_at,
         "title": session.title, "recurring_event_id": "", "original_start_at": None,
         "meeting_code": "", "meet_url": "", "organizer_email": "", "declined": (),
@@ -214,7 +215,7 @@ def test_who_may_be_written_to_later_is_asked_then(course: Course) -> None:
     tick()
     assert codes() == {"opted_out": 1, "not_linked": 1}
 
-    late.chat = make.make_chat()
+    late.chat = make_chat()
     late.save()
     for row in Chat.objects.all():
         delivery.set_consent(chat=row, category="", granted=True, source="button", now=NOON)
