@@ -186,10 +186,10 @@ def take_back(questions: QuerySet[PledgeQuestion], *, code: Reason, now: datetim
     Safe to run twice; call it in the transaction that causes it.
     """
     unsent = questions.filter(code=Reason.ASKED, delivery__status__in=UNSENT)
-    rows = list(unsent.select_related("delivery"))
+    rows, said = list(unsent.select_related("delivery")), delivery_reasons.Reason
     withdrawn = delivery.cancel_each(
         dedupe_keys=[row.delivery.dedupe_key for row in rows if row.delivery],
-        reason=delivery_reasons.Reason.CONDITION_CHANGED,
+        reason=said.CONDITION_CHANGED if code is Reason.PLEDGE_KNOWN else said.WITHDRAWN,
     )
     gone = [row for row in rows if row.delivery and row.delivery.dedupe_key in withdrawn]
     if not gone:

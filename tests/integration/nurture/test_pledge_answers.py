@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -100,3 +103,18 @@ def test_staff_say_in_the_admin_when_a_course_asks(admin_client: Client) -> None
     assert (row.learner, row.session, row.code) == (rosa.learner, session, "not_linked")
     page = admin_client.get(reverse("admin:nurture_pledgequestion_changelist"))
     assert "No Telegram chat is linked to the learner." in page.content.decode()
+
+
+def test_the_command_tells_why() -> None:
+    course = asks(make.make_course(), 24)
+    session, rosa = ahead(course), pupil(course, linked=False)
+    flags.set_nurture(percent=100)
+    out = StringIO()
+    about = [rosa.learner.email, "--session", session.event_id, "--asked", "--json"]
+
+    call_command("explain", *about, "--at", NOON.isoformat(), stdout=out)
+
+    found = json.loads(out.getvalue().splitlines()[-1])
+    assert (found["verdict"], found["rule"]) == ("not_linked", "may_ask")
+    with pytest.raises(CommandError, match="about a class"):
+        call_command("explain", rosa.learner.email, "missed-class", "--asked")
