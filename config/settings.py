@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -137,8 +138,12 @@ DRAMATIQ_BROKER = {
         # Every actor says max_retries=0: what is tried again is a row with a due time.
         "dramatiq.middleware.Retries",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
+        "config.onward.RingOnward",
     ],
 }
+# An idle worker asks for bells at growing intervals, up to this many milliseconds; dramatiq's own
+# second would be paid twice between a learner's word and the answer.
+os.environ.setdefault("dramatiq_worker_timeout", "100")
 DRAMATIQ_AUTODISCOVER_MODULES = ["tasks", "inbound_tasks"]
 
 LANGUAGE_CODE = "en"
