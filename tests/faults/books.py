@@ -42,6 +42,19 @@ def owe(count: int, *, first: int = 0) -> None:
         cursor.execute("ANALYZE nurture_deliveries, delivery_chat")
 
 
+def one_chat_has(count: int) -> int:
+    """Give so many of the messages to one chat; return its number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE nurture_deliveries SET chat_id = (SELECT min(id) FROM delivery_chat)"
+            " WHERE id IN (SELECT id FROM nurture_deliveries ORDER BY id LIMIT %s)",
+            [count],
+        )
+        cursor.execute("SELECT telegram_id FROM delivery_chat ORDER BY id LIMIT 1")
+        (number,) = cursor.fetchone()
+    return int(number)
+
+
 def states() -> Counter[str]:
     """How many deliveries are in which state."""
     with connection.cursor() as cursor:
