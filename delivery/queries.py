@@ -31,6 +31,7 @@ SELECT g.rate, g.next_slot_at,
 # LATERAL by primary key: no plan can hash or scan the table for seventy rows. `behind`: how long
 # the one before it in its chat still waits, so that nobody overtakes what pacing,
 # a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
+# Which streams are open is asked once (ARRAY), not for each row that a chat has behind closed ones.
 _CANDIDATE = """
 SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
@@ -39,9 +40,9 @@ SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat
          WHERE e.chat_id = d.chat_id AND e.status = 'pending' AND e.lane = d.lane
            AND (e.due_at, e.priority, e.id) < (d.due_at, d.priority, d.id)
            AND e.run_at <= (SELECT telbot_now()) + interval '2 minutes'
-           AND (d.lane = 0 OR EXISTS (
-                SELECT FROM delivery_gate g
-                 WHERE g.key = e.stream AND g.closed_until <= clock_timestamp()))
+           AND (d.lane = 0 OR e.stream = ANY (ARRAY(
+                SELECT g.key FROM delivery_gate g
+                 WHERE g.scope = 'stream' AND g.closed_until <= clock_timestamp())))
          ORDER BY e.due_at DESC, e.priority DESC, e.id DESC LIMIT 1) AS behind
   FROM ({picked}) p
  CROSS JOIN LATERAL (
