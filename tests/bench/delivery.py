@@ -186,10 +186,10 @@ def service(*, short: bool) -> tuple[dict[str, Figures], list[float]]:
     """How late, how soon, and how evenly, with the processes of production; and each lateness."""
     with queues.at_work(Receiver()) as receiver:
         late, each = lateness.measure(
-            receiver, seconds=3 if short else 120, waiting=2_000 if short else 100_000
+            receiver, seconds=2 if short else 120, waiting=2_000 if short else 100_000
         )
-        reactions = reaction.measure(receiver, times=2 if short else 40)
-    beside = replies.measure(seconds=5 if short else 60)
+        reactions = reaction.measure(receiver, times=1 if short else 40)
+    beside = replies.measure(seconds=4 if short else 60)
     return {"lateness": late, "reaction": reactions, "replies": beside}, each
 
 

@@ -54,7 +54,7 @@ def _curve(late: Sequence[float], *, top: int) -> Iterator[str]:
     )
     base, height = top + 210, 170
     most = max(1.0, share(late, 0.999))
-    for part in (0, 0.5, 0.95, 1):
+    for part in (0, 0.25, 0.5, 0.75, 1):
         y = base - height * part
         yield f'<line class="line" x1="{LEFT}" x2="{LEFT + SPAN}" y1="{y:.1f}" y2="{y:.1f}"/>'
         if part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
@@ -38,16 +39,16 @@ def empty() -> None:
 
 def fill(count: int, *, stream: str, at: str, chats: int = 1_000_000) -> None:
     """So many more, due at an interval from now, spread over the first `chats` chats."""
-    values = {"count": count, "stream": stream, "at": at, "chats": chats}
+    values: dict[str, int | str] = {"count": count, "stream": stream, "at": at, "chats": chats}
     with connection.cursor() as cursor:
         cursor.execute(_MORE, values)
         cursor.execute("VACUUM ANALYZE nurture_deliveries")
 
 
-def plan(chats: Sequence[int], ats: Sequence[object]) -> None:
+def plan(chats: Sequence[int], ats: Sequence[datetime]) -> None:
     """Move what is owed to these chats to these moments."""
     with connection.cursor() as cursor:
-        cursor.execute(_PLAN, {"chats": list(chats), "ats": list(ats)})
+        cursor.execute(_PLAN, {"chats": [*chats], "ats": [*ats]})
 
 
 @contextmanager

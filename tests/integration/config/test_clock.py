@@ -82,7 +82,9 @@ def test_a_task_that_leaves_facts_rings_nurture(
     monkeypatch.setattr(services, "has_work", lambda now: has_work)
     monkeypatch.setattr(tasks, "ring", lambda: bells.append(None))
     broker = dramatiq.get_broker()
-    made = dramatiq.Message(queue_name="q", actor_name=actor, args=(), kwargs={}, options={})
+    made: dramatiq.Message[None] = dramatiq.Message(
+        queue_name="q", actor_name=actor, args=(), kwargs={}, options={}
+    )
 
     onward.RingOnward().after_process_message(broker, dramatiq.MessageProxy(made))
 
