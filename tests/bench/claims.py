@@ -99,7 +99,7 @@ def measure(*, short: bool) -> Figures:
             worlds[name] = stack.enter_context(copied(name))
             with working_on(worlds[name]):
                 fill(**more)  # type: ignore[arg-type]
-        figures |= _by_turns(worlds, due=due, rounds=2 if short else 15)
+        figures |= _by_turns(worlds, due=due, rounds=1 if short else 15)
     return figures | _under_snapshot(count=2_400 if short else 60_000)
 
 

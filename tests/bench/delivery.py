@@ -203,7 +203,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     with own_database():
         served, each = service(short=short)
-        found = races(count=1_000 if short else 10_000, rounds=1 if short else 3, peers=not short)
+        found = races(count=600 if short else 10_000, rounds=1 if short else 3, peers=not short)
         behind = claims.measure(short=short)
     out = sys.stdout.write
     out(f"  {'':<20}{'msg/s':>10}{'CPU us':>10}{'PG us':>10}{'statements':>12}\n")
