@@ -30,6 +30,10 @@ LEASE_SECONDS = 60.0  # a call ends after 20 s, so this leaves time to record it
 QUARANTINE = timedelta(minutes=15)
 MARGIN = timedelta(milliseconds=20)  # from the claim to its first slot
 CLOCK_TRIES = 5
+#: A claim may begin where the last one ended; after so many seconds it looks from the very start,
+#: so what another worker put off comes that much later at most, and only while more is due.
+RESCAN_SECONDS = 5.0
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 #: So many failures among the last tries of a sequence pause it; fewer say nothing.
 PAUSE_FAILURES, PAUSE_WINDOW = 12, 50
 
@@ -44,6 +48,8 @@ class Ledger:
     _db: AsyncConnection[dict[str, Any]] | None = None
     _offset: float = 0.0  # seconds of the database's clock above the loop's
     _began: float = 0.0
+    _since: datetime = BEGINNING
+    _rescan_at: float = 0.0
 
     async def open(self) -> None:
         """Connect (again), take the lock that says "I live", and learn the database's clock."""
@@ -100,7 +106,7 @@ class Ledger:
             most = pacing.room(
                 now=now, next_slot_at=gate["next_slot_at"], rate=gate["rate"], most=most
             )
-            found = await self._all(queries.READ_REPLIES if replies else queries.READ_BULK)
+            found = await (self._all(queries.READ_REPLIES) if replies else self._read_bulk())
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
                 most=most,
@@ -108,7 +114,24 @@ class Ledger:
                 base=max(gate["next_slot_at"], now + MARGIN),
                 rate=gate["rate"],
             )
+            if not replies:
+                self._begin_there(found, granted={slot.delivery_id for slot in plan.slots})
             return await self._grant(plan, found=found, key=key)
+
+    async def _read_bulk(self) -> list[dict[str, Any]]:
+        if _loop_time() >= self._rescan_at:
+            self._since, self._rescan_at = BEGINNING, _loop_time() + RESCAN_SECONDS
+        found = await self._all(queries.READ_BULK, {"since": self._since})
+        if len(found) < queries.MOST_READ and self._since > BEGINNING:
+            self._since = BEGINNING
+            return await self._all(queries.READ_BULK, {"since": self._since})
+        return found
+
+    def _begin_there(self, found: Sequence[dict[str, Any]], *, granted: set[int]) -> None:
+        """The next claim begins with the first that this one leaves, if there are many."""
+        left = (row["due_at"] for row in found if row["id"] not in granted)
+        is_full = len(found) == queries.MOST_READ
+        self._since = min(left, default=found[-1]["due_at"]) if is_full else BEGINNING
 
     async def _grant(
         self, plan: pacing.Plan, *, found: Sequence[dict[str, Any]], key: str

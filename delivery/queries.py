@@ -33,7 +33,8 @@ SELECT g.rate, g.next_slot_at,
 # a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
 # Which streams are open is asked once (ARRAY), not for each row that a chat has behind closed ones.
 _CANDIDATE = """
-SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
+SELECT d.id, d.chat_id, d.due_at, c.telegram_id, d.text, d.buttons,
+       c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
                 WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy,
        (SELECT e.run_at - (SELECT telbot_now()) FROM nurture_deliveries e
@@ -55,7 +56,10 @@ SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat
 """
 
 # Driven from the open streams, so that a large backlog behind a closed one costs nothing
-# (100,000 due rows behind it: 0.7 ms against 169 ms for a plain join).
+# (100,000 due rows behind it: 0.7 ms against 169 ms for a plain join). `since`: while more is due
+# than one claim takes, the next begins where the last one ended, past the dead entries that an old
+# snapshot keeps at the head of the index.
+MOST_READ = 70
 READ_BULK = _CANDIDATE.format(
     picked="""
     SELECT x.id, x.due_at, x.priority, x.run_at
@@ -63,7 +67,7 @@ READ_BULK = _CANDIDATE.format(
      CROSS JOIN LATERAL (
         SELECT q.id, q.due_at, q.priority, q.run_at FROM nurture_deliveries q
          WHERE q.stream = s.key AND q.status = 'pending' AND q.lane = 1
-           AND q.run_at <= (SELECT telbot_now())
+           AND q.due_at >= %(since)s AND q.run_at <= (SELECT telbot_now())
          ORDER BY q.due_at, q.run_at, q.id LIMIT 70) x
      WHERE s.scope = 'stream' AND s.closed_until <= (SELECT clock_timestamp())
      ORDER BY x.due_at, x.priority, x.run_at, x.id LIMIT 70"""
