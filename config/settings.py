@@ -47,7 +47,7 @@ METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.
 DELIVERY_INBOUND_HANDLER = "nurture.inbound.handle"
-DELIVERY_BOT_COMMANDS = "nurture.words.commands"  # the menu, by language
+DELIVERY_BOT_COMMANDS = "nurture.voice.commands"  # the menu, by language
 
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY: str = VALUES["SECRET_KEY"] or "local-only-never-used-outside-a-laptop-or-a-test-run-0"

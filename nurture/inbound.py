@@ -17,7 +17,8 @@ from delivery.models import Chat
 from nurture import texts
 from nurture.models import Contact
 from nurture.services import conversation, learner_did, links, outlook, preferences
-from nurture.words import WORDS, language, say
+from nurture.voice import Voice
+from nurture.words import WORDS, language
 
 #: What a fact of attendance is called to the learner.
 _FACT_WORDS = {
@@ -53,6 +54,7 @@ class _Talk:
     def __init__(self, inbound: InboundMessage | InboundButton, chat: Chat, now: datetime) -> None:
         self.chat, self.now, self.argument = chat, now, ""
         self.telegram_language = inbound.language_code
+        self.voice = Voice()
         self._use(conversation.linked_contact(chat=chat))
 
     def _use(self, contact: Contact | None) -> None:
@@ -139,7 +141,7 @@ class _Talk:
         if isinstance(found, links.Refused):
             return self._refused(found)
         key = "is_this_you" if found.name else "is_this_you_nameless"
-        yes, no = say("yes_me", self.language), say("not_me", self.language)
+        yes, no = self._word("yes_me"), self._word("not_me")
         return self._say(key, [[(yes, "link_yes"), (no, "link_no")]], name=found.name)
 
     def _confirm(self, *, yes: bool) -> Sequence[Reply]:
@@ -167,23 +169,21 @@ class _Talk:
         state = conversation.status(contact=contact, chat=self.chat, now=self.now)
         if state.consents:
             return self._say("welcome_back", name=self._name())
-        button = [[(say("opt_in", self.language), "optin")]]
+        button = [[(self._word("opt_in"), "optin")]]
         return self._say("welcome_stopped", button, name=self._name())
 
     def _status(self, contact: Contact) -> Sequence[Reply]:
         state = conversation.status(contact=contact, chat=self.chat, now=self.now)
         lines = []
         if state.next_class is None:
-            lines.append(say("status_no_class", self.language))
+            lines.append(self._word("status_no_class"))
         else:
             when = self._when(state.next_class, state.zone)
             title = _title(state.next_class)
-            lines.append(say("status_next", self.language, title=title, when=when))
+            lines.append(self._word("status_next", title=title, when=when))
         number = str(state.planned) if state.planned < 2 else "n"
-        lines.append(say(f"status_planned_{number}", self.language, count=state.planned))
-        lines.append(
-            say("status_consent" if state.consents else "status_no_consent", self.language)
-        )
+        lines.append(self._word(f"status_planned_{number}", count=state.planned))
+        lines.append(self._word("status_consent" if state.consents else "status_no_consent"))
         return [Reply(text="\n".join(lines))]
 
     def _schedule(self, contact: Contact) -> Sequence[Reply]:
@@ -192,13 +192,14 @@ class _Talk:
         if not rows:
             return self._say("status_no_class")
         lines = [
-            say(
-                "schedule_pledged" if row.pledged else "schedule_class", self.language,
-                title=_title(row.session), when=self._when(row.session, row.zone),
+            self._word(
+                "schedule_pledged" if row.pledged else "schedule_class",
+                title=_title(row.session),
+                when=self._when(row.session, row.zone),
             )
             for row in rows
-        ]  # fmt: skip
-        return [Reply(text="\n".join([say("schedule_head", self.language), *lines]))]
+        ]
+        return [Reply(text="\n".join([self._word("schedule_head"), *lines]))]
 
     def _next(self, contact: Contact) -> Sequence[Reply]:
         """When they will hear from us next."""
@@ -214,7 +215,7 @@ class _Talk:
         cause = outlook.why_last(contact=contact, chat=self.chat)
         if cause is None:
             return self._say("why_nothing")
-        what = say(f"fact_{_FACT_WORDS.get(cause.fact, 'other')}", self.language)
+        what = self._word(f"fact_{_FACT_WORDS.get(cause.fact, 'other')}")
         when = self._when(cause.session, cause.zone)
         key = "why_taken_back" if cause.taken_back else "why_last"
         return self._say(key, what=what, title=_title(cause.session), when=when)
@@ -227,7 +228,7 @@ class _Talk:
         buttons = []
         for row in rows:
             when = self._when(row.session, row.zone)
-            yes, no = say("come", self.language, when=when), say("decline", self.language)
+            yes, no = self._word("come", when=when), self._word("decline")
             buttons.append([(yes, f"come:{row.session.pk}"), (no, f"decline:{row.session.pk}")])
         return self._say("commit_ask", buttons)
 
@@ -275,10 +276,11 @@ class _Talk:
     def _language(self, contact: Contact) -> Sequence[Reply]:
         """Their language, asked or set."""
         wanted = self.argument.casefold()
-        for code, words in WORDS.items():
-            if wanted in {code, words["language_name"].casefold()}:
+        names = {code: self.voice.say("language_name", code) for code in WORDS}
+        for code, name in names.items():
+            if wanted in {code, name.casefold()}:
                 return self._speak(contact, code)
-        buttons = [[(words["language_name"], f"language:{code}")] for code, words in WORDS.items()]
+        buttons = [[(name, f"language:{code}")] for code, name in names.items()]
         return self._say("language_ask", buttons)
 
     def _speak(self, contact: Contact, code: str) -> Sequence[Reply]:
@@ -289,20 +291,23 @@ class _Talk:
     def _say(
         self, key: str, buttons: Sequence[Sequence[tuple[str, str]]] = (), **values: str
     ) -> Sequence[Reply]:
-        return [Reply(text=say(key, self.language, **values), buttons=buttons)]
+        return [Reply(text=self._word(key, **values), buttons=buttons)]
+
+    def _word(self, key: str, **values: object) -> str:
+        return self.voice.say(key, self.language, **values)
 
     def _name(self) -> str:
         contact = self.contact
         name = contact.learner.name.strip().partition(" ")[0] if contact else ""
-        return name or say("nameless", self.language)
+        return name or self._word("nameless")
 
     def _when(self, session: ClassSession, zone: ZoneInfo) -> str:
-        return self._words(session.starts_at.astimezone(zone))
+        return self._local(session.starts_at.astimezone(zone))
 
     def _moment(self, at: datetime, contact: Contact) -> str:
-        return self._words(at.astimezone(conversation.zone_for(contact=contact, session=None)))
+        return self._local(at.astimezone(conversation.zone_for(contact=contact, session=None)))
 
-    def _words(self, local: datetime) -> str:
+    def _local(self, local: datetime) -> str:
         return texts.moment_words(local, self.language)
 
 

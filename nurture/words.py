@@ -5,10 +5,21 @@ What staff write for a sequence is not here; these are the answers to what someb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 
 DEFAULT = "en"
+#: Labels of buttons.
+BUTTONS = frozenset({"yes_me", "not_me", "opt_in", "come", "decline", "language_name"})
+#: Parts that are put into other texts.
+PARTS = frozenset(
+    {
+        "nameless", "fact_missed", "fact_late", "fact_left_early", "fact_partial",
+        "fact_attended", "fact_pledged", "fact_other",
+    }
+)  # fmt: skip
+_SLOT = re.compile(r"\{(\w+)\}")
 
 _EN = {
     "neutral": (
@@ -263,18 +274,21 @@ def language(*codes: str) -> str:
     return DEFAULT
 
 
-def say(key: str, lang: str, /, **values: object) -> str:
-    """A sentence of the bot's; what is put in is escaped for HTML."""
+def slots(text: str) -> list[str]:
+    """The names between braces in a text, for which values are put in."""
+    return _SLOT.findall(text)
+
+
+def fill(text: str, /, **values: object) -> str:
+    """A text with its values, escaped for HTML. Only names are looked up: no attributes, no calls.
+
+    Raises KeyError for a name that has no value.
+    """
     safe = {name: escape(str(value), quote=False) for name, value in values.items()}
-    return WORDS[lang][key].format(**safe)
+    return _SLOT.sub(lambda found: safe[found[1]], text)
 
 
-def commands() -> dict[str, list[tuple[str, str]]]:
-    """The bot's menu as its help lists it: language → command and what it does; "" for others."""
-    menus = {code: _listed(words["help"]) for code, words in WORDS.items()}
-    return {"": menus[DEFAULT], **menus}
-
-
-def _listed(text: str) -> list[tuple[str, str]]:
-    lines = (line.partition(" – ") for line in text.splitlines())
-    return [(name.split()[0].removeprefix("/"), does) for name, _, does in lines]
+def listed(text: str) -> list[tuple[str, str]]:
+    """The commands that a help text lists, a line each: "/name – what it does"."""
+    lines = (line.partition(" – ") for line in text.splitlines() if line.startswith("/"))
+    return [(name.split()[0].removeprefix("/"), does.strip()) for name, _, does in lines]

@@ -20,10 +20,12 @@ from nurture.models.sequences import (
     Step,
     VersionStatus,
 )
+from nurture.models.texts import BotText
 
 __all__ = [
     "OPEN",
     "AttendanceTrigger",
+    "BotText",
     "Contact",
     "ContactTag",
     "Decision",
