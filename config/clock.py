@@ -90,7 +90,10 @@ def timetable() -> list[Bell]:
             due=lambda: attendance.selectors.sync_is_due(now=timezone.now()),
             every_seconds=30,
         ),
-        Bell(actor=delivery.inbound_tasks.handle_updates, due=delivery.selectors.has_updates),
+        Bell(
+            actor=delivery.inbound_tasks.handle_updates,
+            due=lambda: delivery.selectors.has_updates(now=delivery.clock.now()),
+        ),
         Bell(
             actor=nurture.tasks.tick,
             due=lambda: nurture.services.has_work(now=delivery.clock.now()),

@@ -14,9 +14,18 @@ from attendance.models import ClassSession
 from attendance.services import IdentityError
 from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundMessage, Reply
 from delivery.models import Chat
+from delivery.selectors import OWN_DATA, replies_owed
 from nurture import texts
 from nurture.models import Contact
-from nurture.services import conversation, learner_did, links, outlook, preferences
+from nurture.services import (
+    conversation,
+    learner_did,
+    links,
+    outlook,
+    preferences,
+    privacy,
+    stored,
+)
 from nurture.voice import Voice
 from nurture.words import WORDS, language
 
@@ -43,7 +52,8 @@ def handle(inbound: Inbound, *, now: datetime) -> Sequence[Reply]:
     talk = _Talk(inbound, chat, now)
     known = talk.contact
     replies = talk.press(inbound) if isinstance(inbound, InboundButton) else talk.read(inbound)
-    if known is not None:  # after the answer, so that a button still finds its journey open
+    # After the answer, so that a button still finds its journey open; not of who was erased by it.
+    if known is not None and talk.contact is not None:
         learner_did(learner_id=known.learner_id, fact="replied", now=now)
     return replies
 
@@ -86,7 +96,7 @@ class _Talk:
             "timezone": self._zone,
             "language": self._language,
             "help": lambda _: self._say("help"),
-            "privacy": lambda _: self._say("privacy"),
+            "privacy": self._privacy,
         }
         if command == "address" or (not command and is_full_email(message.text)):
             return self._address(self.contact, message.argument if command else message.text)
@@ -117,7 +127,42 @@ class _Talk:
             return self._speak(self.contact, value)
         if name in {"come", "decline"} and value.isascii() and value.isdigit():
             return self._answer_pledge(self.contact, int(value), comes=name == "come")
+        if name in {"export", "erase_ask", "erase_no", "erase_yes"}:
+            return self._press_of_privacy(name, value, self.contact)
         return self._press_of_journey(button, self.contact)
+
+    def _privacy(self, contact: Contact) -> Sequence[Reply]:
+        """What is stored and why, and how to get or delete it."""
+        see, delete = self._word("export_button"), self._word("erase_button")
+        return self._say("privacy", [[(see, "export")], [(delete, "erase_ask")]])
+
+    def _press_of_privacy(self, name: str, value: str, contact: Contact) -> Sequence[Reply]:
+        if name == "export":
+            return self._export(contact)
+        if name == "erase_no":
+            return self._say("erase_kept")
+        if name == "erase_ask":
+            # The learner is named, so that an old button never erases whoever is linked later.
+            yes, no = self._word("erase_yes"), self._word("erase_no")
+            sure = f"erase_yes:{contact.learner_id}"
+            return self._say("erase_ask", [[(yes, sure)], [(no, "erase_no")]])
+        if value != str(contact.learner_id):
+            return self._say("button_too_old")
+        privacy.erase(learner=contact.learner, now=self.now, last_reply=True)
+        self.contact = None
+        return self._say("erased")
+
+    def _export(self, contact: Contact) -> Sequence[Reply]:
+        """Everything that is stored about them, once at a time."""
+        if replies_owed(chat=self.chat, category=OWN_DATA):
+            return self._say("export_busy")
+        pages = stored.as_texts(
+            stored.stored_about(learner=contact.learner),
+            voice=self.voice,
+            language=self.language,
+            zone=conversation.zone_for(contact=contact, session=None),
+        )
+        return [Reply(text=text, category=OWN_DATA) for text in pages]
 
     def _press_of_journey(self, button: InboundButton, contact: Contact) -> Sequence[Reply]:
         journey = button.delivery_id and conversation.journey_of_button(
@@ -245,7 +290,7 @@ class _Talk:
         zone = conversation.zone_for(contact=contact, session=session)
         key, other = ("pledged", "not_after_all") if comes else ("declined", "comes_after_all")
         action = f"{'decline' if comes else 'come'}:{session.pk}"
-        buttons = [[(say(other, self.language), action)]]
+        buttons = [[(self._word(other), action)]]
         return self._say(key, buttons, title=_title(session), when=self._when(session, zone))
 
     def _snooze(self, contact: Contact) -> Sequence[Reply]:

@@ -271,6 +271,15 @@ class OutsiderAdmin(Titled):
         return moment(row.created_at)
 
 
+@admin.register(models.ErasedMark)
+class ErasedMarkAdmin(Console):
+    """Of whom nothing is left but a hash that recognises them."""
+
+    list_display = ("pk", "erased_at")
+    fields = ("erased_at",)
+    ordering = ("-pk",)
+
+
 class CourseForm(forms.ModelForm):
     """A course with a zone that exists."""
 

@@ -24,6 +24,7 @@ from attendance.selectors.history import (
     sync_is_due,
     upcoming,
 )
+from attendance.selectors.stored import stored_about
 
 __all__ = [
     "Asked",
@@ -44,6 +45,7 @@ __all__ = [
     "outcomes",
     "pledge_states",
     "pledged",
+    "stored_about",
     "streak",
     "streaks_of",
     "sync_is_due",

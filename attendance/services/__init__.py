@@ -5,6 +5,8 @@ from __future__ import annotations
 from attendance.services.audit import draw_audit, judge_audit
 from attendance.services.corrections import correct_outcome
 from attendance.services.disputes import open_dispute
+from attendance.services.erased import erased_among, readmit
+from attendance.services.erasure import erase_learner
 from attendance.services.facts import publish_outcomes
 from attendance.services.handover import claim_events, mark_processed
 from attendance.services.identities import (
@@ -23,6 +25,7 @@ from attendance.services.pledges import (
 from attendance.services.probe import Probe, probe
 from attendance.services.roster import (
     BadEmailError,
+    ErasedAddressError,
     Person,
     upsert_course,
     upsert_learner,
@@ -33,6 +36,7 @@ from attendance.services.sync import SyncReport, sync
 
 __all__ = [
     "BadEmailError",
+    "ErasedAddressError",
     "IdentityError",
     "Person",
     "Probe",
@@ -44,6 +48,8 @@ __all__ = [
     "confirm_identity",
     "correct_outcome",
     "draw_audit",
+    "erase_learner",
+    "erased_among",
     "excuse_pledge",
     "judge_audit",
     "mark_processed",
@@ -51,6 +57,7 @@ __all__ = [
     "pledge",
     "probe",
     "publish_outcomes",
+    "readmit",
     "reject_identity",
     "settle",
     "settle_session",

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delivery', '0007_fewer_indexes'),
+        ('delivery', '0008_erasure'),
     ]
 
     operations = [

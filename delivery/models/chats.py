@@ -34,6 +34,8 @@ class Chat(models.Model):
     snoozed_until = models.DateTimeField(null=True, blank=True)
     next_slot_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
+    # Everything else of theirs is erased; the id goes when the last reply has come to its end.
+    leaving_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -48,6 +50,12 @@ class Chat(models.Model):
                 fields=["reachability_changed_at"],
                 condition=Q(reachability=Reachability.BLOCKED),
                 name="delivery_chat_blocked_at",
+            ),
+            # Read each second by the clock: whose id is still to be erased.
+            models.Index(
+                fields=["leaving_at"],
+                condition=Q(leaving_at__isnull=False),
+                name="delivery_chat_leaving",
             ),
         ]
 

@@ -14,17 +14,19 @@ from delivery.admin import Console
 from delivery.clock import now
 from nurture import models
 from nurture.admin.base import learner_of
+from nurture.admin.privacy import PrivacyActions
 from nurture.domain.reasons import EXPLAIN, Reason
 
 
 @admin.register(models.Contact)
-class ContactAdmin(ModelAdmin):
+class ContactAdmin(PrivacyActions, ModelAdmin):
     """How a learner is reached."""
 
     list_display = (learner_of, "linked", "time_zone", "language")
     list_select_related = ("learner", "chat")
     search_fields = ("learner__email", "learner__name", "=chat__telegram_id")
     autocomplete_fields = ("learner", "chat")
+    actions = ("export_learner", "erase_learner")
     ordering = ("-pk",)
     list_per_page = 50
 

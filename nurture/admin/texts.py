@@ -45,7 +45,7 @@ class BotTextAdmin(Console):
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """Every text, those that staff changed marked as such."""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -116,6 +116,6 @@ class BotTextAdmin(Console):
         self.message_user(request, f"{key}: the bot says so from now on.", messages.SUCCESS)
         return []
 
-    def _page(self, request: HttpRequest, name: str, **more: Any) -> HttpResponse:
+    def _page(self, request: HttpRequest, name: str, **more: Any) -> TemplateResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, **more}
         return TemplateResponse(request, f"admin/nurture/bottext/{name}.html", context)

@@ -68,6 +68,7 @@ class Reason(StrEnum):
     NOBODY_IS_ASKED = "nobody_is_asked"
     NOT_ASKED_YET = "not_asked_yet"
     NOT_EXPECTED = "not_expected"
+    ERASED = "erased"
     # our own fault
     ENGINE_ERROR = "engine_error"
 
@@ -127,5 +128,6 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.NOBODY_IS_ASKED: "The course asks nobody beforehand; its policy says so.",
     Reason.NOT_ASKED_YET: "The time to ask before this class has not come.",
     Reason.NOT_EXPECTED: "The learner is not enrolled in the course when the class begins.",
+    Reason.ERASED: "Everything personal of the learner was erased.",
     Reason.ENGINE_ERROR: "The engine failed on it; staff were asked, and nothing was sent.",
 }

@@ -7,9 +7,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('attendance', '0007_ask_before'),
+        ('attendance', '0006_ask_before'),
         ('delivery', '0009_who_left'),
-        ('nurture', '0006_replans'),
+        ('nurture', '0008_erasure'),
     ]
 
     operations = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from attendance.models import (
     AttendanceEvent,
     AttendancePolicy,
     ClassSession,
+    Learner,
     Pledge,
     ReviewItem,
 )
@@ -35,6 +36,7 @@ from nurture.words import WORDS
 from tests.e2e.test_admin_browser import CHROMIUM, QUIET
 from tests.factories import nurture as make
 from tests.factories.delivery import make_delivery
+from tests.factories.privacy import found
 from tests.integration.delivery.test_inbound_runbot import Running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -89,21 +91,46 @@ def heard(box: Running, phone: str) -> list[str]:
     return [row["text"] for row in messages if row["from"]["is_bot"]]
 
 
-@pytest.mark.parametrize("way", ["polling", "webhook"])
-def test_every_command_is_answered_on_the_learners_screen(
-    box: Running, phone: str, way: str, live_server: Any, stored: threading.Event
-) -> None:
-    if way == "webhook":
-        with override_settings(PUBLIC_URL=live_server.url):
-            call_command("runbot", "--webhook", stdout=StringIO())
-    for command in COMMANDS:
+Handle = Callable[[], object]
+
+
+@pytest.fixture(params=["polling", "webhook"])
+def handle(
+    request: pytest.FixtureRequest, box: Running, live_server: Any, stored: threading.Event
+) -> Handle:
+    """Let what she just did reach telbot by one of the two ways in, and be handled."""
+    if request.param == "polling":
+        return lambda: call_command("runbot", "--once", stdout=StringIO())
+    with override_settings(PUBLIC_URL=live_server.url):
+        call_command("runbot", "--webhook", stdout=StringIO())
+
+    def arrived() -> None:
+        assert stored.wait(10)
         stored.clear()
+        inbound_tasks.work_off()
+
+    return arrived
+
+
+def touch(box: Running, phone: str, label: str) -> None:
+    """Press the button with this label under one of the bot's messages."""
+    offered = [
+        (row["message_id"], button["callback_data"])
+        for row in box.control(phone)["messages"]
+        for line in row.get("reply_markup", {}).get("inline_keyboard", [])
+        for button in line
+        if button["text"] == label
+    ]
+    message_id, data = offered[-1]
+    box.control(f"{phone}/press", {"message_id": message_id, "data": data})
+
+
+def test_every_command_is_answered_on_the_learners_screen(
+    box: Running, phone: str, handle: Handle
+) -> None:
+    for command in COMMANDS:
         box.control(f"{phone}/text", {"text": command})
-        if way == "webhook":
-            assert stored.wait(10)
-            inbound_tasks.work_off()
-        else:
-            call_command("runbot", "--once", stdout=StringIO())
+        handle()
     sender.drain(gateway, until_empty=True)
 
     said = heard(box, phone)
@@ -280,3 +307,39 @@ def _seen(page: Page, scheme: Any, folder: Path) -> str:
         "getComputedStyle(document.querySelector('.bubble')).backgroundColor"
     )
     return colour
+
+
+def test_a_learner_gets_their_data_and_has_it_deleted(
+    box: Running, phone: str, handle: Handle
+) -> None:
+    """P31: the last reply arrives, and then nothing knows who it went to."""
+    words, number = WORDS["en"], phone.partition("/")[2]
+    learner = Learner.objects.get(contact__chat__telegram_id=number)
+    email = learner.email
+
+    def do(act: Callable[[], Any]) -> list[str]:
+        before = len(heard(box, phone))
+        act()
+        handle()
+        sender.drain(gateway, until_empty=True)
+        return heard(box, phone)[before:]
+
+    (asked,) = do(lambda: box.control(f"{phone}/text", {"text": "/privacy"}))
+    assert "What is stored" in asked
+    pages = do(lambda: touch(box, phone, words["export_button"]))
+    assert pages[-1] == words["export_end"]
+    assert all(part in "".join(pages) for part in ("Rosa Diaz", email, number))
+
+    do(lambda: box.control(f"{phone}/text", {"text": "/privacy"}))
+    assert do(lambda: touch(box, phone, words["erase_button"])) == [words["erase_ask"]]
+    assert do(lambda: touch(box, phone, words["erase_no"])) == [words["erase_kept"]]
+    assert Learner.objects.filter(pk=learner.pk, name="Rosa Diaz").exists()
+
+    do(lambda: box.control(f"{phone}/text", {"text": "/privacy"}))
+    do(lambda: touch(box, phone, words["erase_button"]))
+    assert do(lambda: touch(box, phone, words["erase_yes"])) == [words["erased"]]
+
+    inbound_tasks.work_off()  # rung by the clock as soon as the reply is settled
+    assert found("Rosa Diaz", email, number) == {}
+    said = do(lambda: box.control(f"{phone}/text", {"text": "/privacy"}))
+    assert said == [words["neutral"]]

@@ -33,8 +33,13 @@ class Command(JsonCommand):
         except contacts.ImportRefusedError as refused:
             lines = "\n".join(refused.problems)
             raise CommandError(f"Nothing was imported; mend these lines:\n{lines}") from None
+        said = f"{done.created} created, {done.updated} updated, {done.unchanged} unchanged."
+        if done.erased:
+            said += (
+                f" {done.erased} left out: they were erased; see readmit_learner if they come back."
+            )
         self.say(
-            f"{done.created} created, {done.updated} updated, {done.unchanged} unchanged.",
+            said,
             asdict(done),
             as_json=options["json"],
         )

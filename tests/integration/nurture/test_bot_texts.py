@@ -14,7 +14,7 @@ from nurture import voice
 from nurture.inbound import handle
 from nurture.models import BotText, Contact
 from nurture.services import bot_texts
-from nurture.words import BUTTONS, WORDS
+from nurture.words import BUTTONS, WORDS, slots
 from tests.factories import nurture as make
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def test_an_update_reads_the_texts_once(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
         for language, words in WORDS.items():
             for key in words:
-                spoken.say(key, language, **dict.fromkeys(voice.slots(words[key]), "x"))
+                spoken.say(key, language, **dict.fromkeys(slots(words[key]), "x"))
 
 
 def test_a_name_is_still_no_markup_and_no_slot() -> None:

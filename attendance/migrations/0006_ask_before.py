@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('attendance', '0004_upheld'),
+        ('attendance', '0005_erasure'),
     ]
 
     operations = [
