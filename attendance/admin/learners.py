@@ -275,8 +275,8 @@ class OutsiderAdmin(Titled):
 class ErasedMarkAdmin(Console):
     """Of whom nothing is left but a hash that recognises them."""
 
-    list_display = ("pk", "erased_at")
-    fields = ("erased_at",)
+    list_display = ("pk", "erased_on")
+    fields = ("erased_on",)
     ordering = ("-pk",)
 
 

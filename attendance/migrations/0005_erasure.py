@@ -15,7 +15,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('mark_hash', models.CharField(max_length=64, unique=True)),
-                ('erased_at', models.DateTimeField()),
+                ('person', models.UUIDField()),
+                ('erased_on', models.DateField()),
             ],
         ),
         migrations.AlterModelOptions(

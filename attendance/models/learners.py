@@ -146,7 +146,8 @@ class ErasedMark(models.Model):
     """An address, number or account of somebody who was erased, as a keyed hash."""
 
     mark_hash = models.CharField(max_length=64, unique=True)
-    erased_at = models.DateTimeField()
+    person = models.UUIDField()  # the same for all marks of one person; no key of anything else
+    erased_on = models.DateField()  # no moment, which would lead to the learner's row
 
     def __str__(self) -> str:
         return f"erased mark {self.pk}"

@@ -6,6 +6,7 @@ SECRET_KEY_FALLBACKS for as long as the erased are to be recognised.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -19,10 +20,13 @@ _SALT = "attendance.erased"
 
 
 def remember(*, marks: Iterable[str], now: datetime) -> None:
-    """Recognise these marks from now on. Safe to run twice."""
+    """Recognise these marks of one person from now on. Safe to run twice."""
+    person = uuid.uuid4()
     ErasedMark.objects.bulk_create(
         [
-            ErasedMark(mark_hash=_hash(mark, settings.SECRET_KEY), erased_at=now)
+            ErasedMark(
+                mark_hash=_hash(mark, settings.SECRET_KEY), person=person, erased_on=now.date()
+            )
             for mark in sorted(set(marks))
         ],
         ignore_conflicts=True,
@@ -39,12 +43,14 @@ def erased_among(*, marks: Iterable[str]) -> frozenset[str]:
 
 
 def readmit(*, email: str) -> bool:
-    """Let an erased address be imported and seen again; return whether it was erased.
+    """Let whoever had an erased address be imported and seen again; return whether it was erased.
 
-    What was erased does not come back. Safe to run twice.
+    Their other addresses, numbers and accounts count again, too. What was erased does not come
+    back. Safe to run twice.
     """
     by_hash = _hashes([f"email:{email_key(email)}"])
-    return bool(ErasedMark.objects.filter(mark_hash__in=by_hash).delete()[0])
+    people = ErasedMark.objects.filter(mark_hash__in=by_hash).values_list("person", flat=True)
+    return bool(ErasedMark.objects.filter(person__in=list(people)).delete()[0])
 
 
 def _hashes(marks: Iterable[str]) -> dict[str, str]:

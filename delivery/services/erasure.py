@@ -80,8 +80,8 @@ def forget_leaving(*, now: datetime) -> int:
 
 @transaction.atomic
 def _forget_leaving(key: tuple[int], now: datetime) -> int:
-    rows = Chat.objects.select_for_update(no_key=True, skip_locked=True)
-    row = rows.filter(pk=key[0], leaving_at__isnull=False).first()
+    rows = selectors.leaving(now=now).filter(pk=key[0])
+    row = rows.select_for_update(no_key=True, skip_locked=True).first()
     if row is None:
         return 0
     scrub(deliveries=Delivery.objects.filter(chat=row))

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cache
 from zoneinfo import available_timezones
@@ -41,6 +41,11 @@ class Imported:
     updated: int
     unchanged: int
     erased: int = 0  # left out: somebody with this address was erased
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name; who was left out only where somebody was."""
+        counts = asdict(self)
+        return counts if self.erased else {k: n for k, n in counts.items() if k != "erased"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -40,6 +39,6 @@ class Command(JsonCommand):
             )
         self.say(
             said,
-            asdict(done),
+            done.as_dict(),
             as_json=options["json"],
         )

@@ -156,6 +156,8 @@ def test_they_come_back_only_by_a_word_of_staff_and_then_as_somebody_new(rosa: L
     again = Learner.objects.get(name="Rosa Maro")
     assert again.pk != rosa.pk
     assert not again.outcomes.exists()
+    read(*records(make.CLASS_STARTS + timedelta(minutes=59), 2)[:1], now=LATER)
+    assert again.endpoints.count() == 1  # by her address and account, which count again
 
 
 def test_the_hash_is_recognised_after_the_key_changed(rosa: Learner, settings: Any) -> None:
