@@ -33,8 +33,8 @@ ALIAS = "rosa@work.example"
 CALENDAR = "spanish@group.example"
 #: Everything by which she could be known, and what was said between her and the bot.
 WORDS = (
-    "rosa", "maro", str(CHAT), "rosamaro@gmail.com", ALIAS, "+493012345678", "90071992547",
-    "swordfish", "Europe/Madrid", "shy of cameras",
+    "rosa", "maro", str(CHAT), str(CHAT + 10**9), "rosamaro@gmail.com", ALIAS, "+493012345678",
+    "90071992547", "swordfish", "Europe/Madrid", "shy of cameras",
 )  # fmt: skip
 NOW = make.NOW
 CSV = f"""email,name,timezone,telegram_chat_id,courses
