@@ -14,7 +14,8 @@ DEFAULT = "en"
 BUTTONS = frozenset(
     {
         "yes_me", "not_me", "opt_in", "come", "decline", "language_name", "export_button",
-        "erase_button", "erase_yes", "erase_no",
+        "erase_button", "erase_yes", "erase_no", "will_come", "will_not_come", "comes_after_all",
+        "not_after_all",
     }
 )  # fmt: skip
 #: Parts that are put into other texts.

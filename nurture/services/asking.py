@@ -27,7 +27,8 @@ from nurture.models import Contact, PledgeQuestion
 from nurture.services.admission import Flags
 from nurture.services.tally import Tally
 from nurture.services.world import World, why_silent
-from nurture.words import language, say
+from nurture.voice import Voice
+from nurture.words import language
 
 #: Its own stream, so that staff can hold the questions and nothing else.
 STREAM = flags.QUESTIONS
@@ -71,7 +72,7 @@ class _Asking:
     """The decisions of one pass, written together."""
 
     def __init__(self, world: World, switches: Flags, sessions: dict[int, ClassSession]) -> None:
-        self.world, self.switches = world, switches
+        self.world, self.switches, self.voice = world, switches, Voice()
         self.asks_from = {
             pk: attendance_selectors.asks_from(session) for pk, session in sessions.items()
         }
@@ -109,7 +110,7 @@ class _Asking:
         )  # fmt: skip
         if isinstance(verdict, Ask):
             assert contact is not None, "silent learners are refused"
-            row.delivery = _draft(contact, session, verdict.due_at, row.round)
+            row.delivery = _draft(contact, session, verdict.due_at, row.round, self.voice)
             row.code, said["due_at"] = Reason.ASKED.value, verdict.due_at.isoformat()
             self.world.writes.owe(row.delivery)
         else:
@@ -152,17 +153,19 @@ def quiet_of(contact: Contact | None) -> Quiet | None:
     return contact.quiet_opens, contact.quiet_closes
 
 
-def _draft(contact: Contact, session: ClassSession, due_at: datetime, number: int) -> Delivery:
+def _draft(
+    contact: Contact, session: ClassSession, due_at: datetime, number: int, voice: Voice
+) -> Delivery:
     assert contact.chat is not None, "silent learners are refused"
     zone, lang = zone_for(contact, session), language(contact.language)
     hours = period_at(due_at, window=HOURS, quiet=quiet_of(contact), zone=zone)
     assert hours is not None, "questions have hours"
     when = texts.moment_words(session.starts_at.astimezone(zone), lang)
     title = session.title or session.course.title
-    yes, no = say("will_come", lang), say("will_not_come", lang)
+    yes, no = voice.say("will_come", lang), voice.say("will_not_come", lang)
     return delivery.draft(
         chat=contact.chat,
-        text=say("pledge_ask", lang, title=title, when=when),
+        text=voice.say("pledge_ask", lang, title=title, when=when),
         buttons=[[(yes, f"come:{session.pk}"), (no, f"decline:{session.pk}")]],
         dedupe_key=f"pledge:{session.pk}:{contact.learner_id}:{number}",
         due_at=due_at,
