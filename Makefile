@@ -53,7 +53,7 @@ lint: setup ## Format and lint rules
 
 .PHONY: types
 types: setup ## mypy, strict
-	$(BIN)/mypy config attendance delivery nurture tests
+	$(BIN)/mypy config attendance delivery nurture console tests
 
 .PHONY: contracts
 contracts: setup ## The import boundaries of docs/architecture.md

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-APPS = ("config", "attendance", "delivery", "nurture")
+APPS = ("config", "attendance", "delivery", "nurture", "console")
 
 
 @pytest.fixture
