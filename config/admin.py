@@ -172,6 +172,7 @@ def _figure(words: str, value: int, model: str, query: str) -> dict[str, Any]:
     return {"words": words, "value": value, "url": f"{url}?{query}" if query else url}
 
 
+admin.site.index_title = "Overview"
 for theirs in (Flag, Switch, Sample, Task):
     admin.site.unregister(theirs)
 

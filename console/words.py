@@ -21,7 +21,13 @@ def absolute(at: datetime | None, zone: str = "") -> str:
     if at is None:
         return "–"
     there = timezone.localtime(at, ZoneInfo(zone) if zone else None)
-    return f"{there:%a %d %b %Y, %H:%M} {there.tzname()}"
+    return f"{there:%a %d %b %Y, %H:%M} {_clock_of(there)}"
+
+
+def _clock_of(at: datetime) -> str:
+    """The clock's name; a city where the zone has only a number (`-05`) for a name."""
+    name, key = at.tzname() or "", getattr(at.tzinfo, "key", "")
+    return name if name.isalpha() or not key else key.rpartition("/")[2].replace("_", " ")
 
 
 def relative(at: datetime, *, now: datetime) -> str:

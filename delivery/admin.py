@@ -335,6 +335,7 @@ class AttemptAdmin(Console):
 class ConsentAdmin(Console):
     """What chats agreed to."""
 
+    list_display_links = ("category",)
     list_display = (chat_of, "category", "granted", "changed_at", "source")
     list_select_related = ("chat",)
     search_fields = ("=chat__telegram_id",)

@@ -67,6 +67,7 @@ class JourneyAdmin(Console):
     list_display = (
         learner_of, "which", "label", "step_key", "next_thing", "started_at", "exit_words",
     )  # fmt: skip
+    list_display_links = ("label",)
     list_select_related = ("learner", "sequence", "version", "waiting_on")
     list_filter = (
         ("status", ChoicesDropdownFilter),

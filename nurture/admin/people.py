@@ -18,7 +18,7 @@ from nurture.admin.base import learner_of
 class ContactAdmin(Titled):
     """How a learner is reached."""
 
-    list_display = (learner_of, "linked", "time_zone", "language")
+    list_display = ("__str__", learner_of, "linked", "time_zone", "language")
     list_select_related = ("learner", "chat")
     search_fields = ("learner__email", "learner__name", "=chat__telegram_id")
     autocomplete_fields = ("learner", "chat")
@@ -82,6 +82,7 @@ class LinkTokenAdmin(Console):
     """Invitations; the token itself is known to nobody but its receiver."""
 
     list_display = (learner_of, "created_at", "expires_at", "used_at")
+    list_display_links = ("created_at",)
     list_select_related = ("learner",)
     search_fields = ("learner__email",)
     exclude = ("token_hash",)

@@ -13,7 +13,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from waffle.models import Sample
 
 from attendance import services
+from attendance.models import ClassSession, Learner, Outsider, Pledge
+from delivery.models import Attempt, Delivery, InboundUpdate, Installation
 from nurture import flags
+from nurture.models import Contact, ContactTag, HoldoutAssignment, LinkToken, Sequence, StaffTask
 from tests.factories.delivery import make_delivery
 from tests.factories.school import LONG_AGO, make_school
 

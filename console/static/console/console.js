@@ -4,6 +4,12 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone) document.cookie = `telbot_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 
+  // Django names its help icons without a role, which says their name to nobody.
+  // It makes them while the page loads, so afterwards.
+  addEventListener("load", () => setTimeout(() => {
+    for (const icon of document.querySelectorAll("span.help-tooltip[aria-label]")) icon.setAttribute("role", "img");
+  }));
+
   const press = (selector) => {
     const found = document.querySelector(selector);
     if (found) found.click();

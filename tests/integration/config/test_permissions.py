@@ -27,14 +27,9 @@ from tests.factories.everything import make_everything
 
 pytestmark = pytest.mark.django_db
 TABLE = Path(__file__).with_name("permissions.md")
-#: Django's own pages of a model, in the words of the table.
-PAGES = {
-    "changelist": "list",
-    "change": "look",
-    "history": "history",
-    "add": "add",
-    "delete": "delete",
-}
+#: Django's own pages of a model.
+PAGES = ("changelist", "change", "history", "add", "delete")
+SEE = "changelist change history"  # what makes up `see`
 OF_THE_SITE = {
     "index", "login", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n",
     "view_on_site", "app_list", "search", "auth_user_password_change",
@@ -93,15 +88,10 @@ def may_do(user: User, model: type[Model]) -> str:
         answer, _ = ask(user, of_model(model, page))
         if answer is None:
             continue
-        done.append(page)
         context = getattr(answer, "context_data", None) or {}
-        if page == "change" and context.get("has_change_permission"):
-            done.append("edit")
-    return (
-        " ".join(done)
-        .replace("list look history", "see")
-        .replace("list look edit history", "see edit")
-    )
+        edits = edits or bool(page == "change" and context.get("has_change_permission"))
+        done.append(page)
+    return " ".join(done).replace(SEE, "see edit" if edits else "see")
 
 
 def may_act(user: User, model: type[Model], action: str) -> str:
@@ -109,7 +99,9 @@ def may_act(user: User, model: type[Model], action: str) -> str:
     row = model._default_manager.order_by("pk").first()
     url = of_model(model, "changelist")
     answer, said = ask(user, url, {"action": action, "_selected_action": [row.pk], "index": "0"})  # type: ignore[union-attr]
-    return "" if answer is None or "No action selected." in said else "yes"
+    shown_the_list = "cl" in (getattr(answer, "context_data", None) or {})
+    refused = answer is None or shown_the_list or "No action selected." in said
+    return "" if refused else "yes"
 
 
 def may_open(user: User, name: str) -> str:
