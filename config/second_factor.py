@@ -43,13 +43,14 @@ def client_ip(request: HttpRequest) -> str:
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     if settings.IS_LOCAL or len(forwarded) < 2:
         return str(request.META.get("REMOTE_ADDR", ""))
-    return forwarded[-2]
+    return str(forwarded[-2])
 
 
 def is_required(request: HttpRequest) -> bool:
     """Whether this request must not go on before a code was given."""
-    user = request.user
-    return settings.SECOND_FACTOR_REQUIRED and user.is_authenticated and not user.is_verified()
+    user: Any = request.user
+    known = settings.SECOND_FACTOR_REQUIRED and user.is_authenticated
+    return bool(known and not user.is_verified())
 
 
 class Required:
@@ -90,7 +91,7 @@ class CodeForm(forms.Form):
             raise forms.ValidationError(
                 "This code does not fit. Wait for the next one; after wrong ones, a little longer."
             )
-        return code
+        return str(code)
 
 
 @never_cache
@@ -108,7 +109,7 @@ def verify(request: HttpRequest) -> HttpResponse:
             return redirect("second_factor_set_up")
         return redirect(_next(request))
     has_any = any(True for _ in devices_for_user(request.user))
-    context = {"title": "Second factor", "form": form, "has_any": has_any}
+    context: dict[str, Any] = {"title": "Second factor", "form": form, "has_any": has_any}
     return _page(request, "admin/second_factor/verify.html", context)
 
 
@@ -131,14 +132,14 @@ def set_up(request: HttpRequest) -> HttpResponse:
         context = {"title": "Recovery codes", "codes": codes}
         return _page(request, "admin/second_factor/codes.html", context)
     image = segno.make(phone.config_url).svg_inline(scale=5, dark="#000", light="#fff")
-    context = {
+    about: dict[str, Any] = {
         "title": "Set up your phone",
         "form": form,
         "image": mark_safe(image),  # noqa: S308 - drawn by segno from our own address
         "secret": _in_fours(phone),
         "replaces": _has_phone(user),
     }
-    return _page(request, "admin/second_factor/set_up.html", context)
+    return _page(request, "admin/second_factor/set_up.html", about)
 
 
 @transaction.atomic
@@ -160,7 +161,7 @@ def new_codes(*, user: User, count: int) -> list[str]:
 
 
 def _has_phone(user: Any) -> bool:
-    return TOTPDevice.objects.filter(user=user, confirmed=True).exists()
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
 def _in_fours(phone: TOTPDevice) -> str:

@@ -19,6 +19,18 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """One rectangle, in the box's own units, and what it says when pointed at."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Figures by label, stacked; all series are as long as `labels`."""
 
@@ -36,24 +48,19 @@ class Chart:
         """The highest stack, never 0, so that one may divide by it."""
         return max((sum(row) for _, row in self.table()), default=0) or 1.0
 
-    def bars(self) -> list[dict[str, float | str]]:
+    def bars(self) -> list[Bar]:
         """Rectangles in a box of WIDTH by HEIGHT, the first series at the bottom."""
         step, top, drawn = WIDTH / max(len(self.labels), 1), self.top(), []
         for column, (label, row) in enumerate(self.table()):
-            floor = HEIGHT
+            x, floor = round(step * (column + GAP / 2), 2), HEIGHT
             for series, value in zip(self.series, row, strict=True):
                 height = HEIGHT * value / top
                 floor -= height
+                words = f"{label}: {value:g} {series.name}"
                 drawn.append(
-                    {
-                        "x": round(step * (column + GAP / 2), 2),
-                        "y": round(floor, 2),
-                        "width": round(step * (1 - GAP), 2),
-                        "height": round(height, 2),
-                        "tone": series.tone,
-                        "words": f"{label}: {value:g} {series.name}",
-                    }
-                )
+                    Bar(x, round(floor, 2), round(step * (1 - GAP), 2), round(height, 2),
+                        series.tone, words)
+                )  # fmt: skip
         return drawn
 
 

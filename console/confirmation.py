@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -41,11 +42,12 @@ class Confirmed:
     admin_site: admin.AdminSite
     opts: Any
     message_user: Callable[..., None]
+    get_actions: Callable[[HttpRequest], dict[str, Any]]
 
     def confirm(
         self, request: HttpRequest, rows: QuerySet[Any], ask: Question
     ) -> HttpResponse | None:
-        """Ask, or do it once it was confirmed for as many rows as there are now.
+        """Ask, or do it once it was confirmed for as many rows as there are now, and log it.
 
         Safe to send twice: the second time `act` finds what the first has left.
         """
@@ -67,13 +69,20 @@ class Confirmed:
         return self._page(request, "console/confirm.html", context)
 
     def _do(self, request: HttpRequest, rows: QuerySet[Any], ask: Question) -> HttpResponse | None:
-        keys = list(rows.values_list("pk", flat=True)) if ask.undo else []
+        chosen = list(rows)
         said = ask.act(rows)
+        self._log(request, chosen)
         if not ask.undo:
             self.message_user(request, said, messages.SUCCESS)
             return None
-        context = {"title": said, "said": said, "undo": ask.undo, "chosen": keys}
-        return self._page(request, "console/done.html", {**context, "undo_words": "Undo"})
+        context = {"title": said, "said": said, "undo": ask.undo, "undo_words": "Undo"}
+        keys = [row.pk for row in chosen]
+        return self._page(request, "console/done.html", {**context, "chosen": keys})
+
+    def _log(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """A line of the audit log for each row, with what was chosen from the list."""
+        _, _, words = self.get_actions(request)[request.POST["action"]]
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, str(words))
 
     def _page(
         self, request: HttpRequest, template: str, context: dict[str, Any]

@@ -171,8 +171,6 @@ class DeliveryAdmin(Console):
             sent = services.send_again(
                 delivery_ids=list(chosen.values_list("pk", flat=True)), now=at
             )
-            for row in sent:
-                self.log_change(request, row, "sent again")
             return f"{len(sent)} will be sent again."
 
         return self.confirm(

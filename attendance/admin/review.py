@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -203,9 +204,11 @@ class ReviewItemAdmin(Console):
             effect for item in rows for effect in review.preview(item=item, choice=choice, now=at)
         ]
         facts = sum(len(effect.facts) for effect in effects)
+        changed = len(effects)
         return (
-            f"{_outcomes_changed(len(effects))} {facts or 'No'} facts go out. It is remembered: "
-            f"nobody is asked about them again. At most {MOST_TOGETHER} are answered at once."
+            f"This changes {changed} outcome{pluralize(changed)} and sends out {facts} "
+            f"fact{pluralize(facts)}. It is remembered: nobody is asked about them again. "
+            f"At most {MOST_TOGETHER} are answered at once."
         )
 
     def _answer_all(self, request: HttpRequest, items: list[ReviewItem], choice: str) -> str:
@@ -218,7 +221,6 @@ class ReviewItemAdmin(Console):
                 messages.warning(request, f"{question(item)} {error}")
                 continue
             answered += 1
-            self.log_change(request, item, f"decided: {choice}")
         return f"{answered} answered. {_outcomes_changed(changed)}"
 
 

@@ -7,6 +7,7 @@ from what is so; look at the difference before you commit it.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import RequestFactory
@@ -130,7 +133,7 @@ def rows_of_the_table(users: dict[str, User]) -> list[tuple[str, list[str]]]:
         label = model._meta.label
         table.append((label, [may_do(user, model) for user in users.values()]))
         request = RequestFactory().get("/")
-        request.user = users["root"]  # type: ignore[assignment]
+        request.user = users["root"]
         for action in admin.site._registry[model].get_actions(request):
             name = f"{label}: {action}"
             table.append((name, [may_act(user, model, action) for user in users.values()]))
@@ -193,3 +196,19 @@ def test_roles_can_be_taken_away_again() -> None:
 
     assert not Group.objects.filter(name__in=ROLES).exists()
     assert not Permission.objects.filter(codename="resend_delivery").exists()
+
+
+def test_the_migration_makes_the_roles_in_an_empty_database_and_takes_them_away() -> None:
+    """Permissions are made after all migrations; this one needs them, and its own are added."""
+    migration = import_module("nurture.migrations.0010_roles")
+    then = MigrationLoader(connection).project_state(("nurture", "0010_roles")).apps
+    Group.objects.all().delete()
+    Permission.objects.all().delete()
+
+    migration.make(then, None)
+
+    operator = Group.objects.get(name="operator")
+    assert operator.permissions.filter(codename="resend_delivery").exists()
+    assert operator.permissions.filter(codename="change_switch").exists()
+    migration.unmake(then, None)
+    assert not Group.objects.exists()

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from config.second_factor import client_ip
@@ -70,7 +71,7 @@ def test_a_one_time_code_leads_to_the_phone_and_works_once(client: Client, ann: 
     log_in(other)
     assert "does not fit" in other.post(VERIFY, {"code": code}).content.decode()
     TOTPDevice.objects.update(throttling_failure_count=0)
-    ann.staticdevice_set.update(throttling_failure_count=0)
+    StaticDevice.objects.update(throttling_failure_count=0)
     assert other.post(VERIFY, {"code": recovery[0]}).headers["Location"] == INDEX
 
 
