@@ -82,7 +82,8 @@ class Confirmed:
     def _log(self, request: HttpRequest, rows: Sequence[Any]) -> None:
         """A line of the audit log for each row, with what was chosen from the list."""
         _, _, words = self.get_actions(request)[request.POST["action"]]
-        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, str(words))
+        user: Any = request.user
+        LogEntry.objects.log_actions(user.pk, rows, CHANGE, str(words))
 
     def _page(
         self, request: HttpRequest, template: str, context: dict[str, Any]

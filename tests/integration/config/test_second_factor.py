@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
@@ -55,6 +59,23 @@ def test_a_password_alone_reaches_no_page(client: Client, ann: User) -> None:
         assert (answer.status_code, answer.headers["Location"]) == (302, f"{VERIFY}?next={path}")
     assert client.get(SET_UP).headers["Location"] == f"{VERIFY}?next={SET_UP}"
     assert not TOTPDevice.objects.exists()
+
+
+@pytest.mark.parametrize(("environment", "required"), [("local", "False"), ("production", "True")])
+def test_it_is_required_outside_a_laptop(environment: str, required: str) -> None:
+    deployed = {
+        "ENVIRONMENT": environment, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "telbot.example.org",
+        "PUBLIC_URL": "https://telbot.example.org", "DATABASE_URL": "postgresql://u:p@db/telbot",
+        "REDIS_URL": "redis://redis:6379",
+    }  # fmt: skip
+    code = "from config import settings; print(settings.SECOND_FACTOR_REQUIRED)"
+
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | deployed, capture_output=True, text=True,
+        cwd=settings.BASE_DIR, check=True,
+    )  # fmt: skip
+
+    assert said.stdout.strip() == required
 
 
 def test_a_one_time_code_leads_to_the_phone_and_works_once(client: Client, ann: User) -> None:
