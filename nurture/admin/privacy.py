@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from config.console.pages import may
 from delivery.clock import now
 from nurture import models
 from nurture.services import privacy, stored
@@ -31,13 +32,8 @@ class PrivacyActions:
     message_user: Any
     log_change: Any
 
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may hand out everything about a learner."""
-        return bool(request.user.has_perm("attendance.export_learner"))
-
-    def has_erase_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may erase a learner."""
-        return bool(request.user.has_perm("attendance.erase_learner"))
+    has_export_permission = may("attendance.export_learner")
+    has_erase_permission = may("attendance.erase_learner")
 
     @admin.action(description="Export everything as JSON", permissions=["export"])
     def export_learner(

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from delivery.admin import Console
+from config.console.pages import Console, may
 from delivery.clock import now
 from nurture import voice
 from nurture.models import BotText
@@ -35,6 +35,8 @@ def _allowed(key: str, language: str) -> str:
 class BotTextAdmin(Console):
     """Rows are changed texts only, so the list is made of the defaults and shows all."""
 
+    has_act_permission = may("nurture.change_words")
+
     def get_urls(self) -> list[URLPattern]:
         """The page of one text, by language and key."""
         page = self.admin_site.admin_view(self.text_view)
@@ -54,7 +56,7 @@ class BotTextAdmin(Console):
             {"key": key, "texts": [self._cell(key, code, changed) for code in WORDS]}
             for key in next(iter(WORDS.values()))
         ]
-        return self._page(
+        return self._render(
             request, "list", title="What the bot says", rows=rows, languages=list(WORDS)
         )
 
@@ -82,7 +84,7 @@ class BotTextAdmin(Console):
             found = self._save(request, language, key, text, row)
             if not found:
                 return HttpResponseRedirect(reverse("admin:nurture_bottext_changelist"))
-        return self._page(
+        return self._render(
             request,
             "text",
             title=f"{key} ({language})",
@@ -116,6 +118,6 @@ class BotTextAdmin(Console):
         self.message_user(request, f"{key}: the bot says so from now on.", messages.SUCCESS)
         return []
 
-    def _page(self, request: HttpRequest, name: str, **more: Any) -> TemplateResponse:
+    def _render(self, request: HttpRequest, name: str, **more: Any) -> TemplateResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, **more}
         return TemplateResponse(request, f"admin/nurture/bottext/{name}.html", context)

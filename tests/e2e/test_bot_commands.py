@@ -13,7 +13,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from attendance.models import (
     AttendanceEvent,
@@ -33,7 +33,6 @@ from delivery.telegram import gateway
 from nurture import flags, services
 from nurture.models import Contact
 from nurture.words import WORDS
-from tests.e2e.test_admin_browser import CHROMIUM, QUIET
 from tests.factories import nurture as make
 from tests.factories.delivery import make_delivery
 from tests.factories.privacy import found
@@ -249,29 +248,27 @@ def rosa(bot: None, phone: str) -> Contact:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_learner_types_every_command_and_sees_the_answers(
-    box: Running, rosa: Contact, tmp_path: Path
+    box: Running, rosa: Contact, chromium: Browser, tmp_path: Path
 ) -> None:
     """On a phone's width, in light and dark. Nobody waits here between two words."""
     box.control("flags", {"limits": False})
     errors: list[str] = []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = chromium.new_page(
-            viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True
-        )
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(box.url)
-        page.get_by_role("button", name="Rosa").click()
-        _press_buttons(page)
-        for command, answer in STORY:
-            box_of_text = page.get_by_label("Message", exact=True)
-            box_of_text.fill(command)
-            box_of_text.press("Enter")
-            expect(page.locator(".bubble").last).to_contain_text(answer, timeout=10_000)
-            if command == "/commit":
-                _press(page, "I come:", "Great, see you at Lesson 4")
-        shades = [_seen(page, scheme, tmp_path) for scheme in ("dark", "light")]
-        chromium.close()
+    page = chromium.new_page(
+        viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True
+    )
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(box.url)
+    page.get_by_role("button", name="Rosa").click()
+    _press_buttons(page)
+    for command, answer in STORY:
+        box_of_text = page.get_by_label("Message", exact=True)
+        box_of_text.fill(command)
+        box_of_text.press("Enter")
+        expect(page.locator(".bubble").last).to_contain_text(answer, timeout=10_000)
+        if command == "/commit":
+            _press(page, "I come:", "Great, see you at Lesson 4")
+    shades = [_seen(page, scheme, tmp_path) for scheme in ("dark", "light")]
+    page.close()
 
     assert errors == []
     assert shades[0] != shades[1]

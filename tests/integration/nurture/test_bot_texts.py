@@ -45,7 +45,7 @@ def answer(contact: Contact, text: str) -> str:
 @pytest.fixture
 def author() -> User:
     user = User.objects.create_user("author", password="x", is_staff=True)
-    for name in ("view_bottext", "change_bottext"):
+    for name in ("view_bottext", "change_words"):
         user.user_permissions.add(Permission.objects.get(codename=name))
     return user
 
@@ -160,7 +160,7 @@ def test_staff_see_every_text_change_one_and_go_back(client: Client, author: Use
 
 
 def test_who_may_only_look_changes_nothing(client: Client, author: User) -> None:
-    author.user_permissions.remove(Permission.objects.get(codename="change_bottext"))
+    author.user_permissions.remove(Permission.objects.get(codename="change_words"))
     client.force_login(author)
 
     assert "Save" not in client.get(page("stopped")).content.decode()
