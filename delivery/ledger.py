@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ LEASE_SECONDS = 60.0  # a call ends after 20 s, so this leaves time to record it
 QUARANTINE = timedelta(minutes=15)
 MARGIN = timedelta(milliseconds=20)  # from the claim to its first slot
 CLOCK_TRIES = 5
+ANSWER_SECONDS = 10.0  # for an answer of the database, which gives a statement up before
 #: So many failures among the last tries of a sequence pause it; fewer say nothing.
 PAUSE_FAILURES, PAUSE_WINDOW = 12, 50
 
@@ -86,8 +88,7 @@ class Ledger:
             return []
         key = REPLY if replies else BULK
         most = 20 if replies else pacing.MAX_BATCH
-        db = self._connection()
-        async with db.transaction():
+        async with _answering(), self._connection().transaction():
             gate = await self._maybe(
                 queries.LOCK_GATE, {"key": key, "low_water": pacing.HORIZON / 2}
             )
@@ -230,6 +231,8 @@ class Ledger:
     async def tidy(self) -> None:
         """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate."""
         await self._advance_simulation()
+        await self.follow_clock()
+        await self._run(queries.CLOCK_WENT_BACK)
         await self._run(queries.RESCUE_LEASED, {"most": MAX_DEATHS})
         await self._run(queries.RESCUE_SENDING)
         await self._run(queries.EXPIRE)
@@ -270,9 +273,10 @@ class Ledger:
         )
         return f"{row['key']}: {row['reason']}" if row else ""
 
-    async def half_open(self, *, key: str) -> bool:
-        """Whether a gate's time is over and nobody has said yet that all is well."""
-        return bool((await self._one(queries.HALF_OPEN, {"key": key}))["count"])
+    async def may_probe(self, *, key: str, wait: timedelta) -> bool:
+        """Whether a sender shut a gate, or probed behind it in vain, at least `wait` ago."""
+        row = await self._one(queries.MAY_PROBE, {"key": key, "wait": wait})
+        return bool(row["exists"])
 
     async def reopen(self, *, key: str) -> None:
         """All is well again behind `key`."""
@@ -299,21 +303,37 @@ class Ledger:
         return self._db
 
     async def _run(self, sql: str, values: dict[str, Any] | None = None) -> None:
-        await self._connection().execute(sql.encode(), values)
+        async with _answering():
+            await self._connection().execute(sql.encode(), values)
 
     async def _all(self, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        cursor = await self._connection().execute(sql.encode(), values)
-        return await cursor.fetchall()
+        async with _answering():
+            cursor = await self._connection().execute(sql.encode(), values)
+            return await cursor.fetchall()
 
     async def _maybe(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        cursor = await self._connection().execute(sql.encode(), values)
-        return await cursor.fetchone()
+        async with _answering():
+            cursor = await self._connection().execute(sql.encode(), values)
+            return await cursor.fetchone()
 
     async def _one(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
         row = await self._maybe(sql, values)
         if row is None:
             raise LookupError("the query returned no row")
         return row
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """An answer that does not come is a lost connection: a black hole acknowledges every byte.
+
+    psycopg asks the server to cancel first, for 10 s at most, so nobody waits for longer than 20 s.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise psycopg.OperationalError("the database does not answer") from error
 
 
 def _parameters() -> dict[str, Any]:
@@ -327,13 +347,14 @@ def _parameters() -> dict[str, Any]:
         "port": config["PORT"],
     }
     options = {k: v for k, v in config["OPTIONS"].items() if k in _LIBPQ_OPTIONS}
-    # Unsent words of a connection that is black-holed are given up, as is the wait for an answer.
+    # Whoever is cut off in the middle of a claim holds the gate's row no longer than five seconds.
     return {
         **{key: value for key, value in known.items() if value},
         **options,
         "application_name": "telbot-sender",
         "tcp_user_timeout": 20_000,
-        "options": "-c statement_timeout=20s -c lock_timeout=10s",
+        "options": "-c statement_timeout=8s -c lock_timeout=5s"
+        " -c idle_in_transaction_session_timeout=5s",
     }
 
 

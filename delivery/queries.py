@@ -252,6 +252,15 @@ UPDATE delivery_attempt a
   FROM d WHERE a.delivery_id = d.id AND a.fence = d.fence AND a.outcome = ''
 """
 
+# Slots lie a few seconds ahead. Where the next one is far away the database's clock was put back,
+# and without this nothing would go out until it had caught up.
+CLOCK_WENT_BACK = """
+UPDATE delivery_gate SET next_slot_at = clock_timestamp()
+ WHERE key IN ('bot', 'bot:reply') AND rate > 0
+   AND next_slot_at > greatest(closed_until, clock_timestamp())
+                      + greatest(interval '1 minute', interval '100 s' / rate)
+"""
+
 # After its quarantine an unknown counts as settled: the journey goes on.
 SETTLE_UNKNOWN = """
 UPDATE nurture_deliveries SET settled_at = telbot_now()
@@ -327,9 +336,10 @@ UPDATE delivery_gate g
 RETURNING g.key, g.reason
 """
 
-HALF_OPEN = """
-SELECT count(*) FROM delivery_gate
- WHERE key = %(key)s AND reason <> '' AND closed_until <= clock_timestamp()
+MAY_PROBE = """
+SELECT EXISTS (SELECT FROM delivery_gate
+                WHERE key = %(key)s AND closed_by = 'sender' AND closed_until > clock_timestamp()
+                  AND updated_at < clock_timestamp() - %(wait)s)
 """
 
 SET_REACHABILITY = """
@@ -372,4 +382,5 @@ HAVING count(*) > 0
 
 CLOCK = "SELECT clock_timestamp()"
 SIMULATE = "SELECT set_config('telbot.now', %(at)s, false)"
-HELLO = f"SELECT pg_advisory_lock({ADVISORY_CLASS}, %(me)s)"
+# Shared: a connection that died without a word still has it when the worker comes back by another.
+HELLO = f"SELECT pg_advisory_lock_shared({ADVISORY_CLASS}, %(me)s)"
