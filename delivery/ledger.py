@@ -81,8 +81,11 @@ class Ledger:
         """How long until a moment of the database's real clock; negative if it is over."""
         return moment.timestamp() - self._offset - _loop_time()
 
-    async def claim(self, *, replies: bool) -> list[Held]:
-        """Lease due deliveries and give each its slot; in one short transaction."""
+    async def claim(self, *, replies: bool, idle: bool = True) -> list[Held]:
+        """Lease due deliveries and give each its slot; in one short transaction.
+
+        `idle`: this worker holds nothing yet, so it may take one whose worker died.
+        """
         await self._advance_simulation()
         if replies and not (await self._one(queries.A_REPLY_WAITS))["exists"]:
             return []
@@ -101,6 +104,7 @@ class Ledger:
                 now=now, next_slot_at=gate["next_slot_at"], rate=gate["rate"], most=most
             )
             found = await self._all(queries.READ_REPLIES if replies else queries.READ_BULK)
+            found = rows.company(found, idle=idle)
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
                 most=most,

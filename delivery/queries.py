@@ -25,7 +25,8 @@ SELECT g.rate, g.next_slot_at,
 # the one before it in its chat still waits, so that nobody overtakes what pacing,
 # a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
 _CANDIDATE = """
-SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat_free_at,
+SELECT d.id, d.chat_id, d.deaths, c.telegram_id, d.text, d.buttons,
+       c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
                 WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy,
        (SELECT e.run_at - (SELECT telbot_now()) FROM nurture_deliveries e
@@ -38,7 +39,7 @@ SELECT d.id, d.chat_id, c.telegram_id, d.text, d.buttons, c.next_slot_at AS chat
          ORDER BY e.due_at DESC, e.priority DESC, e.id DESC LIMIT 1) AS behind
   FROM ({picked}) p
  CROSS JOIN LATERAL (
-    SELECT w.id, w.chat_id, w.text, w.buttons, w.lane, w.due_at, w.priority
+    SELECT w.id, w.chat_id, w.deaths, w.text, w.buttons, w.lane, w.due_at, w.priority
       FROM nurture_deliveries w
      WHERE w.id = p.id AND w.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) d
  CROSS JOIN LATERAL (

@@ -125,10 +125,12 @@ class Sender:
         """Take replies first, then bulk while little is held."""
         if _now() < self._look_at and len(self._held) >= 2:
             return
-        replies = await self.ledger.claim(replies=True)
+        if any(item[2].deaths for item in self._held):
+            return  # it goes alone
+        replies = await self.ledger.claim(replies=True, idle=not self._held)
         bulk = []
-        if len(self._held) < IN_FLIGHT * 2:
-            bulk = await self.ledger.claim(replies=False)
+        if len(self._held) < IN_FLIGHT * 2 and not any(held.deaths for held in replies):
+            bulk = await self.ledger.claim(replies=False, idle=not (self._held or replies))
         for held in (*replies, *bulk):
             heapq.heappush(self._held, (held.slot_at, next(self._order), held))
         self._look_at = _now() + LOOK_EVERY
@@ -257,10 +259,7 @@ class Sender:
                 log.error("sender.stream_held", extra={"why": why})
 
     async def _count_failure(self, entry: Entry) -> None:
-        """Five calls that came to nothing: leave Telegram alone until a probe is answered.
-
-        While Telegram answers others, those of more than half a minute ago do not count.
-        """
+        """Five calls that came to nothing, lately or in a row: leave Telegram alone."""
         if entry.diverted or entry.result is MISSED:
             return
         silent = entry.verdict.is_silence
@@ -328,13 +327,11 @@ class Sender:
         deadline = _now() + RECONNECT_SECONDS
         while True:
             try:
-                await self.ledger.open()
+                return await self.ledger.open()
             except psycopg.OperationalError:
                 if _now() > deadline:
                     raise
                 await asyncio.sleep(0.2)
-            else:
-                return
 
 
 def may_call(telegram_id: int) -> bool:

@@ -122,12 +122,14 @@ def _drain(
     probe_seconds: float = 0.0,
     keep: bool = False,
     host_clock: float = 0.0,
+    poison: tuple[str, int] | None = None,
 ) -> None:
     """`naive`: what a dead worker had on the wire is taken for what it only held.
 
     In place of the usual seconds: `patience` for an answer of the database, `call_seconds` for one
     of Telegram, `probe_seconds` from one probe to the next. `keep`: drain until SIGTERM.
-    `host_clock`: so many seconds is this host ahead of the world.
+    `host_clock`: so many seconds is this host ahead of the world. `poison`: it dies in this method
+    with that delivery.
     """
     from django.conf import settings
 
@@ -149,6 +151,8 @@ def _drain(
     if probe_seconds:
         sender.BREAKER_WAIT = timedelta(seconds=probe_seconds)
         sender.TIDY_EVERY = probe_seconds / 2
+    if poison:
+        _poison(sender.Sender if poison[0] == "_send" else ledger.Ledger, *poison)
     door = hasty if call_seconds else gateway
     if naive:
         queries.RESCUE_SENDING = queries.RESCUE_LEASED.replace("'leased' AND", "'sending' AND")
@@ -171,6 +175,18 @@ def _keep(drain: Callable[[threading.Event], object]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     while not stopping.wait(0.05) and os.getppid() == parent:
         drain(stopping)
+
+
+def _poison(owner: Any, method: str, delivery: int) -> None:
+    """`kill -9` on itself where it is to handle that delivery."""
+    handle = getattr(owner, method)
+
+    async def deadly(self: Any, what: Any) -> Any:
+        if delivery in [held.id for held in (what if isinstance(what, list) else [what])]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await handle(self, what)
+
+    setattr(owner, method, deadly)
 
 
 class _Counter:
