@@ -42,6 +42,10 @@ SELECT EXISTS (
     OR EXISTS (SELECT FROM nurture_deliveries d
                 WHERE d.status = 'unknown' AND d.settled_at IS NULL
                   AND d.intent_at < (SELECT clock_timestamp()) - interval '15 minutes')
+    OR EXISTS (SELECT FROM delivery_gate b
+                WHERE b.key = 'bot:breaker' AND b.closed_by = 'sender'
+                  AND b.closed_until > (SELECT clock_timestamp())
+                  AND b.updated_at < (SELECT clock_timestamp()) - interval '15 seconds')
 """
 
 

@@ -36,12 +36,15 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_cache(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forget cached flags after each test that could have set one."""
+    """Forget cached flags, and calls that failed, after each test that could have had any."""
     yield
     if {"db", "transactional_db"} & set(request.fixturenames):
         from django.core.cache import cache
 
+        from delivery import consequences
+
         cache.clear()
+        consequences.failures.clear()
 
 
 @pytest.fixture(scope="session")

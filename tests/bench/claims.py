@@ -15,8 +15,9 @@ from typing import Any
 import psycopg
 from django.db import connection, connections
 
+from delivery import postgres
 from delivery.domain import pacing
-from delivery.ledger import Ledger, _parameters
+from delivery.ledger import Ledger
 from delivery.rows import Held
 from delivery.services.gates import ensure_stream
 from tests.bench.queues import empty, fill
@@ -126,7 +127,7 @@ def _by_turns(worlds: dict[str, Any], *, due: int, rounds: int) -> Figures:
 def _old_snapshot(world: Any) -> Iterator[None]:
     """A report that began before, and is not done yet."""
     with working_on(world):
-        parameters = _parameters()
+        parameters = postgres.parameters()
     with psycopg.connect(**parameters) as report:
         report.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         report.execute("SELECT count(*) FROM delivery_chat")

@@ -216,7 +216,7 @@ def test_a_new_database_arms_itself_and_a_copy_of_another_sends_nothing(settings
     assert Gate.objects.get(key="bot:fence").closed_until.year > 2900
     in_flight = make_delivery()
     put(in_flight, "leased")
-    assert installation.rearm(now=LONG_AGO) == 1
+    assert installation.rearm(now=LONG_AGO).in_flight == 1
     in_flight.refresh_from_db()
     assert (in_flight.status, in_flight.lease_until) == ("unknown", None)
     assert installation.arm(now=LONG_AGO) == ""
