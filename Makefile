@@ -111,8 +111,8 @@ bench-engine: setup ## A term under the simulated clock, a backtest, a pass amon
 	@touch $@
 
 .PHONY: bench-delivery
-bench-delivery: setup $(if $(SHORT),,.venv-peers/.ready) ## telbot beside a bare loop, procrastinate, post_office, dramatiq; SHORT=1: under 40 s
-	@$(BIN)/python -m tests.bench.delivery $(if $(SHORT),--short,)
+bench-delivery: setup $(if $(SHORT),,.venv-peers/.ready) ## telbot beside others, how late, how soon; SHORT=1: under 40 s; PLOT=file.svg
+	@$(BIN)/python -m tests.bench.delivery $(if $(SHORT),--short,) $(if $(PLOT),--plot $(PLOT),)
 
 .PHONY: check
 check: quick migrations-check rest test-browser ## What CI runs

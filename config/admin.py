@@ -7,24 +7,23 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.urls import reverse
+from django_dramatiq.models import Task
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from waffle.admin import FlagAdmin as WaffleFlagAdmin
 from waffle.admin import SwitchAdmin as WaffleSwitchAdmin
 from waffle.models import Flag, Sample, Switch
 
 from attendance.models import ClassSession, Outcome, ReviewItem, SyncRun
+from config import staff_admin
 from delivery import selectors
 from delivery.clock import now
 from delivery.models import Delivery
 from nurture import flags
 from nurture.models import Journey, StaffTask
 
+__all__ = ["dashboard", "environment_badge", "navigation", "staff_admin"]
 COLOURS = {"local": "info", "staging": "warning", "production": "danger"}
 
 # (group, [(words, app_model, symbol)]) in the order in which staff think: who, what, what went out.
@@ -54,6 +53,7 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Sequences", "nurture_sequence", "account_tree"),
             ("Journeys", "nurture_journey", "route"),
             ("Why", "nurture_decision", "help"),
+            ("The bot's words", "nurture_bottext", "chat_info"),
         ),
     ),
     (
@@ -71,8 +71,16 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Google readings", "attendance_syncrun", "sync"),
             ("Flags", "waffle_flag", "flag"),
             ("Switches", "waffle_switch", "toggle_on"),
+        ),
+    ),
+    (
+        "Staff",
+        (
             ("Users", "auth_user", "badge"),
-            ("Groups", "auth_group", "groups"),
+            ("Roles", "auth_group", "groups"),
+            ("Audit log", "admin_logentry", "history"),
+            ("Phones", "otp_totp_totpdevice", "phonelink_lock"),
+            ("Login failures", "axes_accessattempt", "lock_person"),
         ),
     ),
 )
@@ -85,7 +93,7 @@ def environment_badge(request: HttpRequest) -> list[str]:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar; what somebody may not see is not in it."""
-    return [
+    groups = [
         {
             "title": title,
             "separator": True,
@@ -93,6 +101,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for title, entries in SIDEBAR
     ]
+    return [group for group in groups if group["items"]]
 
 
 def _item(request: HttpRequest, words: str, model: str, symbol: str) -> dict[str, Any]:
@@ -100,7 +109,7 @@ def _item(request: HttpRequest, words: str, model: str, symbol: str) -> dict[str
 
 
 def _may_see(request: HttpRequest, model: str) -> bool:
-    app, _, name = model.partition("_")
+    app, _, name = model.rpartition("_")
     return bool(request.user.has_perm(f"{app}.view_{name}"))
 
 
@@ -164,28 +173,16 @@ def _figure(words: str, value: int, model: str, query: str) -> dict[str, Any]:
     return {"words": words, "value": value, "url": f"{url}?{query}" if query else url}
 
 
-for theirs in (User, Group, Flag, Switch, Sample):
+admin.site.index_title = "Overview"
+for theirs in (Flag, Switch, Sample, Task):
     admin.site.unregister(theirs)
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    """Staff."""
-
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-
-
-@admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    """Roles."""
 
 
 @admin.register(Flag)
 class FlagAdmin(WaffleFlagAdmin, ModelAdmin):
     """Who takes part. The percentage is drawn once for each learner and stays (rollout)."""
 
+    actions = ()  # a flag is changed on its page, where one sees what it was
     readonly_fields = ("created", "modified")
 
 

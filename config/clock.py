@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import redis
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
 from dramatiq import Actor
 from dramatiq.errors import BrokerConnectionError
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+ALONE_SECONDS = 0.2  # between looks while the clock does the work itself: nobody else rings then
 
 
 @dataclass(kw_only=True)
@@ -28,15 +29,18 @@ class Bell:
 
     actor: Actor[[], None]
     due: Callable[[], bool]
-    every_seconds: float = TICK_SECONDS
+    every_seconds: float = 0.0
     next_look: float = field(default=0.0, init=False)
+    is_alone: bool = field(default=False, init=False)
+    _work: threading.Thread | None = field(default=None, init=False)
 
     def look(self, *, monotonic: float) -> bool:
         """Ring if it is time to look and there is work; return whether it rang."""
         if monotonic < self.next_look:
             return False
         self.next_look = monotonic + self.every_seconds
-        if not self.due():
+        self.is_alone = self._work is not None and self._work.is_alive()
+        if self.is_alone or not self.due():
             return False
         self._ring()
         return True
@@ -45,9 +49,20 @@ class Bell:
         try:
             self.actor.send()
         except (redis.RedisError, BrokerConnectionError):
-            # Redis is only the doorbell: without it the clock does the work itself.
+            # Redis is only the doorbell: without it the clock does the work itself, beside its
+            # looks, so that learners are answered while a long lot goes out.
             log.warning("clock.redis_unreachable", extra={"actor": self.actor.actor_name})
+            self.is_alone = True
+            self._work = threading.Thread(target=self._do, name=self.actor.actor_name)
+            self._work.start()
+
+    def _do(self) -> None:
+        try:
             self.actor()
+        except DatabaseError:
+            log.warning("clock.database_unreachable")
+        finally:
+            connections.close_all()
 
 
 def timetable() -> list[Bell]:
@@ -63,18 +78,27 @@ def timetable() -> list[Bell]:
     import nurture.services
     import nurture.tasks
 
+    # Each before those that go on with what it leaves.
     return [
-        Bell(actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
-        Bell(actor=delivery.inbound_tasks.handle_updates, due=delivery.selectors.has_updates),
         Bell(
             actor=nurture.tasks.tick,
-            due=lambda: nurture.services.has_work(now=delivery.clock.now()),
+            due=lambda: nurture.services.has_upkeep(now=delivery.clock.now()),
+            every_seconds=15,
         ),
         Bell(
             actor=attendance.tasks.sync_attendance,
             due=lambda: attendance.selectors.sync_is_due(now=timezone.now()),
             every_seconds=30,
         ),
+        Bell(
+            actor=delivery.inbound_tasks.handle_updates,
+            due=lambda: delivery.selectors.has_updates(now=delivery.clock.now()),
+        ),
+        Bell(
+            actor=nurture.tasks.tick,
+            due=lambda: nurture.services.has_work(now=delivery.clock.now()),
+        ),
+        Bell(actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
     ]
 
 
@@ -88,4 +112,5 @@ def run(bells: Sequence[Bell], *, stopping: threading.Event) -> None:
         except DatabaseError:
             log.warning("clock.database_unreachable")
         close_old_connections()
-        stopping.wait(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+        pause = ALONE_SECONDS if any(bell.is_alone for bell in bells) else TICK_SECONDS
+        stopping.wait(max(0.0, pause - (time.monotonic() - started)))

@@ -71,6 +71,7 @@ def config(*, json: bool) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "telegram": {"level": "CRITICAL"},
             "aiohttp.access": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},
             "googleapiclient": {"level": "ERROR"},
             "google_auth_httplib2": {"level": "ERROR"},
         },

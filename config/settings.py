@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.templatetags.static import static
 
 from config import embedded, env, logs
 
@@ -46,7 +49,7 @@ METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.
 DELIVERY_INBOUND_HANDLER = "nurture.inbound.handle"
-DELIVERY_BOT_COMMANDS = "nurture.words.commands"  # the menu, by language
+DELIVERY_BOT_COMMANDS = "nurture.voice.commands"  # the menu, by language
 
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY: str = VALUES["SECRET_KEY"] or "local-only-never-used-outside-a-laptop-or-a-test-run-0"
@@ -67,6 +70,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_dramatiq",  # sets the global broker, so it stands before the apps with actors
     "waffle",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "config.console",
     "delivery",
     "attendance",
     "nurture",
@@ -81,8 +89,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.console.middleware.StaffZone",
+    "config.second_factor.Required",
+    "axes.middleware.AxesMiddleware",  # last: it turns a locked login into its answer
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -137,8 +149,12 @@ DRAMATIQ_BROKER = {
         # Every actor says max_retries=0: what is tried again is a row with a due time.
         "dramatiq.middleware.Retries",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
+        "config.onward.RingOnward",
     ],
 }
+# An idle worker asks for bells at growing intervals, up to this many milliseconds; dramatiq's own
+# second would be paid twice between a learner's word and the answer.
+os.environ.setdefault("dramatiq_worker_timeout", "100")
 DRAMATIQ_AUTODISCOVER_MODULES = ["tasks", "inbound_tasks"]
 
 LANGUAGE_CODE = "en"
@@ -157,6 +173,25 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not even asked
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+SECOND_FACTOR_REQUIRED = not IS_LOCAL  # a password alone opens no page of the admin
+OTP_TOTP_ISSUER = "telbot" if ENVIRONMENT == "production" else f"telbot {ENVIRONMENT}"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "admin/locked.html"
+AXES_CLIENT_IP_CALLABLE = "config.second_factor.client_ip"
+AXES_DISABLE_ACCESS_LOG = True  # who logged in is in the audit log; addresses are not collected
+AXES_VERBOSE = False
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -192,5 +227,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "config.admin.environment_badge",
     "DASHBOARD_CALLBACK": "config.admin.dashboard",
+    "STYLES": [lambda request: static("console/console.css")],
+    "SCRIPTS": [lambda request: static("console/console.js")],
     "SIDEBAR": {"show_search": True, "navigation": "config.admin.navigation"},
 }

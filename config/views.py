@@ -11,6 +11,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+import delivery.selectors
+from delivery.services.gates import FENCE
+
 log = logging.getLogger(__name__)
 
 READY_PROBLEM_STATUS = 503
@@ -39,9 +42,18 @@ def readyz() -> JsonResponse:
     """Say whether this process can do its work: database, Redis, no pending migration."""
     problems = {name: problem for name, check in CHECKS.items() if (problem := check())}
     return JsonResponse(
-        {"ready": not problems, "problems": problems},
+        {"ready": not problems, "problems": problems, "fence": fence()},
         status=READY_PROBLEM_STATUS if problems else 200,
     )
+
+
+def fence() -> str:
+    """Why this database does not send, as it is a copy; a state to see, no reason to restart."""
+    try:
+        gates = delivery.selectors.blocking_gates()
+    except DatabaseError:
+        return ""
+    return next((gate.reason for gate in gates if gate.key == FENCE), "")
 
 
 def database_problem() -> str:

@@ -4,59 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
+from config.console.confirmation import Question
+from config.console.pages import Console, ReadOnlyInline, may
+from config.console.words import link, moment, pill
 from delivery import models, services
 from delivery.clock import now
 from delivery.domain.reasons import EXPLAIN, Reason
 
 MOST_AGAIN = 500
-STATUS_COLOURS = {
+TONES = {
     "pending": "info",
     "leased": "info",
     "sending": "info",
-    "sent": "success",
-    "unknown": "warning",
-    "failed": "danger",
-    "dead": "danger",
-    "expired": "warning",
-    "cancelled": "warning",
-    "skipped": "warning",
+    "sent": "good",
+    "unknown": "warn",
+    "failed": "bad",
+    "dead": "bad",
+    "expired": "warn",
+    "cancelled": "calm",
+    "skipped": "calm",
 }
-
-
-class Console(ModelAdmin):
-    """Read-only: rows of the engine. They change through services, never through a form."""
-
-    list_per_page = 50
-    show_full_result_count = False
-    list_filter_submit = True
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds these by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody edits them in a form; see the actions."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody deletes them."""
-        return False
-
-    def has_act_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may use the actions: the right to change, though there is no form."""
-        meta = self.opts
-        return bool(request.user.has_perm(f"{meta.app_label}.change_{meta.model_name}"))
 
 
 @admin.display(description="chat")
@@ -66,27 +42,26 @@ def chat_of(row: Any) -> SafeString:
     return format_html('<a href="{}">chat {}</a>', url, row.chat.telegram_id)
 
 
-class AttemptInline(TabularInline):
+def why_of(row: models.Delivery) -> str:
+    """The reason of a delivery in a sentence; empty while it has none."""
+    return EXPLAIN[Reason(row.reason)] if row.reason in set(Reason) else row.reason
+
+
+class AttemptInline(ReadOnlyInline):
     """Each try of a delivery."""
 
     model = models.Attempt
-    extra = 0
-    can_delete = False
     fields = readonly_fields = (
         "started_at", "finished_at", "outcome", "http_status", "description", "message_id",
     )  # fmt: skip
     ordering = ("fence",)
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Tries are written by the sender."""
-        return False
 
 
 @admin.register(models.Delivery)
 class DeliveryAdmin(Console):
     """One text for one chat, once: where it stands and why."""
 
-    list_display = ("pk", chat_of, "label", "why", "beginning", "stream_words", "due_at", "sent_at")
+    list_display = ("beginning", chat_of, "state", "stream_words", "due", "sent")
     list_select_related = ("chat", "stream")
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -100,15 +75,20 @@ class DeliveryAdmin(Console):
     inlines = (AttemptInline,)
     actions = ("withdraw", "confirm_arrival", "again")
 
-    @display(description="state", label=STATUS_COLOURS)
-    def label(self, row: models.Delivery) -> str:
-        """As a coloured label."""
-        return row.status
+    @admin.display(description="state", ordering="status")
+    def state(self, row: models.Delivery) -> SafeString:
+        """Where it stands, and why, in a sentence."""
+        return pill(TONES[row.status], row.status, why_of(row))
 
-    @admin.display(description="why")
-    def why(self, row: models.Delivery) -> str:
-        """The reason in a sentence."""
-        return EXPLAIN[Reason(row.reason)] if row.reason in set(Reason) else row.reason or "–"
+    @admin.display(description="due", ordering="due_at")
+    def due(self, row: models.Delivery) -> SafeString:
+        """When it was planned for, on the learner's clock too."""
+        return moment(row.due_at, row.window_zone)
+
+    @admin.display(description="sent", ordering="sent_at")
+    def sent(self, row: models.Delivery) -> SafeString:
+        """When Telegram took it."""
+        return moment(row.sent_at, row.window_zone)
 
     @admin.display(description="text")
     def beginning(self, row: models.Delivery) -> str:
@@ -120,60 +100,116 @@ class DeliveryAdmin(Console):
         """The stream without its prefix."""
         return row.stream_id.removeprefix("stream:") or "–"
 
-    @admin.action(description="Withdraw what has not gone out", permissions=["act"])
-    def withdraw(self, request: HttpRequest, queryset: QuerySet[models.Delivery]) -> None:
+    has_withdraw_permission = may("delivery.withdraw_delivery")
+    has_resolve_permission = may("delivery.resolve_delivery")
+    has_resend_permission = may("delivery.resend_delivery")
+
+    def heading(self, row: models.Delivery) -> str:
+        """By its first words."""
+        return f"To chat {row.chat.telegram_id}: {row.text[:40]}"
+
+    @admin.action(description="Withdraw what has not gone out", permissions=["withdraw"])
+    def withdraw(
+        self, request: HttpRequest, queryset: QuerySet[models.Delivery]
+    ) -> HttpResponse | None:
         """Cancel pending and leased ones."""
-        keys = list(queryset.values_list("dedupe_key", flat=True))
-        count = services.cancel(dedupe_keys=keys, reason=Reason.WITHDRAWN)
-        said = f"{count} withdrawn; {len(keys) - count} had gone out or ended already."
-        self.message_user(request, said, messages.SUCCESS)
 
-    @admin.action(description="It did arrive (unknown → sent)", permissions=["act"])
-    def confirm_arrival(self, request: HttpRequest, queryset: QuerySet[models.Delivery]) -> None:
+        def act(rows: QuerySet[models.Delivery]) -> str:
+            keys = list(rows.values_list("dedupe_key", flat=True))
+            count = services.cancel(dedupe_keys=keys, reason=Reason.WITHDRAWN)
+            return f"{count} withdrawn; {len(keys) - count} had gone out or ended already."
+
+        return self.confirm(
+            request,
+            queryset,
+            Question(
+                title="Withdraw what has not gone out of these {count}?",
+                effect="Nobody gets them; their journeys go on. What has gone out stays as it is.",
+                button="Withdraw {count}",
+                heads=HEADS,
+                row=_cells,
+                act=act,
+                danger=True,
+            ),
+        )
+
+    @admin.action(description="It did arrive (unknown → sent)", permissions=["resolve"])
+    def confirm_arrival(
+        self, request: HttpRequest, queryset: QuerySet[models.Delivery]
+    ) -> HttpResponse | None:
         """Resolve unknown ones."""
-        keys = list(queryset.values_list("pk", flat=True))
-        count = sum(services.resolve_by_evidence(delivery_id=key) for key in keys)
-        said = f"{count} now count as sent; {len(keys) - count} were not unknown."
-        self.message_user(request, said, messages.SUCCESS)
 
-    @admin.action(description="Send again (unknown or given up)", permissions=["act"])
+        def act(rows: QuerySet[models.Delivery]) -> str:
+            keys = list(rows.values_list("pk", flat=True))
+            count = sum(services.resolve_by_evidence(delivery_id=key) for key in keys)
+            return f"{count} now count as sent; {len(keys) - count} were not unknown."
+
+        return self.confirm(
+            request,
+            queryset,
+            Question(
+                title="Did these {count} arrive?",
+                effect="Those that are unknown count as sent from then on, and never go again.",
+                button="Yes, all {count}",
+                heads=HEADS,
+                row=_cells,
+                act=act,
+            ),
+        )
+
+    @admin.action(description="Send again (unknown or given up)", permissions=["resend"])
     def again(
         self, request: HttpRequest, queryset: QuerySet[models.Delivery]
     ) -> HttpResponse | None:
         """Show which may go again and which may not, with the reason; then do it."""
-        keys, at = list(queryset.values_list("pk", flat=True)[:MOST_AGAIN]), now()
-        if request.POST.get("confirmed"):
-            going = services.send_again(delivery_ids=keys, now=at)
-            for row in going:
-                self.log_change(request, row, "sent again")
-            self.message_user(request, f"{len(going)} will be sent again.", messages.SUCCESS)
-            return None
+        at = now()
+        keys = list(queryset.values_list("pk", flat=True)[:MOST_AGAIN])
         rows = services.preview_again(delivery_ids=keys, now=at)
-        count = sum(not refusal for _, refusal in rows)
-        return TemplateResponse(
+        going = [row.pk for row, refusal in rows if not refusal]
+
+        def act(chosen: QuerySet[models.Delivery]) -> str:
+            sent = services.send_again(
+                delivery_ids=list(chosen.values_list("pk", flat=True)), now=at
+            )
+            return f"{len(sent)} will be sent again."
+
+        return self.confirm(
             request,
-            "admin/delivery/delivery/again.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": f"Send {count} of {len(rows)} again?",
-                "rows": [(row, EXPLAIN[Reason(code)] if code else "") for row, code in rows],
-                "count": count,
-            },
+            models.Delivery.objects.filter(pk__in=going).select_related("chat").order_by("-pk"),
+            Question(
+                title=f"Send {{count}} of {len(rows)} again?",
+                effect="Whoever did get one of the unknown ones will get it a second time. "
+                "Consent, hours, caps and gates are asked once more before each goes out.",
+                button="Send {count} again",
+                heads=HEADS,
+                row=_cells,
+                act=act,
+                left=[
+                    (link(row, _words(row)), EXPLAIN[Reason(code)]) for row, code in rows if code
+                ],
+            ),
         )
 
 
-class ConsentInline(TabularInline):
+def _words(row: models.Delivery) -> str:
+    return f"chat {row.chat.telegram_id}: {row.text[:40]}"
+
+
+HEADS = ("Delivery", "State", "Due")
+
+
+def _cells(row: models.Delivery) -> tuple[object, ...]:
+    """A row as a page of confirmation shows it."""
+    tone = TONES[row.status]
+    return link(row, _words(row)), pill(tone, row.status, why_of(row)), moment(row.due_at)
+
+
+class ConsentInline(ReadOnlyInline):
     """What a chat agreed to."""
 
     model = models.Consent
-    extra = 0
-    can_delete = False
     fields = readonly_fields = ("category", "granted", "changed_at", "source")
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Consent comes from the learner."""
-        return False
+    ordering = ("category",)
 
 
 @admin.register(models.Chat)
@@ -226,19 +262,60 @@ class GateAdmin(Console):
         """As a coloured label."""
         return "closed" if row.closed_until > now() else "open"
 
-    @admin.action(description="Close until somebody opens it", permissions=["act"])
-    def close(self, request: HttpRequest, queryset: QuerySet[models.Gate]) -> None:
-        """Hold back what is behind the gates."""
-        for key in queryset.values_list("key", flat=True):
-            services.close_gate(key=key, reason="closed by staff", by=request.user.get_username())
-        self.message_user(request, "Closed. Nothing is lost; it waits.", messages.SUCCESS)
+    has_switch_permission = may("delivery.switch_gate")
 
-    @admin.action(description="Open", permissions=["act"])
-    def open_again(self, request: HttpRequest, queryset: QuerySet[models.Gate]) -> None:
+    def heading(self, row: models.Gate) -> str:
+        """By its key."""
+        return row.key
+
+    @admin.action(description="Close until somebody opens it", permissions=["switch"])
+    def close(self, request: HttpRequest, queryset: QuerySet[models.Gate]) -> HttpResponse | None:
+        """Hold back what is behind the gates."""
+
+        def act(rows: QuerySet[models.Gate]) -> str:
+            by = request.user.get_username()
+            for key in rows.values_list("key", flat=True):
+                services.close_gate(key=key, reason="closed by staff", by=by)
+            return "Closed. Nothing is lost; it waits."
+
+        return self.confirm(
+            request,
+            queryset,
+            Question(
+                title="Close {count} gates?",
+                effect="Nothing behind them goes out until somebody opens them; it waits.",
+                button="Close {count}",
+                heads=("Gate",),
+                act=act,
+                row=lambda row: (row.key,),
+                undo="open_again",
+                danger=True,
+            ),
+        )
+
+    @admin.action(description="Open", permissions=["switch"])
+    def open_again(
+        self, request: HttpRequest, queryset: QuerySet[models.Gate]
+    ) -> HttpResponse | None:
         """Let deliveries through again."""
-        for key in queryset.values_list("key", flat=True):
-            services.open_gate(key=key, by=request.user.get_username())
-        self.message_user(request, "Open.", messages.SUCCESS)
+
+        def act(rows: QuerySet[models.Gate]) -> str:
+            for key in rows.values_list("key", flat=True):
+                services.open_gate(key=key, by=request.user.get_username())
+            return "Open."
+
+        return self.confirm(
+            request,
+            queryset,
+            Question(
+                title="Open {count} gates?",
+                effect="What waits behind them goes out at once, at the usual pace.",
+                button="Open {count}",
+                heads=("Gate", "Closed because"),
+                row=lambda row: (row.key, row.reason or "–"),
+                act=act,
+            ),
+        )
 
 
 @admin.register(models.Attempt)
@@ -256,6 +333,7 @@ class AttemptAdmin(Console):
 class ConsentAdmin(Console):
     """What chats agreed to."""
 
+    list_display_links = ("category",)
     list_display = (chat_of, "category", "granted", "changed_at", "source")
     list_select_related = ("chat",)
     search_fields = ("=chat__telegram_id",)
@@ -266,6 +344,8 @@ class ConsentAdmin(Console):
 @admin.register(models.InboundUpdate)
 class InboundUpdateAdmin(Console):
     """What learners wrote and pressed, as Telegram told us."""
+
+    personal = True
 
     list_display = ("update_id", "chat_key", "received_at", "handled_at", "tries", "error")
     search_fields = ("=update_id", "=chat_key")

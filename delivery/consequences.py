@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from delivery.domain.outcome import Consequence
@@ -21,17 +21,19 @@ log = logging.getLogger(__name__)
 BREAKER_FAILURES, BREAKER_WINDOW = 5, 30.0
 BREAKER_WAIT = timedelta(seconds=15)
 BREAKER, TOKEN = "bot:breaker", "bot:token"
+#: When calls of this process came to nothing: an outage is longer than a drain.
+failures: deque[float] = deque(maxlen=BREAKER_FAILURES)
 
 
 @dataclass(kw_only=True)
 class Consequences:
-    """Of one sender: it counts that sender's failures for the breaker."""
+    """Of what one sender is told."""
 
     ledger: Ledger
     gateway: Gateway
-    _failures: deque[float] = field(default_factory=deque)
 
     async def follow(self, entry: Entry) -> None:
+        """Do what the verdict on one recorded try asks for. Safe to do again."""
         verdict = entry.verdict
         if verdict.consequence is Consequence.HOLD_BOT and verdict.retry_after is not None:
             log.warning("sender.held_by_telegram", extra={"seconds": str(verdict.retry_after)})
@@ -46,8 +48,7 @@ class Consequences:
             await self.ledger.chat_is(
                 entry.held, reachability=verdict.reachability, reason=str(verdict.reason)
             )
-        if entry.http_status is None or entry.http_status >= 500:
-            await self._count_failure(entry)
+        await self._count_failure(entry)
         if entry.result.status is Status.FAILED:
             refused = verdict.reason is Reason.CONTENT_REFUSED
             why = await self.ledger.hold_stream(
@@ -57,31 +58,32 @@ class Consequences:
                 log.error("sender.stream_held", extra={"why": why})
 
     async def _count_failure(self, entry: Entry) -> None:
-        """Five calls in half a minute that came to nothing: leave Telegram alone for a while."""
+        """Five calls that came to nothing, lately or in a row: leave Telegram alone."""
         if entry.diverted or entry.result is MISSED:
             return
-        self._failures.append(_now())
-        while self._failures and self._failures[0] < _now() - BREAKER_WINDOW:
-            self._failures.popleft()
-        if len(self._failures) >= BREAKER_FAILURES:
+        silent = entry.verdict.is_silence
+        if silent:
+            failures.append(_now())
+        elif failures and failures[0] < _now() - BREAKER_WINDOW:
+            failures.popleft()
+        if silent and len(failures) == BREAKER_FAILURES:
             log.warning("sender.breaker_open")
-            self._failures.clear()
-            await self.ledger.shut(
-                key=BREAKER, reason="Telegram does not answer", wait=BREAKER_WAIT
-            )
+            failures.clear()
+            await self._shut_breaker()
+
+    async def _shut_breaker(self) -> None:
+        await self.ledger.shut(key=BREAKER, reason="Telegram does not answer", wait=None)
 
     async def probe(self) -> None:
-        """When the breaker's time is over, ask getMe before any learner's message is tried."""
-        if not await self.ledger.half_open(key=BREAKER):
+        """Behind the breaker, ask getMe now and then: no learner's message is tried for it."""
+        if not await self.ledger.may_probe(key=BREAKER, wait=BREAKER_WAIT):
             return
         call = await self.gateway.get_me()
-        if call.status == 200:
+        if call.status == 200 and call.body and call.body.get("ok") is True:
             log.info("sender.breaker_closed")
             await self.ledger.reopen(key=BREAKER)
         else:
-            await self.ledger.shut(
-                key=BREAKER, reason="Telegram does not answer", wait=BREAKER_WAIT
-            )
+            await self._shut_breaker()
 
 
 def _now() -> float:

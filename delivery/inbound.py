@@ -61,9 +61,13 @@ Inbound = InboundMessage | InboundButton | InboundMembership
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An answer to what a person just did: HTML, and rows of (label, action)."""
+    """An answer to what a person just did: HTML, and rows of (label, action).
+
+    `category` is a name under which its text is found again; replies need no consent.
+    """
 
     text: str
+    category: str = ""
     buttons: Sequence[Sequence[tuple[str, str]]] = ()
 
 

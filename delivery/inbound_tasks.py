@@ -12,6 +12,7 @@ from dramatiq.errors import BrokerConnectionError
 
 from delivery import clock, tasks
 from delivery.sender import may_call
+from delivery.services.erasure import forget_leaving
 from delivery.services.updates import Handled, Press, handle_waiting
 from delivery.telegram import TelegramGateway, gateway
 
@@ -35,7 +36,10 @@ def ring() -> None:
 
 
 def work_off() -> Handled:
-    """Handle all that waits, end the waiting signs of pressed buttons, ring for the replies."""
+    """Handle all that waits, end the waiting signs of pressed buttons, ring for the replies.
+
+    Then forget the ids of those who left and have had their last reply.
+    """
     total = Handled()
     while True:
         done = handle_waiting(now=clock.now(), limit=BATCH)
@@ -47,6 +51,7 @@ def work_off() -> Handled:
             tasks.ring()
         if done.handled + done.failed < BATCH:
             break
+    forget_leaving(now=clock.now())
     if presses := [press for press in total.presses if may_call(press.chat_id)]:
         asyncio.run(_answer(presses))
     return total

@@ -11,16 +11,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import connection as django_connection
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from delivery import queries, rows
+from delivery import gate_queries, postgres, queries, rows
 from delivery.domain import pacing
 from delivery.domain.retry import MAX_DEATHS
 from delivery.rows import Entry, Held
@@ -30,6 +28,10 @@ LEASE_SECONDS = 60.0  # a call ends after 20 s, so this leaves time to record it
 QUARANTINE = timedelta(minutes=15)
 MARGIN = timedelta(milliseconds=20)  # from the claim to its first slot
 CLOCK_TRIES = 5
+#: A claim may begin where the last one ended; after so many seconds it looks from the very start,
+#: so what another worker put off comes that much later at most, and only while more is due.
+RESCAN_SECONDS = 5.0
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 #: So many failures among the last tries of a sequence pause it; fewer say nothing.
 PAUSE_FAILURES, PAUSE_WINDOW = 12, 50
 
@@ -44,12 +46,14 @@ class Ledger:
     _db: AsyncConnection[dict[str, Any]] | None = None
     _offset: float = 0.0  # seconds of the database's clock above the loop's
     _began: float = 0.0
+    _since: datetime = BEGINNING
+    _rescan_at: float = 0.0
 
     async def open(self) -> None:
         """Connect (again), take the lock that says "I live", and learn the database's clock."""
         await self.close()
         self._db = await AsyncConnection.connect(
-            **_parameters(), autocommit=True, row_factory=dict_row
+            **postgres.parameters(), autocommit=True, row_factory=dict_row
         )
         await self._run(queries.HELLO, {"me": self.me})
         self._began = self._began or _loop_time()
@@ -80,15 +84,17 @@ class Ledger:
         """How long until a moment of the database's real clock; negative if it is over."""
         return moment.timestamp() - self._offset - _loop_time()
 
-    async def claim(self, *, replies: bool) -> list[Held]:
-        """Lease due deliveries and give each its slot; in one short transaction."""
+    async def claim(self, *, replies: bool, idle: bool = True) -> list[Held]:
+        """Lease due deliveries and give each its slot; in one short transaction.
+
+        `idle`: this worker holds nothing yet, so it may take one whose worker died.
+        """
         await self._advance_simulation()
         if replies and not (await self._one(queries.A_REPLY_WAITS))["exists"]:
             return []
         key = REPLY if replies else BULK
         most = 20 if replies else pacing.MAX_BATCH
-        db = self._connection()
-        async with db.transaction():
+        async with postgres.answering(), self._connection().transaction():
             gate = await self._maybe(
                 queries.LOCK_GATE, {"key": key, "low_water": pacing.HORIZON / 2}
             )
@@ -100,7 +106,8 @@ class Ledger:
             most = pacing.room(
                 now=now, next_slot_at=gate["next_slot_at"], rate=gate["rate"], most=most
             )
-            found = await self._all(queries.READ_REPLIES if replies else queries.READ_BULK)
+            found = await (self._all(queries.READ_REPLIES) if replies else self._read_bulk())
+            found = rows.company(found, idle=idle)
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
                 most=most,
@@ -108,7 +115,24 @@ class Ledger:
                 base=max(gate["next_slot_at"], now + MARGIN),
                 rate=gate["rate"],
             )
+            if not replies:
+                self._begin_there(found, granted={slot.delivery_id for slot in plan.slots})
             return await self._grant(plan, found=found, key=key)
+
+    async def _read_bulk(self) -> list[dict[str, Any]]:
+        if _loop_time() >= self._rescan_at:
+            self._since, self._rescan_at = BEGINNING, _loop_time() + RESCAN_SECONDS
+        found = await self._all(queries.READ_BULK, {"since": self._since})
+        if len(found) < queries.MOST_READ and self._since > BEGINNING:
+            self._since = BEGINNING
+            return await self._all(queries.READ_BULK, {"since": self._since})
+        return found
+
+    def _begin_there(self, found: Sequence[dict[str, Any]], *, granted: set[int]) -> None:
+        """The next claim begins with the first that this one leaves, if there are many."""
+        left = (row["due_at"] for row in found if row["id"] not in granted)
+        is_full = len(found) == queries.MOST_READ
+        self._since = min(left, default=found[-1]["due_at"]) if is_full else BEGINNING
 
     async def _grant(
         self, plan: pacing.Plan, *, found: Sequence[dict[str, Any]], key: str
@@ -219,11 +243,15 @@ class Ledger:
     async def tidy(self) -> None:
         """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate."""
         await self._advance_simulation()
+        await self.follow_clock()
+        await self._run(queries.CLOCK_WENT_BACK)
         await self._run(queries.RESCUE_LEASED, {"most": MAX_DEATHS})
         await self._run(queries.RESCUE_SENDING)
         await self._run(queries.EXPIRE)
         await self._run(queries.SETTLE_UNKNOWN, {"quarantine": QUARANTINE})
-        await self._run(queries.RECOVER_RATE, {"configured": settings.TELEGRAM_SENDS_PER_SECOND})
+        await self._run(
+            gate_queries.RECOVER_RATE, {"configured": settings.TELEGRAM_SENDS_PER_SECOND}
+        )
 
     async def soonest(self) -> float | None:
         """Seconds until a delivery that is due by plan may be claimed; None if there is none."""
@@ -234,13 +262,15 @@ class Ledger:
     async def hold_bot(self, *, wait: timedelta) -> None:
         """A 429: everybody waits, and the rate falls once."""
         await self._run(
-            queries.HOLD_BOT,
+            gate_queries.HOLD_BOT,
             {"wait": wait * 1.05, "rate": pacing.lowered(self.rate)},
         )
 
     async def shut(self, *, key: str, reason: str, wait: timedelta | None) -> None:
         """Close one of the bot's gates: for `wait`, or until a person opens it."""
-        await self._run(queries.SHUT, {"key": key, "reason": reason, "by": "sender", "wait": wait})
+        await self._run(
+            gate_queries.SHUT, {"key": key, "reason": reason, "by": "sender", "wait": wait}
+        )
 
     async def hold_stream(self, held: Held, *, refused: bool, said: str) -> str:
         """Hold a sequence whose words are `refused`, or of which too much fails (P17).
@@ -248,7 +278,7 @@ class Ledger:
         Returns why, where this call closed it; else "".
         """
         row = await self._maybe(
-            queries.HOLD_STREAM,
+            gate_queries.HOLD_STREAM,
             {
                 "id": held.id,
                 "refused": refused,
@@ -259,22 +289,25 @@ class Ledger:
         )
         return f"{row['key']}: {row['reason']}" if row else ""
 
-    async def half_open(self, *, key: str) -> bool:
-        """Whether a gate's time is over and nobody has said yet that all is well."""
-        return bool((await self._one(queries.HALF_OPEN, {"key": key}))["count"])
+    async def may_probe(self, *, key: str, wait: timedelta) -> bool:
+        """Whether a sender shut a gate, or probed behind it in vain, at least `wait` ago."""
+        row = await self._one(gate_queries.MAY_PROBE, {"key": key, "wait": wait})
+        return bool(row["exists"])
 
     async def reopen(self, *, key: str) -> None:
         """All is well again behind `key`."""
-        await self._run(queries.OPEN, {"key": key})
+        await self._run(gate_queries.OPEN, {"key": key})
 
     async def chat_is(self, held: Held, *, reachability: str, reason: str) -> None:
         """Telegram says whether it lets us write to a chat; what is owed to it is withdrawn."""
-        await self._run(queries.SET_REACHABILITY, {"chat": held.chat, "reachability": reachability})
-        await self._run(queries.CANCEL_CHAT, {"chat": held.chat, "reason": reason})
+        await self._run(
+            gate_queries.SET_REACHABILITY, {"chat": held.chat, "reachability": reachability}
+        )
+        await self._run(gate_queries.CANCEL_CHAT, {"chat": held.chat, "reason": reason})
 
     async def chat_moved(self, held: Held, *, to: int) -> None:
         """A group has a new id."""
-        await self._run(queries.MIGRATE_CHAT, {"chat": held.chat, "new": to})
+        await self._run(gate_queries.MIGRATE_CHAT, {"chat": held.chat, "new": to})
 
     async def _advance_simulation(self) -> None:
         # Simulated time runs while we work, else what pacing puts off would never come.
@@ -288,15 +321,18 @@ class Ledger:
         return self._db
 
     async def _run(self, sql: str, values: dict[str, Any] | None = None) -> None:
-        await self._connection().execute(_packed(sql), values)
+        async with postgres.answering():
+            await self._connection().execute(postgres.packed(sql), values)
 
     async def _all(self, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        cursor = await self._connection().execute(_packed(sql), values)
-        return await cursor.fetchall()
+        async with postgres.answering():
+            cursor = await self._connection().execute(postgres.packed(sql), values)
+            return await cursor.fetchall()
 
     async def _maybe(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        cursor = await self._connection().execute(_packed(sql), values)
-        return await cursor.fetchone()
+        async with postgres.answering():
+            cursor = await self._connection().execute(postgres.packed(sql), values)
+            return await cursor.fetchone()
 
     async def _one(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
         row = await self._maybe(sql, values)
@@ -305,42 +341,12 @@ class Ledger:
         return row
 
 
-def _parameters() -> dict[str, Any]:
-    """Where Django's database is, for a psycopg connection of our own (tests use another name)."""
-    config = django_connection.settings_dict
-    known = {
-        "dbname": config["NAME"],
-        "user": config["USER"],
-        "password": config["PASSWORD"],
-        "host": config["HOST"],
-        "port": config["PORT"],
-    }
-    options = {k: v for k, v in config["OPTIONS"].items() if k in _LIBPQ_OPTIONS}
-    # Unsent words of a connection that is black-holed are given up, as is the wait for an answer.
-    return {
-        **{key: value for key, value in known.items() if value},
-        **options,
-        "application_name": "telbot-sender",
-        "tcp_user_timeout": 20_000,
-        "options": "-c statement_timeout=20s -c lock_timeout=10s",
-    }
-
-
-_LIBPQ_OPTIONS = frozenset({"host", "sslmode", "sslrootcert", "connect_timeout", "passfile"})
-
-
 def _lease() -> timedelta:
     return timedelta(seconds=getattr(settings, "DELIVERY_LEASE_SECONDS", LEASE_SECONDS))
 
 
 def _per_chat() -> float:
     return settings.TELEGRAM_SENDS_PER_SECOND_PER_CHAT
-
-
-@cache
-def _packed(sql: str) -> bytes:
-    """Without its line breaks: the driver reads a statement over 4 kB anew each time."""
-    return " ".join(sql.split()).encode()
 
 
 def _loop_time() -> float:

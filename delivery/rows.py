@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from delivery.domain import pacing
@@ -43,6 +44,7 @@ class Held:
     buttons: list[list[list[str]]]
     slot_at: datetime
     attempts: int = 0
+    deaths: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,7 @@ def held(row: Mapping[str, Any], *, fence: int, slot_at: datetime) -> Held:
         text=row["text"],
         buttons=row["buttons"],
         slot_at=slot_at,
+        deaths=row["deaths"],
     )
 
 
@@ -106,6 +109,17 @@ def written(entry: Entry) -> dict[str, Any]:
         "said": entry.verdict.description,
         "retry_after": None if wait is None else round(wait.total_seconds()),
     }
+
+
+def company(found: list[dict[str, Any]], *, idle: bool) -> list[dict[str, Any]]:
+    """Those of `found`, in their order, that may be leased together.
+
+    One whose worker died may be what killed it: it goes alone, by a worker that holds nothing
+    else, so that its next death says something of it and of nobody else.
+    """
+    if found and found[0]["deaths"]:
+        return found[:1] if idle else []
+    return list(takewhile(lambda row: not row["deaths"], found))
 
 
 def ending(row: Mapping[str, Any]) -> tuple[Status, Reason]:

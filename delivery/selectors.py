@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from delivery.domain.states import UNSENT, Status
-from delivery.models import Chat, Delivery, Gate, InboundUpdate, Installation, Lane, Scope
+from delivery.models import Chat, Consent, Delivery, Gate, InboundUpdate, Installation, Lane, Scope
+
+#: The category of replies that show somebody their own data.
+OWN_DATA = "own data"
+#: How long the last reply to somebody who left may take; then it is given up.
+LAST_REPLY = timedelta(hours=1)
 
 # Asked each second, so each part must end at its index. A bare EXISTS lets the planner hope for an
 # early hit and scan the table (300,000 pending, none due: 98 ms); the first in the index's order
@@ -35,6 +42,10 @@ SELECT EXISTS (
     OR EXISTS (SELECT FROM nurture_deliveries d
                 WHERE d.status = 'unknown' AND d.settled_at IS NULL
                   AND d.intent_at < (SELECT clock_timestamp()) - interval '15 minutes')
+    OR EXISTS (SELECT FROM delivery_gate b
+                WHERE b.key = 'bot:breaker' AND b.closed_by = 'sender'
+                  AND b.closed_until > (SELECT clock_timestamp())
+                  AND b.updated_at < (SELECT clock_timestamp()) - interval '15 seconds')
 """
 
 
@@ -60,9 +71,19 @@ def room_at(row: Delivery, *, now: datetime) -> datetime | None:
     return at
 
 
-def has_updates() -> bool:
-    """Whether an update of Telegram waits to be handled."""
-    return InboundUpdate.objects.filter(handled_at__isnull=True, tries__lt=3).exists()
+def has_updates(*, now: datetime) -> bool:
+    """Whether an update of Telegram waits to be handled, or the id of somebody who left is due."""
+    waiting = InboundUpdate.objects.filter(handled_at__isnull=True, tries__lt=3)
+    return waiting.exists() or leaving(now=now).exists()
+
+
+def leaving(*, now: datetime) -> QuerySet[Chat]:
+    """Chats whose id may be erased: the last reply has come to its end, or an hour is over."""
+    said = Delivery.objects.filter(chat=OuterRef("pk"), settled_at__isnull=True)
+    heard = InboundUpdate.objects.filter(chat_key=OuterRef("telegram_id"), handled_at__isnull=True)
+    return Chat.objects.filter(leaving_at__isnull=False).filter(
+        Q(leaving_at__lte=now - LAST_REPLY) | (~Exists(said) & ~Exists(heard))
+    )
 
 
 def closed_gates() -> list[Gate]:
@@ -93,6 +114,68 @@ def last_sent(*, chat: Chat) -> Delivery | None:
         chat=chat, lane=Lane.BULK, status=Status.SENT, sent_at__isnull=False, is_test=False
     )
     return rows.order_by("-sent_at", "-id").first()
+
+
+def replies_owed(*, chat: Chat, category: str) -> int:
+    """How many replies of a category are still to go out to a chat."""
+    rows = Delivery.objects.filter(chat=chat, lane=Lane.REPLY, settled_at__isnull=True)
+    return rows.filter(category=category).count()
+
+
+def stored_about(*, chats: Iterable[int]) -> dict[str, Any]:
+    """Everything stored about these chats (ids of rows) as plain values, newest first.
+
+    What somebody was sent of their own data is only counted, else it would grow with each look.
+    Moments are datetimes in UTC.
+    """
+    rows = list(Chat.objects.filter(pk__in=set(chats)).order_by("pk"))
+    consents = Consent.objects.filter(chat__in=rows).order_by("pk")
+    deliveries = Delivery.objects.filter(chat__in=rows)
+    updates = InboundUpdate.objects.filter(chat_key__in=[row.telegram_id for row in rows])
+    return {
+        "chats": [
+            {
+                "id": row.telegram_id,
+                "reachability": row.reachability,
+                "snoozed_until": row.snoozed_until,
+                "since": row.created_at,
+            }
+            for row in rows
+        ],
+        "consents": [
+            {"category": row.category, "granted": row.granted, "changed": row.changed_at}
+            for row in consents
+        ],
+        "deliveries": [
+            {
+                "text": row.text,
+                "buttons": [label for line in row.buttons for label, _ in line],
+                "status": row.status,
+                "reason": row.reason,
+                "sequence": row.stream_id.removeprefix("stream:"),
+                "due": row.due_at,
+                "sent": row.sent_at,
+            }
+            for row in deliveries.exclude(category=OWN_DATA).order_by("-pk")
+        ],
+        "own_data_messages": deliveries.filter(category=OWN_DATA).count(),
+        "said": [{"at": row.received_at, **_said(row.payload)} for row in updates.order_by("-pk")],
+    }
+
+
+def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody wrote or pressed, and under which names Telegram told us of them."""
+    message, press = payload.get("message") or {}, payload.get("callback_query") or {}
+    who = message.get("from") or press.get("from") or {}
+    return {
+        "text": message.get("text", ""),
+        "pressed": press.get("data", ""),
+        "as": {
+            key: who[key]
+            for key in ("first_name", "last_name", "username", "language_code")
+            if key in who
+        },
+    }
 
 
 def bot_username() -> str:

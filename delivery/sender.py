@@ -144,16 +144,18 @@ class Sender:
     async def _claim(self) -> None:
         """Take replies first, four times a second, then bulk while little is held."""
         looks = _now() >= self._look_at
-        if not looks and len(self._held) >= 2:
-            return
-        replies = await self.ledger.claim(replies=True) if looks else []
-        bulk = []
-        if len(self._held) < IN_FLIGHT * 2:
-            bulk = await self.ledger.claim(replies=False)
-        for held in (*replies, *bulk):
-            heapq.heappush(self._held, (held.slot_at, next(self._order), held))
         if looks:
             self._look_at = _now() + LOOK_EVERY
+        elif len(self._held) >= 2:
+            return
+        if any(item[2].deaths for item in self._held):
+            return  # it goes alone
+        replies = await self.ledger.claim(replies=True, idle=not self._held) if looks else []
+        bulk = []
+        if len(self._held) < IN_FLIGHT * 2 and not any(held.deaths for held in replies):
+            bulk = await self.ledger.claim(replies=False, idle=not (self._held or replies))
+        for held in (*replies, *bulk):
+            heapq.heappush(self._held, (held.slot_at, next(self._order), held))
         if self._held or self._calls or self._results:
             self._dry = False
         elif looks:
@@ -309,13 +311,11 @@ class Sender:
         deadline = _now() + RECONNECT_SECONDS
         while True:
             try:
-                await self.ledger.open()
+                return await self.ledger.open()
             except psycopg.OperationalError:
                 if _now() > deadline:
                     raise
                 await asyncio.sleep(0.2)
-            else:
-                return
 
 
 def may_call(telegram_id: int) -> bool:

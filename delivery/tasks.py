@@ -27,7 +27,12 @@ class StopSending(dramatiq.Middleware):
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Called before the worker waits for its threads."""
-        _stopping.set()
+        stop()
+
+
+def stop() -> None:
+    """Let this process end what it sends, and send no more."""
+    _stopping.set()
 
 
 dramatiq.get_broker().add_middleware(StopSending())

@@ -14,16 +14,26 @@ from attendance.models import ClassSession
 from attendance.services import IdentityError
 from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundMessage, Reply
 from delivery.models import Chat
+from delivery.selectors import OWN_DATA, replies_owed
 from nurture import texts
 from nurture.models import Contact
-from nurture.services import conversation, learner_did, links, outlook, preferences
-from nurture.words import WORDS, language, say
+from nurture.services import (
+    conversation,
+    learner_did,
+    links,
+    outlook,
+    preferences,
+    privacy,
+    stored,
+)
+from nurture.voice import Voice
+from nurture.words import WORDS, language
 
 #: What a fact of attendance is called to the learner.
 _FACT_WORDS = {
     "missed": "missed", "missed_pledged": "missed", "late": "late", "left_early": "left_early",
     "partial": "partial", "attended": "attended", "first_attended": "attended",
-    "returned": "attended", "kept": "attended", "pledged": "pledged",
+    "returned": "attended", "kept": "attended", "pledged": "pledged", "asked": "asked",
 }  # fmt: skip
 STOP_WORDS = frozenset({"stop", "unsubscribe", "baja"})
 
@@ -42,7 +52,8 @@ def handle(inbound: Inbound, *, now: datetime) -> Sequence[Reply]:
     talk = _Talk(inbound, chat, now)
     known = talk.contact
     replies = talk.press(inbound) if isinstance(inbound, InboundButton) else talk.read(inbound)
-    if known is not None:  # after the answer, so that a button still finds its journey open
+    # After the answer, so that a button still finds its journey open; not of who was erased by it.
+    if known is not None and talk.contact is not None:
         learner_did(learner_id=known.learner_id, fact="replied", now=now)
     return replies
 
@@ -53,6 +64,7 @@ class _Talk:
     def __init__(self, inbound: InboundMessage | InboundButton, chat: Chat, now: datetime) -> None:
         self.chat, self.now, self.argument = chat, now, ""
         self.telegram_language = inbound.language_code
+        self.voice = Voice()
         self._use(conversation.linked_contact(chat=chat))
 
     def _use(self, contact: Contact | None) -> None:
@@ -84,7 +96,7 @@ class _Talk:
             "timezone": self._zone,
             "language": self._language,
             "help": lambda _: self._say("help"),
-            "privacy": lambda _: self._say("privacy"),
+            "privacy": self._privacy,
         }
         if command == "address" or (not command and is_full_email(message.text)):
             return self._address(self.contact, message.argument if command else message.text)
@@ -115,7 +127,42 @@ class _Talk:
             return self._speak(self.contact, value)
         if name in {"come", "decline"} and value.isascii() and value.isdigit():
             return self._answer_pledge(self.contact, int(value), comes=name == "come")
+        if name in {"export", "erase_ask", "erase_no", "erase_yes"}:
+            return self._press_of_privacy(name, value, self.contact)
         return self._press_of_journey(button, self.contact)
+
+    def _privacy(self, contact: Contact) -> Sequence[Reply]:
+        """What is stored and why, and how to get or delete it."""
+        see, delete = self._word("export_button"), self._word("erase_button")
+        return self._say("privacy", [[(see, "export")], [(delete, "erase_ask")]])
+
+    def _press_of_privacy(self, name: str, value: str, contact: Contact) -> Sequence[Reply]:
+        if name == "export":
+            return self._export(contact)
+        if name == "erase_no":
+            return self._say("erase_kept")
+        if name == "erase_ask":
+            # The learner is named, so that an old button never erases whoever is linked later.
+            yes, no = self._word("erase_yes"), self._word("erase_no")
+            sure = f"erase_yes:{contact.learner_id}"
+            return self._say("erase_ask", [[(yes, sure)], [(no, "erase_no")]])
+        if value != str(contact.learner_id):
+            return self._say("button_too_old")
+        privacy.erase(learner=contact.learner, now=self.now, last_reply=True)
+        self.contact = None
+        return self._say("erased")
+
+    def _export(self, contact: Contact) -> Sequence[Reply]:
+        """Everything that is stored about them, once at a time."""
+        if replies_owed(chat=self.chat, category=OWN_DATA):
+            return self._say("export_busy")
+        pages = stored.as_texts(
+            stored.stored_about(learner=contact.learner),
+            voice=self.voice,
+            language=self.language,
+            zone=conversation.zone_for(contact=contact, session=None),
+        )
+        return [Reply(text=text, category=OWN_DATA) for text in pages]
 
     def _press_of_journey(self, button: InboundButton, contact: Contact) -> Sequence[Reply]:
         journey = button.delivery_id and conversation.journey_of_button(
@@ -129,8 +176,7 @@ class _Talk:
             session = conversation.pledge_next(journey=journey, now=self.now)
             if session is None:
                 return self._say("no_next_class")
-            zone = conversation.zone_for(contact=contact, session=session)
-            return self._say("pledged", title=_title(session), when=self._when(session, zone))
+            return self._noted(contact, session, comes=True)
         return self._say("button_too_old")
 
     def _open_link(self, token: str) -> Sequence[Reply]:
@@ -140,7 +186,7 @@ class _Talk:
         if isinstance(found, links.Refused):
             return self._refused(found)
         key = "is_this_you" if found.name else "is_this_you_nameless"
-        yes, no = say("yes_me", self.language), say("not_me", self.language)
+        yes, no = self._word("yes_me"), self._word("not_me")
         return self._say(key, [[(yes, "link_yes"), (no, "link_no")]], name=found.name)
 
     def _confirm(self, *, yes: bool) -> Sequence[Reply]:
@@ -168,23 +214,21 @@ class _Talk:
         state = conversation.status(contact=contact, chat=self.chat, now=self.now)
         if state.consents:
             return self._say("welcome_back", name=self._name())
-        button = [[(say("opt_in", self.language), "optin")]]
+        button = [[(self._word("opt_in"), "optin")]]
         return self._say("welcome_stopped", button, name=self._name())
 
     def _status(self, contact: Contact) -> Sequence[Reply]:
         state = conversation.status(contact=contact, chat=self.chat, now=self.now)
         lines = []
         if state.next_class is None:
-            lines.append(say("status_no_class", self.language))
+            lines.append(self._word("status_no_class"))
         else:
             when = self._when(state.next_class, state.zone)
             title = _title(state.next_class)
-            lines.append(say("status_next", self.language, title=title, when=when))
+            lines.append(self._word("status_next", title=title, when=when))
         number = str(state.planned) if state.planned < 2 else "n"
-        lines.append(say(f"status_planned_{number}", self.language, count=state.planned))
-        lines.append(
-            say("status_consent" if state.consents else "status_no_consent", self.language)
-        )
+        lines.append(self._word(f"status_planned_{number}", count=state.planned))
+        lines.append(self._word("status_consent" if state.consents else "status_no_consent"))
         return [Reply(text="\n".join(lines))]
 
     def _schedule(self, contact: Contact) -> Sequence[Reply]:
@@ -193,13 +237,14 @@ class _Talk:
         if not rows:
             return self._say("status_no_class")
         lines = [
-            say(
-                "schedule_pledged" if row.pledged else "schedule_class", self.language,
-                title=_title(row.session), when=self._when(row.session, row.zone),
+            self._word(
+                "schedule_pledged" if row.pledged else "schedule_class",
+                title=_title(row.session),
+                when=self._when(row.session, row.zone),
             )
             for row in rows
-        ]  # fmt: skip
-        return [Reply(text="\n".join([say("schedule_head", self.language), *lines]))]
+        ]
+        return [Reply(text="\n".join([self._word("schedule_head"), *lines]))]
 
     def _next(self, contact: Contact) -> Sequence[Reply]:
         """When they will hear from us next."""
@@ -215,7 +260,7 @@ class _Talk:
         cause = outlook.why_last(contact=contact, chat=self.chat)
         if cause is None:
             return self._say("why_nothing")
-        what = say(f"fact_{_FACT_WORDS.get(cause.fact, 'other')}", self.language)
+        what = self._word(f"fact_{_FACT_WORDS.get(cause.fact, 'other')}")
         when = self._when(cause.session, cause.zone)
         key = "why_taken_back" if cause.taken_back else "why_last"
         return self._say(key, what=what, title=_title(cause.session), when=when)
@@ -228,7 +273,7 @@ class _Talk:
         buttons = []
         for row in rows:
             when = self._when(row.session, row.zone)
-            yes, no = say("come", self.language, when=when), say("decline", self.language)
+            yes, no = self._word("come", when=when), self._word("decline")
             buttons.append([(yes, f"come:{row.session.pk}"), (no, f"decline:{row.session.pk}")])
         return self._say("commit_ask", buttons)
 
@@ -238,9 +283,15 @@ class _Talk:
         )
         if session is None:
             return self._say("button_too_old")
+        return self._noted(contact, session, comes=comes)
+
+    def _noted(self, contact: Contact, session: ClassSession, *, comes: bool) -> Sequence[Reply]:
+        """Say what was noted, with the way to take it back until the class begins."""
         zone = conversation.zone_for(contact=contact, session=session)
-        key = "pledged" if comes else "declined"
-        return self._say(key, title=_title(session), when=self._when(session, zone))
+        key, other = ("pledged", "not_after_all") if comes else ("declined", "comes_after_all")
+        action = f"{'decline' if comes else 'come'}:{session.pk}"
+        buttons = [[(self._word(other), action)]]
+        return self._say(key, buttons, title=_title(session), when=self._when(session, zone))
 
     def _snooze(self, contact: Contact) -> Sequence[Reply]:
         """Silence for a while."""
@@ -270,10 +321,11 @@ class _Talk:
     def _language(self, contact: Contact) -> Sequence[Reply]:
         """Their language, asked or set."""
         wanted = self.argument.casefold()
-        for code, words in WORDS.items():
-            if wanted in {code, words["language_name"].casefold()}:
+        names = {code: self.voice.say("language_name", code) for code in WORDS}
+        for code, name in names.items():
+            if wanted in {code, name.casefold()}:
                 return self._speak(contact, code)
-        buttons = [[(words["language_name"], f"language:{code}")] for code, words in WORDS.items()]
+        buttons = [[(name, f"language:{code}")] for code, name in names.items()]
         return self._say("language_ask", buttons)
 
     def _speak(self, contact: Contact, code: str) -> Sequence[Reply]:
@@ -284,22 +336,24 @@ class _Talk:
     def _say(
         self, key: str, buttons: Sequence[Sequence[tuple[str, str]]] = (), **values: str
     ) -> Sequence[Reply]:
-        return [Reply(text=say(key, self.language, **values), buttons=buttons)]
+        return [Reply(text=self._word(key, **values), buttons=buttons)]
+
+    def _word(self, key: str, **values: object) -> str:
+        return self.voice.say(key, self.language, **values)
 
     def _name(self) -> str:
         contact = self.contact
         name = contact.learner.name.strip().partition(" ")[0] if contact else ""
-        return name or say("nameless", self.language)
+        return name or self._word("nameless")
 
     def _when(self, session: ClassSession, zone: ZoneInfo) -> str:
-        return self._words(session.starts_at.astimezone(zone))
+        return self._local(session.starts_at.astimezone(zone))
 
     def _moment(self, at: datetime, contact: Contact) -> str:
-        return self._words(at.astimezone(conversation.zone_for(contact=contact, session=None)))
+        return self._local(at.astimezone(conversation.zone_for(contact=contact, session=None)))
 
-    def _words(self, local: datetime) -> str:
-        day, clock = texts.date_words(local, self.language), texts.time_words(local, self.language)
-        return f"{day}, {clock}"
+    def _local(self, local: datetime) -> str:
+        return texts.moment_words(local, self.language)
 
 
 def _title(session: ClassSession) -> str:

@@ -35,6 +35,14 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
           JOIN nurture_deliveries d ON d.id = j.waiting_on_id
          WHERE j.status = 'active' AND d.observed_at IS NOT NULL""",
     ),
+    "asked_twice": (
+        "A learner was asked more than once whether they come to a class.",
+        """
+        SELECT split_part(dedupe_key, ':', 2)::bigint FROM nurture_deliveries
+         WHERE dedupe_key LIKE 'pledge:%' AND status IN ('sent', 'unknown')
+         GROUP BY split_part(dedupe_key, ':', 2), split_part(dedupe_key, ':', 3)
+        HAVING count(*) > 1""",
+    ),
     "decided_without_a_word": (
         "A journey has no decision that says why it began.",
         """

@@ -43,6 +43,14 @@ def problems(text: str) -> list[str]:
     return found
 
 
+def plain(text: str) -> str:
+    """What a text says without its markup."""
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    return reader.plain
+
+
 class _Reader(HTMLParser):
     """Follows the tags of a text."""
 

@@ -229,6 +229,11 @@ def date_words(at: datetime, language: str) -> str:
     return f"{days[at.weekday()]} {at.day}{joined}{months[at.month - 1]}"
 
 
+def moment_words(at: datetime, language: str) -> str:
+    """Day and time of a local moment: Tuesday 24 November, 19:00."""
+    return f"{date_words(at, language)}, {time_words(at, language)}"
+
+
 def time_words(at: datetime, language: str) -> str:
     """The time of a local moment: 19:00, the same in every language we have."""
     return f"{at:%H:%M}"

@@ -5,10 +5,27 @@ What staff write for a sequence is not here; these are the answers to what someb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 
 DEFAULT = "en"
+#: Labels of buttons.
+BUTTONS = frozenset(
+    {
+        "yes_me", "not_me", "opt_in", "come", "decline", "language_name", "export_button",
+        "erase_button", "erase_yes", "erase_no", "will_come", "will_not_come", "comes_after_all",
+        "not_after_all",
+    }
+)  # fmt: skip
+#: Parts that are put into other texts.
+PARTS = frozenset(
+    {
+        "nameless", "fact_missed", "fact_late", "fact_left_early", "fact_partial",
+        "fact_attended", "fact_pledged", "fact_other",
+    }
+)  # fmt: skip
+_SLOT = re.compile(r"\{(\w+)\}")
 
 _EN = {
     "neutral": (
@@ -63,8 +80,44 @@ _EN = {
         "<b>Why:</b> to tell you what matters for your classes, and to tell nobody anything that "
         "is not true of them.\n"
         "<b>How long:</b> as long as you take part, unless the school has told you otherwise.\n"
-        "<b>Who to ask:</b> the school, to see, correct or delete it. /stop ends all messages."
+        "<b>Who to ask:</b> the school, to correct it. To see or delete it, press a button. "
+        "/stop ends all messages."
     ),
+    "export_button": "Send me my data",
+    "erase_button": "Delete my data",
+    "export_busy": "It is on its way already; please wait until you have all of it.",
+    "export_you": "<b>You</b>",
+    "export_name": "Name: {value}",
+    "export_email": "Address: {value}",
+    "export_zone": "Time zone: {value}",
+    "export_language": "Language: {value}",
+    "export_quiet": "Quiet hours: {value}",
+    "export_chat": "Number of this chat: {value}",
+    "export_consent": "You agreed to messages: {value}",
+    "export_tags": "Tags: {value}",
+    "export_identities": "<b>By what you are recognised in a class</b>",
+    "export_courses": "<b>Your courses</b>",
+    "export_outcomes": "<b>Your attendance</b>",
+    "export_pledges": "<b>What you said about coming</b>",
+    "export_records": "<b>What Google recorded of you</b>",
+    "export_facts": "<b>What was concluded</b>",
+    "export_reviews": "<b>What staff were asked about you</b>",
+    "export_journeys": "<b>Series of messages</b>",
+    "export_decisions": "<b>What was decided for you</b>",
+    "export_tasks": "<b>What staff were asked to do</b>",
+    "export_deliveries": "<b>What I sent you</b>",
+    "export_said": "<b>What you wrote and pressed</b>",
+    "export_more": "There is more than fits here; the school can give you all of it as a file.",
+    "export_end": "That is all.",
+    "erase_ask": (
+        "This cannot be undone. Your name, your addresses, this chat, and all that was written "
+        "here are deleted; I can never write to you again by myself. What stays are numbers "
+        "that say nothing of you. Shall I?"
+    ),
+    "erase_yes": "Yes, delete all of it",
+    "erase_no": "No, keep it",
+    "erase_kept": "All right, nothing was deleted.",
+    "erased": "Done. What was stored about you is deleted, and this is my last message.",
     "status_next": "Next class: <b>{title}</b>, {when}.",
     "status_no_class": "No next class is planned.",
     "status_planned_0": "No message is planned for you.",
@@ -90,8 +143,14 @@ _EN = {
     "fact_partial": "you were in only a part of",
     "fact_attended": "you were in",
     "fact_pledged": "you said you come to",
+    "fact_asked": "I wanted to know whether you come to",
     "fact_other": "of",
     "commit_ask": "Will you come?",
+    "pledge_ask": "Will you come to <b>{title}</b>, {when}?",
+    "will_come": "I will come",
+    "will_not_come": "I can't",
+    "comes_after_all": "I can come after all",
+    "not_after_all": "I can't come after all",
     "come": "I come: {when}",
     "decline": "I cannot",
     "declined": "Thank you for saying so: not at <b>{title}</b>, {when}.",
@@ -177,9 +236,44 @@ _ES = {
         "<b>Para qué:</b> para decirte lo que importa de tus clases, y no decir a nadie nada que "
         "no sea cierto.\n"
         "<b>Cuánto tiempo:</b> mientras participes, salvo que la escuela te haya dicho otra cosa.\n"
-        "<b>A quién preguntar:</b> a la escuela, para verlo, corregirlo o borrarlo. "
-        "/stop termina todos los mensajes."
+        "<b>A quién preguntar:</b> a la escuela, para corregirlo. Para verlo o borrarlo, pulsa un "
+        "botón. /stop termina todos los mensajes."
     ),
+    "export_button": "Envíame mis datos",
+    "erase_button": "Borra mis datos",
+    "export_busy": "Ya está en camino; espera a tenerlo todo, por favor.",
+    "export_you": "<b>Tú</b>",
+    "export_name": "Nombre: {value}",
+    "export_email": "Dirección: {value}",
+    "export_zone": "Zona horaria: {value}",
+    "export_language": "Idioma: {value}",
+    "export_quiet": "Horas de silencio: {value}",
+    "export_chat": "Número de este chat: {value}",
+    "export_consent": "Aceptaste recibir mensajes: {value}",
+    "export_tags": "Etiquetas: {value}",
+    "export_identities": "<b>Por lo que se te reconoce en clase</b>",
+    "export_courses": "<b>Tus cursos</b>",
+    "export_outcomes": "<b>Tu asistencia</b>",
+    "export_pledges": "<b>Lo que dijiste sobre venir</b>",
+    "export_records": "<b>Lo que Google registró de ti</b>",
+    "export_facts": "<b>Lo que se concluyó</b>",
+    "export_reviews": "<b>Lo que se preguntó sobre ti al personal</b>",
+    "export_journeys": "<b>Series de mensajes</b>",
+    "export_decisions": "<b>Lo que se decidió para ti</b>",
+    "export_tasks": "<b>Lo que se encargó al personal</b>",
+    "export_deliveries": "<b>Lo que te envié</b>",
+    "export_said": "<b>Lo que escribiste y pulsaste</b>",
+    "export_more": "Hay más de lo que cabe aquí; la escuela puede dártelo todo en un archivo.",
+    "export_end": "Eso es todo.",
+    "erase_ask": (
+        "Esto no se puede deshacer. Se borran tu nombre, tus direcciones, este chat y todo lo que "
+        "se escribió aquí; ya no podré escribirte por mi cuenta. Quedan números que no dicen nada "
+        "de ti. ¿Lo hago?"
+    ),
+    "erase_yes": "Sí, bórralo todo",
+    "erase_no": "No, déjalo",
+    "erase_kept": "De acuerdo, no se ha borrado nada.",
+    "erased": "Hecho. Lo que se guardaba de ti está borrado, y este es mi último mensaje.",
     "status_next": "Próxima clase: <b>{title}</b>, {when}.",
     "status_no_class": "No hay ninguna clase prevista.",
     "status_planned_0": "No hay ningún mensaje previsto para ti.",
@@ -205,8 +299,14 @@ _ES = {
     "fact_partial": "solo estuviste en una parte de",
     "fact_attended": "estuviste en",
     "fact_pledged": "dijiste que vienes a",
+    "fact_asked": "quería saber si vienes a",
     "fact_other": "hubo",
     "commit_ask": "¿Vienes?",
+    "pledge_ask": "¿Vendrás a <b>{title}</b>, {when}?",
+    "will_come": "Sí, voy",
+    "will_not_come": "No puedo",
+    "comes_after_all": "Al final sí puedo ir",
+    "not_after_all": "Al final no puedo ir",
     "come": "Voy: {when}",
     "decline": "No puedo",
     "declined": "Gracias por avisar: a <b>{title}</b>, {when}, no vienes.",
@@ -251,18 +351,21 @@ def language(*codes: str) -> str:
     return DEFAULT
 
 
-def say(key: str, lang: str, /, **values: object) -> str:
-    """A sentence of the bot's; what is put in is escaped for HTML."""
+def slots(text: str) -> list[str]:
+    """The names between braces in a text, for which values are put in."""
+    return _SLOT.findall(text)
+
+
+def fill(text: str, /, **values: object) -> str:
+    """A text with its values, escaped for HTML. Only names are looked up: no attributes, no calls.
+
+    Raises KeyError for a name that has no value.
+    """
     safe = {name: escape(str(value), quote=False) for name, value in values.items()}
-    return WORDS[lang][key].format(**safe)
+    return _SLOT.sub(lambda found: safe[found[1]], text)
 
 
-def commands() -> dict[str, list[tuple[str, str]]]:
-    """The bot's menu as its help lists it: language → command and what it does; "" for others."""
-    menus = {code: _listed(words["help"]) for code, words in WORDS.items()}
-    return {"": menus[DEFAULT], **menus}
-
-
-def _listed(text: str) -> list[tuple[str, str]]:
-    lines = (line.partition(" – ") for line in text.splitlines())
-    return [(name.split()[0].removeprefix("/"), does) for name, _, does in lines]
+def listed(text: str) -> list[tuple[str, str]]:
+    """The commands that a help text lists, a line each: "/name – what it does"."""
+    lines = (line.partition(" – ") for line in text.splitlines() if line.startswith("/"))
+    return [(name.split()[0].removeprefix("/"), does.strip()) for name, _, does in lines]

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
 
 #: What a machine plays by itself: hundreds of stories in the check, thousands in `make stories`.
 settings.register_profile("long")
@@ -24,9 +36,26 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_cache(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forget cached flags after each test that could have set one."""
+    """Forget cached flags, and calls that failed, after each test that could have had any."""
     yield
     if {"db", "transactional_db"} & set(request.fixturenames):
         from django.core.cache import cache
 
+        from delivery import consequences
+
         cache.clear()
+        consequences.failures.clear()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium. Playwright leaves an event loop in this thread, which Django would refuse
+    to read rows beside; nothing here is asynchronous."""
+    from playwright.sync_api import sync_playwright
+
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]

@@ -18,11 +18,13 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from attendance import models, services
-from attendance.admin.base import OUTCOME_COLOURS, Console, class_words, link, person, spaced
+from attendance.admin.base import OUTCOME_COLOURS, class_words, person, spaced
 from attendance.domain.kinds import AuditVerdict, OutcomeKind
 from attendance.domain.reasons import EXPLAIN, Reason
 from attendance.selectors.accuracy import audit_figures
 from attendance.services.corrections import DECIDABLE
+from config.console.pages import Console
+from config.console.words import link
 
 WEEKS = 12
 BUTTON = (
@@ -45,7 +47,7 @@ class AuditPairAdmin(Console):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.AuditPair]:
         """With all that a row shows; whether it may be judged is the same for all."""
-        self.may_judge = request.user.has_perm("attendance.change_auditpair")
+        self.may_judge = request.user.has_perm("attendance.judge_audit")
         rows = super().get_queryset(request)
         return rows.select_related("outcome__learner", "outcome__session__course")
 
@@ -121,7 +123,7 @@ class AuditPairAdmin(Console):
 
     def judge(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Note what somebody says of a pair."""
-        if request.method != "POST" or not request.user.has_perm("attendance.change_auditpair"):
+        if request.method != "POST" or not request.user.has_perm("attendance.judge_audit"):
             raise PermissionDenied
         pair = get_object_or_404(models.AuditPair, pk=pk)
         said = request.POST.get("said", "")

@@ -12,20 +12,19 @@ from unfold.decorators import display
 from attendance import models
 from attendance.admin.base import (
     OUTCOME_COLOURS,
-    Console,
-    ReadOnlyInline,
     because,
     class_of,
     class_words,
     clock,
     learner_of,
-    link,
     minutes_of,
-    moment,
     person,
     spaced,
     table,
 )
+from config.console.pages import Console, ReadOnlyInline
+from config.console.words import absolute as moment
+from config.console.words import link
 
 MOST_DEVICES = 200
 SESSION_COLOURS = {

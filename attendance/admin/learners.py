@@ -20,16 +20,11 @@ from unfold.widgets import UnfoldAdminSelect2Widget
 
 from attendance import models
 from attendance.admin.base import (
-    LINK,
     OUTCOME_COLOURS,
-    Console,
-    ReadOnlyInline,
-    Titled,
     because,
     class_of,
     learner_of,
     minutes_of,
-    moment,
     person,
     spaced,
 )
@@ -41,6 +36,8 @@ from attendance.services.identities import (
     normal_value,
 )
 from attendance.services.matching import link_known
+from config.console.pages import Console, ReadOnlyInline, Titled
+from config.console.words import absolute as moment
 
 
 class EnrolmentInline(TabularInline):
@@ -175,7 +172,7 @@ class LearnerAdmin(Titled):
         links = [
             format_html(
                 '<a class="{}" href="{}?q={}">{}</a>',
-                LINK, reverse(f"admin:{page}_changelist"), row.email, word,
+                "tb-link", reverse(f"admin:{page}_changelist"), row.email, word,
             )
             for page, word in zip(pages, words, strict=True)
         ]  # fmt: skip
@@ -212,6 +209,7 @@ class EnrolmentAdmin(KeepsItsOwner):
 class LearnerIdentityAdmin(Console):
     """By what learners are recognised; they are changed on the learner's page."""
 
+    personal = True
     list_display = (learner_of, "kind", "value_key", "course", "status", "origin")
     list_display_links = ("value_key",)
     list_select_related = ("learner", "course")
@@ -271,6 +269,15 @@ class OutsiderAdmin(Titled):
         return moment(row.created_at)
 
 
+@admin.register(models.ErasedMark)
+class ErasedMarkAdmin(Console):
+    """Of whom nothing is left but a hash that recognises them."""
+
+    list_display = ("pk", "erased_on")
+    fields = ("erased_on",)
+    ordering = ("-pk",)
+
+
 class CourseForm(forms.ModelForm):
     """A course with a zone that exists."""
 
@@ -319,7 +326,7 @@ class CourseAdmin(Titled):
             return "–"
         url = reverse("admin:attendance_classsession_changelist")
         return format_html(
-            '<a class="{}" href="{}?course__id__exact={}">its classes</a>', LINK, url, row.pk
+            '<a class="{}" href="{}?course__id__exact={}">its classes</a>', "tb-link", url, row.pk
         )
 
 
@@ -327,7 +334,7 @@ class CourseAdmin(Titled):
 class AttendancePolicyAdmin(Titled):
     """What counts as late, early, enough; each outcome keeps the version it was judged by."""
 
-    list_display = ("course", "version", "min_presence_seconds", "late_grace_seconds")
+    list_display = ("course", "version", "min_presence_seconds", "late_grace_seconds", "asks")
     list_select_related = ("course",)
     ordering = ("course", "-version")
 
@@ -336,6 +343,11 @@ class AttendancePolicyAdmin(Titled):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Outcomes were judged by it."""
         return False
+
+    @admin.display(description="asks who comes", ordering="ask_before_hours")
+    def asks(self, row: models.AttendancePolicy) -> str:
+        """How long before a class, if at all."""
+        return f"{row.ask_before_hours} h before" if row.ask_before_hours else "no"
 
     def heading(self, row: models.AttendancePolicy) -> str:
         """By course."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,19 +21,20 @@ from unfold.decorators import display
 from attendance import models, services
 from attendance.admin.base import (
     OUTCOME_COLOURS,
-    Console,
-    Titled,
     because,
     class_of,
+    class_words,
     clock,
     learner_of,
     minutes_of,
-    moment,
     person,
     spaced,
     table,
 )
 from attendance.selectors import OutcomeExplanation, explain_outcome
+from config.console.confirmation import Question
+from config.console.pages import Console, Titled, may
+from config.console.words import absolute as moment
 
 
 @admin.register(models.Outcome)
@@ -160,7 +161,7 @@ class OutcomeAdmin(Console):
 
     def open_question(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Open the question of this outcome, or find the one that is open."""
-        if not request.user.has_perm("attendance.change_reviewitem"):
+        if not request.user.has_perm("attendance.decide_review"):
             raise PermissionDenied
         row = get_object_or_404(models.Outcome.objects.select_related("learner", "session"), pk=pk)
         if request.method != "POST":
@@ -239,15 +240,33 @@ class PledgeAdmin(Titled):
             row = services.pledge(**said, answer=obj.state == "yes", source=source)
         obj.pk = row.pk
 
-    @admin.action(description="Excuse these", permissions=["add"])
-    def excuse(self, request: HttpRequest, rows: QuerySet[models.Pledge]) -> None:
+    has_excuse_permission = may("attendance.excuse_pledge")
+
+    @admin.action(description="Excuse these", permissions=["excuse"])
+    def excuse(self, request: HttpRequest, rows: QuerySet[models.Pledge]) -> HttpResponse | None:
         """They are held to it no more."""
-        for row in rows.select_related("learner", "session"):
-            services.excuse_pledge(
-                learner=row.learner, session=row.session, by=request.user.get_username(),
-                now=timezone.now(),
-            )  # fmt: skip
-        messages.success(request, f"{len(rows)} excused.")
+
+        def act(chosen: QuerySet[models.Pledge]) -> str:
+            found = list(chosen)
+            for row in found:
+                services.excuse_pledge(
+                    learner=row.learner, session=row.session, by=request.user.get_username(),
+                    now=timezone.now(),
+                )  # fmt: skip
+            return f"{len(found)} excused."
+
+        return self.confirm(
+            request,
+            rows.select_related("learner", "session"),
+            Question(
+                title="Excuse these {count}?",
+                effect="Nobody holds them to what they said about these classes.",
+                button="Excuse {count}",
+                heads=("Learner", "Class", "Said"),
+                row=lambda row: (person(row.learner), class_words(row.session), row.state),
+                act=act,
+            ),
+        )
 
     def heading(self, row: models.Pledge) -> str:
         """By the learner's name."""

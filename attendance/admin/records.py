@@ -7,13 +7,16 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
 from attendance import models
-from attendance.admin.base import Console, class_of, learner_of, moment, spaced
+from attendance.admin.base import class_of, learner_of, spaced
+from config.console.pages import Console
+from config.console.words import absolute as moment
 
 
 @admin.register(models.Endpoint)
 class EndpointAdmin(Console):
     """One device in one call."""
 
+    personal = True
     list_display = ("name", "identifier", "kind", learner_of, "came", "minutes")
     list_select_related = ("learner",)
     list_filter = (("kind", ChoicesDropdownFilter), ("started_at", RangeDateFilter))
@@ -69,6 +72,7 @@ class ConferenceMatchAdmin(Console):
 class ActivityAdmin(Console):
     """Google's records as they came, without addresses of machines."""
 
+    personal = True
     list_display = ("at", "name", "unique_qualifier", "first_seen")
     search_fields = ("unique_qualifier",)
     ordering = ("-pk",)

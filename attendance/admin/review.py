@@ -8,17 +8,21 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from attendance.admin.base import Console, class_of, moment
+from attendance.admin.base import class_of
 from attendance.models import Learner, ReviewItem
 from attendance.selectors.questions import dossier, next_open, question
 from attendance.services import review
 from attendance.services.answers import LEAVE, ReviewError
+from config.console.confirmation import Question
+from config.console.pages import Console
+from config.console.words import absolute as moment
 
 LIST = "admin:attendance_reviewitem_changelist"
 PAGE = "admin:attendance_reviewitem_change"
@@ -29,7 +33,7 @@ MOST_TOGETHER = 200
 
 def may_decide(request: HttpRequest) -> bool:
     """Whether this member of staff may answer questions."""
-    return bool(request.user.has_perm("attendance.change_reviewitem"))
+    return bool(request.user.has_perm("attendance.decide_review"))
 
 
 @admin.register(ReviewItem)
@@ -180,30 +184,34 @@ class ReviewItemAdmin(Console):
         open_rows = rows.filter(state="open").select_related("learner", "session", "endpoint")
         if choice != LEAVE:
             open_rows = open_rows.filter(kind="guest")
-        items = list(open_rows[:MOST_TOGETHER])
-        at = timezone.now()
-        if request.POST.get("confirmed"):
-            self._answer_all(request, items, choice)
-            return None
-        if not items:
+        if not open_rows.exists():
             messages.warning(request, "None of these is an open question with that answer.")
             return None
-        effects = [review.preview(item=item, choice=choice, now=at) for item in items]
-        return TemplateResponse(
-            request,
-            "admin/attendance/reviewitem/together.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": f"{len(items)} guests are {TOGETHER[choice]}",
-                "items": [(question(item), item.pk) for item in items],
-                "action": request.POST.get("action", ""),
-                "changed": sum(len(effect) for effect in effects),
-                "facts": sum(len(row.facts) for effect in effects for row in effect),
-            },
+        open_rows = open_rows[:MOST_TOGETHER]
+        ask = Question(
+            title=f"{{count}} guests are {TOGETHER[choice]}?",
+            effect="" if "confirmed" in request.POST else self._effect_of_all(open_rows, choice),
+            button="Confirm",
+            heads=("Question", "Class"),
+            row=lambda item: (question(item), class_of(item)),
+            act=lambda chosen: self._answer_all(request, list(chosen), choice),
+        )
+        return self.confirm(request, open_rows, ask)
+
+    def _effect_of_all(self, rows: QuerySet[ReviewItem], choice: str) -> str:
+        at = timezone.now()
+        effects = [
+            effect for item in rows for effect in review.preview(item=item, choice=choice, now=at)
+        ]
+        facts = sum(len(effect.facts) for effect in effects)
+        changed = len(effects)
+        return (
+            f"This changes {changed} outcome{pluralize(changed)} and sends out {facts} "
+            f"fact{pluralize(facts)}. It is remembered: nobody is asked about them again. "
+            f"At most {MOST_TOGETHER} are answered at once."
         )
 
-    def _answer_all(self, request: HttpRequest, items: list[ReviewItem], choice: str) -> None:
+    def _answer_all(self, request: HttpRequest, items: list[ReviewItem], choice: str) -> str:
         """One by one; what somebody else has answered meanwhile is left and said."""
         by, at, answered, changed = request.user.get_username(), timezone.now(), 0, 0
         for item in items:
@@ -213,8 +221,7 @@ class ReviewItemAdmin(Console):
                 messages.warning(request, f"{question(item)} {error}")
                 continue
             answered += 1
-            self.log_change(request, item, f"decided: {choice}")
-        messages.success(request, f"{answered} answered. {_outcomes_changed(changed)}")
+        return f"{answered} answered. {_outcomes_changed(changed)}"
 
 
 def _outcomes_changed(count: int) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,6 +125,34 @@ def parse_page(items: Iterable[Mapping[str, Any]]) -> Parsed:
             except (BadRecordError, ValueError, TypeError, OverflowError) as error:
                 parsed.broken[type(error).__name__] += 1
     return parsed
+
+
+def without_guest(record: EndpointRecord) -> EndpointRecord:
+    """The same stay, but not whose it was: for somebody who was erased."""
+    unnamed = record.endpoint_id.startswith("unnamed:")  # made of the address
+    digest = _digest(record.unique_qualifier, str(record.event_index))
+    return replace(
+        record,
+        endpoint_id=f"unnamed:{digest}" if unnamed else record.endpoint_id,
+        identifier="",
+        identifier_type="",
+        display_name="",
+        google_user_id="",
+        mark="",
+        kind=EndpointKind.VISITOR,
+        payload=_without(record.payload, "identifier", "display_name", "endpoint_id"),
+    )
+
+
+def without_organizer(record: EndpointRecord) -> EndpointRecord:
+    """The same stay, but not whose call it was."""
+    payload = _without(record.payload, "organizer_email")
+    return replace(record, organizer_email="", payload=payload)
+
+
+def _without(payload: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    parameters = {k: v for k, v in payload["parameters"].items() if k not in names}
+    return {**payload, "parameters": parameters}
 
 
 def _parse_event(item: Mapping[str, Any], event: Mapping[str, Any], index: int) -> EndpointRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attendance.models.courses import AttendancePolicy, Course, Enrolment
-from attendance.models.learners import Learner, LearnerIdentity, Outsider
+from attendance.models.learners import ErasedMark, Learner, LearnerIdentity, Outsider
 from attendance.models.outcomes import AttendanceEvent, AuditPair, Outcome, Pledge, ReviewItem
 from attendance.models.records import Activity, Conference, ConferenceMatch, Endpoint, SyncRun
 from attendance.models.sessions import ClassSession
@@ -19,6 +19,7 @@ __all__ = [
     "Course",
     "Endpoint",
     "Enrolment",
+    "ErasedMark",
     "Learner",
     "LearnerIdentity",
     "Outcome",

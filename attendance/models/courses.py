@@ -39,6 +39,10 @@ class AttendancePolicy(models.Model):
     declined_is_excused = models.BooleanField(default=True, db_default=True)
     # A guest under a learner's exact name counts as that learner, for presence only.
     names_prove_presence = models.BooleanField(default=False, db_default=False)
+    ask_before_hours = models.PositiveSmallIntegerField(
+        null=True, blank=True,
+        help_text="how long before a class learners are asked whether they come; empty: never",
+    )  # fmt: skip
 
     class Meta:
         verbose_name_plural = "attendance policies"
@@ -53,6 +57,11 @@ class AttendancePolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(settle_missed_seconds__gte=F("settle_positive_seconds")),
                 name="attendance_attendancepolicy_settle_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(ask_before_hours__isnull=True)
+                | Q(ask_before_hours__gte=1, ask_before_hours__lte=168),
+                name="attendance_attendancepolicy_ask_before",
             ),
         ]
 

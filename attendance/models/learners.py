@@ -22,8 +22,14 @@ class Learner(models.Model):
     email_key = models.CharField(max_length=320, unique=True)  # normal form
     name = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField()
+    # Nothing personal is left; the row stays, so that totals do.
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        permissions = [
+            ("export_learner", "Can export everything about a learner"),
+            ("erase_learner", "Can erase everything personal about a learner"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=~Q(email_key=""), name="attendance_learner_email_key_given"
@@ -134,3 +140,14 @@ class Outsider(models.Model):
 
     def __str__(self) -> str:
         return f"outsider {self.pk}: {self.kind}"
+
+
+class ErasedMark(models.Model):
+    """An address, number or account of somebody who was erased, as a keyed hash."""
+
+    mark_hash = models.CharField(max_length=64, unique=True)
+    person = models.UUIDField()  # the same for all marks of one person; no key of anything else
+    erased_on = models.DateField()  # no moment, which would lead to the learner's row
+
+    def __str__(self) -> str:
+        return f"erased mark {self.pk}"

@@ -17,6 +17,7 @@ from attendance.domain.reasons import Reason
 from attendance.domain.streaks import Past
 from attendance.models import (
     AttendanceEvent,
+    AttendancePolicy,
     ClassSession,
     Course,
     Enrolment,
@@ -161,6 +162,36 @@ def pledged(*, learner_ids: Iterable[int], session_ids: Iterable[int]) -> set[tu
             learner_id__in=set(learner_ids), session_id__in=set(session_ids), state__in=PROMISED
         ).values_list("learner_id", "session_id")
     )
+
+
+def pledge_states(
+    *, learner_ids: Iterable[int], session_ids: Iterable[int]
+) -> dict[tuple[int, int], str]:
+    """What is known of whether these learners come to these classes, by learner and class."""
+    rows = Pledge.objects.filter(learner_id__in=set(learner_ids), session_id__in=set(session_ids))
+    return {(row.learner_id, row.session_id): row.state for row in rows}
+
+
+def asks_from(session: ClassSession) -> datetime | None:
+    """From when on (UTC) learners are asked whether they come to a class; None: not at all."""
+    rows = AttendancePolicy.objects.filter(
+        Q(valid_from=None) | Q(valid_from__lte=session.starts_at), course=session.course_id
+    )
+    hours = rows.order_by("-version").values_list("ask_before_hours", flat=True).first()
+    if not hours or not session.course.active:
+        return None
+    return session.starts_at - timedelta(hours=hours)
+
+
+def is_expected(*, learner_id: int, session: ClassSession) -> bool:
+    """Whether a learner is enrolled in the course of a class when it begins."""
+    rows = Enrolment.objects.filter(
+        Q(starts_at=None) | Q(starts_at__lte=session.starts_at),
+        Q(ends_at=None) | Q(ends_at__gt=session.starts_at),
+        learner=learner_id,
+        course=session.course_id,
+    )
+    return rows.exists()
 
 
 class RecordedFact(NamedTuple):

@@ -10,9 +10,17 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from attendance.domain.records import CALL_ENDED, EndpointRecord, parse_page
+from attendance.domain.identity import email_key
+from attendance.domain.records import (
+    CALL_ENDED,
+    EndpointRecord,
+    parse_page,
+    without_guest,
+    without_organizer,
+)
 from attendance.domain.settlement import LAG_AT_MOST
 from attendance.models import SyncRun
+from attendance.services.erased import erased_among
 
 # RETURNING names the rows that are new: a record that is known is skipped without a lock.
 _ADD_ACTIVITIES = """
@@ -97,7 +105,7 @@ def store_page(
     records' own keys decide what is new.
     """
     parsed = parse_page(items)
-    records = {_key(record): record for record in parsed.endpoints}
+    records = {_key(record): record for record in _nameless(parsed.endpoints)}
     ids = _add_activities(run, list(records.values()), now, timely_from)
     fresh = [(records[key], activity) for key, activity in ids.items()]
     if fresh:
@@ -109,6 +117,24 @@ def store_page(
         ignored=parsed.ignored.total() + parsed.broken.total(),
         newest_event_at=max((record.event_time for record in parsed.endpoints), default=None),
     )
+
+
+def _nameless(records: Sequence[EndpointRecord]) -> list[EndpointRecord]:
+    """The same records; of who was erased it is only kept that somebody was there."""
+    marks = {mark for record in records for mark in (*_guest(record), _organizer(record))}
+    gone = erased_among(marks=marks)
+    if not gone:
+        return list(records)
+    kept = [without_guest(row) if gone & _guest(row) else row for row in records]
+    return [without_organizer(row) if _organizer(row) in gone else row for row in kept]
+
+
+def _guest(record: EndpointRecord) -> set[str]:
+    return {record.mark, f"google_user_id:{record.google_user_id}"}
+
+
+def _organizer(record: EndpointRecord) -> str:
+    return f"email:{email_key(record.organizer_email)}"
 
 
 _Key = tuple[str, str, datetime, str, int]

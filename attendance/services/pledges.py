@@ -27,6 +27,35 @@ def ask_pledge(*, learner: Learner, session: ClassSession, source: str, now: dat
     return found
 
 
+def ask_pledges(*, pairs: Iterable[tuple[int, int]], source: str, now: datetime) -> None:
+    """The same for many pairs of learner and class, in one statement."""
+    Pledge.objects.bulk_create(
+        [
+            Pledge(
+                learner_id=learner, session_id=session, state=PledgeState.ASKED.value,
+                asked_at=now, source=source,
+            )
+            for learner, session in pairs
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+
+
+def unask_pledges(*, pairs: Iterable[tuple[int, int]], source: str) -> int:
+    """They were not asked after all by this source; what they said meanwhile stays.
+
+    Returns how many questions are gone. Safe to run twice.
+    """
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for learner, session in pairs:
+        by_class[session].append(learner)
+    gone = 0
+    for session, learners in by_class.items():
+        asked = Pledge.objects.filter(session=session, state=PledgeState.ASKED, source=source)
+        gone += asked.filter(learner_id__in=learners).delete()[0]
+    return gone
+
+
 @transaction.atomic
 def pledge(
     *, learner: Learner, session: ClassSession, answer: bool, source: str, now: datetime

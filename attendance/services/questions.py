@@ -13,6 +13,8 @@ from attendance.domain.kinds import ReviewKind, ReviewState
 from attendance.models import ClassSession, ReviewItem
 
 BY_ITSELF = "answered_itself"
+ERASED = "erased"  # the decision about somebody who was erased while it was open
+GONE = "erased:"  # how the key begins of a question of which nothing but its count is left
 # Answers to these hold for good; the others may be asked again when they come up again.
 _COMES_UP_AGAIN = frozenset({ReviewKind.GOOGLE_DARK, ReviewKind.DISPUTE})
 

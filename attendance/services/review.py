@@ -18,7 +18,7 @@ from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, R
 from attendance.services import identities
 from attendance.services.answers import LEAVE, Choice, ReviewError, answers_for
 from attendance.services.disputes import uphold
-from attendance.services.questions import BY_ITSELF, answer_known
+from attendance.services.questions import BY_ITSELF, GONE, answer_known
 from attendance.services.settling import settle_session
 
 
@@ -92,6 +92,8 @@ def reopen(*, item: ReviewItem, by: str, now: datetime) -> list[Changed]:
     locked = ReviewItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
     if locked.state != ReviewState.DECIDED:
         raise ReviewError("This is open; there is nothing to take back.")
+    if locked.key.startswith(GONE):
+        raise ReviewError("This was about somebody who was erased; nothing is left to decide.")
     if locked.decision == BY_ITSELF:
         raise ReviewError("This answered itself; it is asked again when it comes up again.")
     if ReviewItem.objects.filter(key=locked.key, state=ReviewState.OPEN).exists():

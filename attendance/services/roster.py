@@ -11,10 +11,15 @@ from django.db import transaction
 from attendance.domain.identity import email_key
 from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, IdentityStatus
 from attendance.models import AttendancePolicy, Course, Enrolment, Learner, LearnerIdentity
+from attendance.services.erased import erased_among
 
 
 class BadEmailError(ValueError):
     """The text is not one whole e-mail address; nothing was written."""
+
+
+class ErasedAddressError(BadEmailError):
+    """Somebody with this address was erased and does not come back by an import."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,8 @@ def upsert_learner(*, email: str, name: str, calendar_ids: Iterable[str], now: d
 def upsert_learners(*, people: Iterable[Person], now: datetime) -> dict[str, Learner]:
     """Do the same for many, in a constant number of statements; return them by normal form.
 
-    Raises BadEmailError, before anything is written. The same call again changes nothing.
+    Raises BadEmailError (ErasedAddressError where somebody was erased), before anything is
+    written. The same call again changes nothing.
     """
     given: dict[str, Person] = {}
     for person in people:
@@ -52,6 +58,8 @@ def upsert_learners(*, people: Iterable[Person], now: datetime) -> dict[str, Lea
                 f"{person.email!r} is not an e-mail address; nothing was written for it."
             )
         given[key] = person
+    if erased_among(marks=[f"email:{key}" for key in given]):
+        raise ErasedAddressError("Somebody here was erased; nothing was written.")
     learners = _learners(given, now=now)
     _verify(learners, now=now)
     wanted = {key: list(person.calendar_ids) for key, person in given.items()}

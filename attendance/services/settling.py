@@ -133,7 +133,9 @@ def _settle(session: ClassSession, now: datetime, late_counts: bool = False) -> 
 def _evaluate(known: Evidence, now: datetime, late_counts: bool) -> _Work:
     current = {
         outcome.learner_id: outcome
-        for outcome in Outcome.objects.filter(session=known.session, is_current=True)
+        for outcome in Outcome.objects.filter(
+            session=known.session, is_current=True
+        ).select_related("learner")
     }
     work = _Work()
     freezes_at = None if late_counts else known.known.settles_from + FACTS_FIRE_FOR
@@ -141,8 +143,8 @@ def _evaluate(known: Evidence, now: datetime, late_counts: bool) -> _Work:
         learner, conclusion = known.conclusion(learner_id=learner_id, now=now)
         work.pending += conclusion.outcome == OutcomeKind.PENDING
         before = current.get(learner_id)
-        if before is not None and before.origin != Origin.ENGINE:
-            continue
+        if before is not None and (before.origin != Origin.ENGINE or before.learner.erased_at):
+            continue  # a person's word stands, and so does what was known of who was erased
         after = _outcome(known, learner_id, learner, conclusion, before, now)
         _compare(known, work, before, after, freezes_at=freezes_at, now=now)
     return work

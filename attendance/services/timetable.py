@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
 from attendance.domain.calendar import CalendarEvent
+from attendance.domain.identity import email_key
 from attendance.domain.kinds import EventKind, SessionStatus
 from attendance.domain.settlement import FACTS_FIRE_FOR
 from attendance.models import (
@@ -20,6 +21,7 @@ from attendance.models import (
     Enrolment,
     Outcome,
 )
+from attendance.services.erased import erased_among
 from attendance.services.settling import settle_session
 
 _COPIED = [
@@ -54,7 +56,7 @@ def store_events(
     A class that moved is planned anew; a cancelled one leaves the settler's list. Calls that
     may belong to a new or changed class are matched again. Safe to repeat.
     """
-    given = {event.event_id: event for event in events}
+    given = {event.event_id: event for event in _nameless(list(events))}
     known = {
         session.event_id: session
         for session in ClassSession.objects.select_for_update(no_key=True)
@@ -79,6 +81,26 @@ def store_events(
     _look_again_at_calls([*new, *changed], now)
     _publish(course, facts, now)
     return TimetableChange(len(new), len(given) - len(new) - len(changed), len(changed))
+
+
+def _nameless(events: list[CalendarEvent]) -> list[CalendarEvent]:
+    """The same events without the addresses of who was erased."""
+    addresses = {address for event in events for address in event.declined}
+    addresses |= {email_key(event.organizer_email) for event in events}
+    marks = erased_among(marks=[f"email:{address}" for address in addresses])
+    gone = {mark.removeprefix("email:") for mark in marks}
+    if not gone:
+        return events
+    return [
+        replace(
+            event,
+            declined=type(event.declined)(row for row in event.declined if row not in gone),
+            organizer_email=""
+            if email_key(event.organizer_email) in gone
+            else event.organizer_email,
+        )
+        for event in events
+    ]
 
 
 def _planned(course: Course, event: CalendarEvent, now: datetime) -> list[ClassSession]:

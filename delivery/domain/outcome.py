@@ -51,6 +51,11 @@ class Verdict:
     error_code: int | None = None
     description: str = ""
 
+    @property
+    def is_silence(self) -> bool:
+        """Nobody spoke for Telegram: no answer, its servers' error, garbage, a proxy's page."""
+        return self.kind is Kind.UNKNOWN or self.consequence is Consequence.RETRY
+
 
 # (part of the description, lower case) → reason, reachability of the chat
 _FORBIDDEN: tuple[tuple[str, Reason, str], ...] = (

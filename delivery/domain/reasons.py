@@ -33,6 +33,7 @@ class Reason(StrEnum):
     CONDITION_CHANGED = "condition_changed"
     SEQUENCE_STOPPED = "sequence_stopped"
     WITHDRAWN = "withdrawn"
+    ERASED = "erased"
     # may not be sent again
     NOT_IN_DOUBT = "not_in_doubt"
     IN_QUARANTINE = "in_quarantine"
@@ -60,6 +61,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.CONDITION_CHANGED: "The condition of its step no longer holds.",
     Reason.SEQUENCE_STOPPED: "The sequence was stopped.",
     Reason.WITHDRAWN: "Somebody withdrew it before it went out.",
+    Reason.ERASED: "Everything personal of the learner was erased.",
     Reason.NOT_IN_DOUBT: "It is neither unknown nor given up.",
     Reason.IN_QUARANTINE: "Its answer may still come; look again a quarter of an hour later.",
 }

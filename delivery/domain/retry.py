@@ -7,9 +7,8 @@ from datetime import timedelta
 FIRST = timedelta(seconds=1)
 LONGEST = timedelta(minutes=1)
 MAX_ATTEMPTS = 8
-#: Workers that died while they held it. A claim leases many at once, so a few deaths say nothing
-#: of any one of them.
-MAX_DEATHS = 10
+#: Workers that died while they held it: once in company, which says nothing, twice alone.
+MAX_DEATHS = 3
 
 
 def backoff(*, attempts: int, fraction: float) -> timedelta:

@@ -34,6 +34,8 @@ class Chat(models.Model):
     snoozed_until = models.DateTimeField(null=True, blank=True)
     next_slot_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
+    # Everything else of theirs is erased; the id goes when the last reply has come to its end.
+    leaving_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -41,6 +43,20 @@ class Chat(models.Model):
                 condition=Q(reachability__in=Reachability.values), name="delivery_chat_reachability"
             ),
             models.CheckConstraint(condition=~Q(telegram_id=0), name="delivery_chat_telegram_id"),
+        ]
+        indexes = [
+            # Read by the block rate: who has blocked the bot of late.
+            models.Index(
+                fields=["reachability_changed_at"],
+                condition=Q(reachability=Reachability.BLOCKED),
+                name="delivery_chat_blocked_at",
+            ),
+            # Read each second by the clock: whose id is still to be erased.
+            models.Index(
+                fields=["leaving_at"],
+                condition=Q(leaving_at__isnull=False),
+                name="delivery_chat_leaving",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -63,6 +79,14 @@ class Consent(models.Model):
         constraints = [
             # Also read by the intent: the answer of one chat for one category.
             models.UniqueConstraint(fields=["chat", "category"], name="delivery_consent_one"),
+        ]
+        indexes = [
+            # Read by the block rate: who has said stop of late.
+            models.Index(
+                fields=["changed_at"],
+                condition=Q(granted=False),
+                name="delivery_consent_withdrawn",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ from delivery.services.deliveries import (
     resolve_by_evidence,
     retime,
 )
+from delivery.services.erasure import forget_chat, forget_leaving, scrub
 from delivery.services.gates import (
     close_gate,
     ensure_pacing,
@@ -43,6 +44,8 @@ __all__ = [
     "enqueue_many",
     "ensure_pacing",
     "ensure_stream",
+    "forget_chat",
+    "forget_leaving",
     "has_consent",
     "mark_observed",
     "meet_chat",
@@ -52,6 +55,7 @@ __all__ = [
     "register_chats",
     "resolve_by_evidence",
     "retime",
+    "scrub",
     "send_again",
     "set_consent",
     "set_reachability",

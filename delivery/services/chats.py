@@ -98,6 +98,7 @@ def set_consent(*, chat: Chat, category: str, granted: bool, source: str, now: d
         defaults={"granted": granted, "changed_at": now, "source": source},
     )
     if granted:
+        Chat.objects.filter(pk=chat.pk).update(leaving_at=None)  # linked anew before they had left
         return consent
     owed = Delivery.objects.filter(chat=chat, lane=1)
     if category == DEFAULT_CATEGORY:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from delivery.domain.reasons import Reason
-from delivery.domain.states import Status
-from delivery.models import OPEN, Delivery, Gate, Installation
+from delivery.domain.states import IN_FLIGHT, Status
+from delivery.models import OPEN, Attempt, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
 
 
@@ -39,18 +40,41 @@ def arm(*, now: datetime) -> str:
     return ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rearmed:
+    """How many deliveries became unknown: what was in flight, and what was due before."""
+
+    in_flight: int
+    due: int
+
+
 @transaction.atomic
-def rearm(*, now: datetime) -> int:
+def rearm(*, now: datetime, until: datetime | None = None) -> Rearmed:
     """An operator says that this database is the one that sends here. Safe to run twice.
 
-    What was leased or being sent when the copy was made may have gone out from the original since:
-    it becomes unknown, which the system never sends again. Returns how many.
+    What was leased or being sent when the copy was made may have gone out from the original since,
+    as may all that was due before `until`, the last moment at which the original sent: it becomes
+    unknown, which the system never sends again.
     """
     Installation.objects.update_or_create(pk=True, defaults={**_present(), "armed_at": now})
     open_gate(key=FENCE, by="operator")
-    leased = Delivery.objects.filter(status=Status.LEASED)
-    leased.update(status=Status.SENDING, intent_at=now)  # the only legal way to unknown
-    return Delivery.objects.filter(status=Status.SENDING).update(
+    flying = Delivery.objects.filter(status__in=IN_FLIGHT)
+    in_flight = _doubt(flying, now=now)
+    due = Delivery.objects.filter(status=Status.PENDING, due_at__lt=until or OPEN)
+    return Rearmed(in_flight=in_flight, due=_doubt(due, now=now))
+
+
+def _doubt(rows: QuerySet[Delivery], *, now: datetime) -> int:
+    """Call them unknown, by the legal way through leased and sending; their tries end, too."""
+    ids = list(rows.select_for_update().values_list("pk", flat=True))
+    chosen = Delivery.objects.filter(pk__in=ids)
+    ends = {"lease_until": now, "leased_by": "0"}
+    chosen.filter(status=Status.PENDING).update(status=Status.LEASED, **ends)
+    chosen.filter(status=Status.LEASED).update(status=Status.SENDING, intent_at=now)
+    Attempt.objects.filter(delivery__in=ids, outcome="").update(
+        outcome="unknown", finished_at=now, description="the database was restored"
+    )
+    return chosen.update(
         status=Status.UNKNOWN,
         reason=Reason.NO_ANSWER,
         fence=F("fence") + 1,

@@ -192,6 +192,7 @@ def _handle(inbound: Inbound, now: datetime) -> tuple[Inbound, int]:
                 expires_at=now + REPLY_LIFE,
                 buttons=reply.buttons,
                 lane=Lane.REPLY,
+                category=reply.category,
             )
     return inbound, len(replies) if chat is not None else 0
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nurture.admin import journeys, people, sequences
+from nurture.admin import journeys, people, sequences, texts
 
-__all__ = ["journeys", "people", "sequences"]
+__all__ = ["journeys", "people", "sequences", "texts"]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from delivery.admin import Console
+from config.console.confirmation import Question
+from config.console.pages import Console, ReadOnlyInline, may
+from config.console.words import link
 from delivery.clock import now
 from nurture import models, services
-from nurture.admin.base import learner_of, link
+from nurture.admin.base import learner_of
 from nurture.domain.reasons import EXPLAIN, Reason
 
 JOURNEY_COLOURS = {
@@ -39,23 +40,13 @@ def inputs_of(row: models.Decision) -> str:
     return ", ".join(f"{key}: {value}" for key, value in row.inputs.items()) or "–"
 
 
-class DecisionInline(TabularInline):
+class DecisionInline(ReadOnlyInline):
     """Why a journey went as it did, as a timeline."""
 
     model = models.Decision
-    extra = 0
-    can_delete = False
     ordering = ("decided_at", "pk")
     fields = readonly_fields = ("decided_at", "there", "step_key", because, inputs_of)
     verbose_name_plural = "what was decided, and why"
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """History."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """History."""
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Decision]:
         """With the learner's zone."""
@@ -76,6 +67,7 @@ class JourneyAdmin(Console):
     list_display = (
         learner_of, "which", "label", "step_key", "next_thing", "started_at", "exit_words",
     )  # fmt: skip
+    list_display_links = ("label",)
     list_select_related = ("learner", "sequence", "version", "waiting_on")
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -127,17 +119,66 @@ class JourneyAdmin(Console):
         known = row.exit_reason in set(Reason)
         return EXPLAIN[Reason(row.exit_reason)] if known else row.exit_reason or "–"
 
-    @admin.action(description="Pause", permissions=["act"])
-    def pause(self, request: HttpRequest, queryset: QuerySet[models.Journey]) -> None:
-        """Hold the selected journeys."""
-        done = sum(services.pause(journey=row, now=now()) for row in queryset)
-        self.message_user(request, f"{done} paused.", messages.SUCCESS)
+    has_pause_permission = may("nurture.pause_journey")
 
-    @admin.action(description="Resume", permissions=["act"])
-    def resume(self, request: HttpRequest, queryset: QuerySet[models.Journey]) -> None:
+    def heading(self, row: models.Journey) -> str:
+        """By learner and sequence."""
+        return f"{row.learner.name or row.learner.email} in {row.sequence.name}"
+
+    @admin.action(description="Pause", permissions=["pause"])
+    def pause(
+        self, request: HttpRequest, queryset: QuerySet[models.Journey]
+    ) -> HttpResponse | None:
+        """Hold the selected journeys."""
+
+        def act(rows: QuerySet[models.Journey]) -> str:
+            done = sum(services.pause(journey=row, now=now()) for row in rows)
+            return f"{done} paused."
+
+        return self.confirm(
+            request,
+            queryset.filter(status="active"),
+            Question(
+                title="Pause {count} journeys?",
+                effect="Nothing of them goes out until somebody lets them go on.",
+                button="Pause {count}",
+                heads=JOURNEY_HEADS,
+                row=_cells,
+                act=act,
+                undo="resume",
+            ),
+        )
+
+    @admin.action(description="Resume", permissions=["pause"])
+    def resume(
+        self, request: HttpRequest, queryset: QuerySet[models.Journey]
+    ) -> HttpResponse | None:
         """Let the selected journeys go on."""
-        done = sum(services.resume(journey=row, now=now()) for row in queryset)
-        self.message_user(request, f"{done} go on.", messages.SUCCESS)
+
+        def act(rows: QuerySet[models.Journey]) -> str:
+            done = sum(services.resume(journey=row, now=now()) for row in rows)
+            return f"{done} go on."
+
+        return self.confirm(
+            request,
+            queryset.filter(status="paused"),
+            Question(
+                title="Let {count} journeys go on?",
+                effect="What fell due meanwhile goes out as their sequence says.",
+                button="Let {count} go on",
+                heads=JOURNEY_HEADS,
+                row=_cells,
+                act=act,
+            ),
+        )
+
+
+JOURNEY_HEADS = ("Learner", "Sequence", "State")
+
+
+def _cells(row: models.Journey) -> tuple[object, ...]:
+    """A journey as a page of confirmation shows it."""
+    return learner_of(row), row.sequence.name, row.status
 
 
 @admin.register(models.Decision)

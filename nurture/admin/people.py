@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
 
-from delivery.admin import Console
+from attendance.admin.base import class_of
+from config.console.confirmation import Question
+from config.console.pages import Console, Titled, may
 from delivery.clock import now
 from nurture import models
 from nurture.admin.base import learner_of
+from nurture.admin.privacy import PrivacyActions
+from nurture.domain.reasons import EXPLAIN, Reason
 
 
 @admin.register(models.Contact)
-class ContactAdmin(ModelAdmin):
+class ContactAdmin(PrivacyActions, Titled):
     """How a learner is reached."""
 
-    list_display = (learner_of, "linked", "time_zone", "language")
+    list_display = ("__str__", learner_of, "linked", "time_zone", "language")
     list_select_related = ("learner", "chat")
     search_fields = ("learner__email", "learner__name", "=chat__telegram_id")
     autocomplete_fields = ("learner", "chat")
+    actions = ("export_learner", "erase_learner")
     ordering = ("-pk",)
     list_per_page = 50
 
@@ -42,15 +47,32 @@ class StaffTaskAdmin(Console):
     ordering = ("-pk",)
     actions = ("done",)
 
-    @admin.action(description="Done", permissions=["act"])
-    def done(self, request: HttpRequest, queryset: QuerySet[models.StaffTask]) -> None:
+    has_finish_permission = may("nurture.finish_stafftask")
+
+    @admin.action(description="Done", permissions=["finish"])
+    def done(
+        self, request: HttpRequest, queryset: QuerySet[models.StaffTask]
+    ) -> HttpResponse | None:
         """Mark as done by whoever is logged in."""
-        count = queryset.filter(done_at=None).update(done_at=now(), done_by=request.user)
-        self.message_user(request, f"{count} done.", messages.SUCCESS)
+
+        def act(rows: QuerySet[models.StaffTask]) -> str:
+            return f"{rows.update(done_at=now(), done_by=request.user)} done."
+
+        return self.confirm(
+            request,
+            queryset.filter(done_at=None),
+            Question(
+                title="Are these {count} tasks done?",
+                button="Yes, {count} are done",
+                heads=("Task", "Learner", "Note"),
+                row=lambda row: (row.kind, learner_of(row), row.note),
+                act=act,
+            ),
+        )
 
 
 @admin.register(models.ContactTag)
-class ContactTagAdmin(ModelAdmin):
+class ContactTagAdmin(Titled):
     """Tags that sequences put on contacts."""
 
     list_display = ("name", "contact", "created_at")
@@ -65,6 +87,7 @@ class LinkTokenAdmin(Console):
     """Invitations; the token itself is known to nobody but its receiver."""
 
     list_display = (learner_of, "created_at", "expires_at", "used_at")
+    list_display_links = ("created_at",)
     list_select_related = ("learner",)
     search_fields = ("learner__email",)
     exclude = ("token_hash",)
@@ -80,3 +103,28 @@ class HoldoutAssignmentAdmin(Console):
     list_filter = ("held_out", "sequence")
     search_fields = ("learner__email",)
     ordering = ("-pk",)
+
+
+@admin.register(models.PledgeQuestion)
+class PledgeQuestionAdmin(Console):
+    """Who was asked before a class whether they come, and why the others were not."""
+
+    list_display = (learner_of, class_of, "asked", "because", "decided_at")
+    list_display_links = ("asked",)
+    list_select_related = ("learner", "session", "delivery")
+    list_filter = ("code", ("decided_at", RangeDateTimeFilter))
+    search_fields = ("learner__email", "learner__name", "session__title")
+    fields = readonly_fields = (
+        learner_of, class_of, "asked", "because", "delivery", "inputs", "round", "decided_at",
+    )  # fmt: skip
+    ordering = ("-pk",)
+
+    @display(description="asked", label={"asked": "success", "not asked": "warning"})
+    def asked(self, row: models.PledgeQuestion) -> str:
+        """Whether."""
+        return "asked" if row.code == Reason.ASKED else "not asked"
+
+    @admin.display(description="because", ordering="code")
+    def because(self, row: models.PledgeQuestion) -> str:
+        """The reason in a sentence."""
+        return EXPLAIN[Reason(row.code)]

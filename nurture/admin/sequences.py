@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import StackedInline, TabularInline
+from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from delivery.admin import Console
+from attendance.admin.base import table
+from config.console.confirmation import Question
+from config.console.pages import Console, ReadOnlyInline, may
+from config.console.words import link
 from delivery.clock import now
-from nurture import flags, models, services
-from nurture.admin.base import link
+from nurture import flags, models, selectors, services
+from nurture.domain.leaving import Leaving, ranked
 from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
+
+REPORT_DAYS = 90
 
 
 def in_words(duration: timedelta) -> str:
@@ -63,6 +69,19 @@ def rules_in_words(version: models.SequenceVersion) -> str:
     return f"Starts on: {starts or 'nothing'}. Again: {again}. Sends {hours}."
 
 
+def left_table(rows: Iterable[Leaving]) -> SafeString:
+    """Steps with how many left after them, and between which shares that truly lies (95 %)."""
+    heads = ("step", "messages", "left", "blocked", "said stop", "share", "95 % interval")
+    lines = (
+        (
+            row.step_key, row.messages, row.left, row.blocked, row.stopped, f"{row.share:.1%}",
+            f"{row.interval[0]:.1%} to {row.interval[1]:.1%}",
+        )
+        for row in rows
+    )  # fmt: skip
+    return table(heads, lines)
+
+
 class StepInline(StackedInline):
     """The steps of a version in order."""
 
@@ -79,18 +98,12 @@ class StepInline(StackedInline):
         return False
 
 
-class TriggerInline(TabularInline):
+class TriggerInline(ReadOnlyInline):
     """What starts a version."""
 
     model = models.AttendanceTrigger
-    extra = 0
-    can_delete = False
     ordering = ("position",)
     fields = readonly_fields = ("fact", "course", "times")
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Triggers come with the file (import_sequence)."""
-        return False
 
 
 @admin.register(models.Sequence)
@@ -102,8 +115,8 @@ class SequenceAdmin(Console):
     list_filter = (("mode", ChoicesDropdownFilter),)
     search_fields = ("slug", "name")
     ordering = ("name",)
-    readonly_fields = ("published", "draft", "rules", "as_read")
-    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read")
+    readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
+    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read", "who_left")
     actions = ("publish_draft", "hold", "let_go")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
@@ -171,31 +184,85 @@ class SequenceAdmin(Console):
             ),
         )
 
-    @admin.action(description="Publish the draft", permissions=["act"])
-    def publish_draft(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:
+    @admin.display(description=f"who left within 24 h of a message, last {REPORT_DAYS} days")
+    def who_left(self, row: models.Sequence) -> SafeString | str:
+        """The steps after which learners block the bot or say stop, the worst first."""
+        at = now()
+        since = at - timedelta(days=REPORT_DAYS)
+        found = selectors.left_by_step(sequence_ids=[row.pk], since=since, now=at)
+        return left_table(ranked(found[row.pk])) if found else "Nothing was sent."
+
+    has_publish_permission = may("nurture.publish_sequence")
+    has_hold_permission = may("nurture.hold_sequence")
+
+    def heading(self, row: models.Sequence) -> str:
+        """By its name."""
+        return row.name
+
+    @admin.action(description="Publish the draft", permissions=["publish"])
+    def publish_draft(
+        self, request: HttpRequest, queryset: QuerySet[models.Sequence]
+    ) -> HttpResponse | None:
         """Make drafts what new journeys run on."""
-        for sequence in queryset.filter(draft_version__isnull=False):
-            version = services.publish(sequence=sequence, now=now())
-            said = f"{sequence.slug}: version {version.number} is published."
-            self.message_user(request, said, messages.SUCCESS)
 
-    @admin.action(description="Hold: send nothing of it for now", permissions=["act"])
-    def hold(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:
+        def act(rows: QuerySet[models.Sequence]) -> str:
+            made = [services.publish(sequence=row, now=now()) for row in rows]
+            return " ".join(f"{row.name}: version {row.number} is published." for row in made)
+
+        return self.confirm(
+            request,
+            queryset.filter(draft_version__isnull=False),
+            Question(
+                title="Publish {count} drafts?",
+                effect="Who enters from now on gets it; who is inside stays on their version.",
+                button="Publish {count}",
+                heads=("Sequence", "Published", "Draft"),
+                row=lambda row: (row.name, self.published(row), self.draft(row)),
+                act=act,
+            ),
+        )
+
+    @admin.action(description="Hold: send nothing of it for now", permissions=["hold"])
+    def hold(
+        self, request: HttpRequest, queryset: QuerySet[models.Sequence]
+    ) -> HttpResponse | None:
         """Close the streams."""
-        self._switch(request, queryset, on=False)
+        return self._switch(request, queryset, on=False)
 
-    @admin.action(description="Let it go on", permissions=["act"])
-    def let_go(self, request: HttpRequest, queryset: QuerySet[models.Sequence]) -> None:
+    @admin.action(description="Let it go on", permissions=["hold"])
+    def let_go(
+        self, request: HttpRequest, queryset: QuerySet[models.Sequence]
+    ) -> HttpResponse | None:
         """Open the streams."""
-        self._switch(request, queryset, on=True)
+        return self._switch(request, queryset, on=True)
 
     def _switch(
         self, request: HttpRequest, queryset: QuerySet[models.Sequence], *, on: bool
-    ) -> None:
-        for slug in queryset.values_list("slug", flat=True):
-            flags.set_stream(slug=slug, on=on, by=request.user.get_username())
-        said = "Going on." if on else "Held. Nothing is lost; it waits."
-        self.message_user(request, said, messages.SUCCESS)
+    ) -> HttpResponse | None:
+        def act(rows: QuerySet[models.Sequence]) -> str:
+            for slug in rows.values_list("slug", flat=True):
+                flags.set_stream(slug=slug, on=on, by=request.user.get_username())
+            return "Going on." if on else "Held. Nothing is lost; it waits."
+
+        effect = (
+            "What waits goes out, at the usual pace."
+            if on
+            else "Nothing of them goes out; it waits."
+        )
+        return self.confirm(
+            request,
+            queryset,
+            Question(
+                title="Let {count} sequences go on?" if on else "Hold {count} sequences?",
+                effect=effect,
+                button="Let {count} go on" if on else "Hold {count}",
+                heads=("Sequence", "Inside now"),
+                row=lambda row: (row.name, self.inside(row)),
+                act=act,
+                undo="" if on else "let_go",
+                danger=not on,
+            ),
+        )
 
 
 @admin.register(models.SequenceVersion)

@@ -59,6 +59,17 @@ class Reason(StrEnum):
     STEP_BUDGET = "step_budget"
     SEQUENCE_EXIT = "sequence_exit"
     VERSION_REPLACED = "version_replaced"
+    # whether somebody comes to a class
+    ASKED = "asked"
+    PLEDGE_KNOWN = "pledge_known"
+    TOO_LATE_TO_ASK = "too_late_to_ask"
+    TAKEN_BACK = "taken_back"
+    NOT_AHEAD = "not_ahead"
+    NO_LINK_YET = "no_link_yet"
+    NOBODY_IS_ASKED = "nobody_is_asked"
+    NOT_ASKED_YET = "not_asked_yet"
+    NOT_EXPECTED = "not_expected"
+    ERASED = "erased"
     # our own fault
     ENGINE_ERROR = "engine_error"
 
@@ -110,5 +121,15 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.STEP_BUDGET: "The journey took as many steps as any journey may.",
     Reason.SEQUENCE_EXIT: "A step of the sequence ends the journey here.",
     Reason.VERSION_REPLACED: "A newer version was published, and this one was ended.",
+    Reason.ASKED: "The learner is asked once whether they come to this class.",
+    Reason.PLEDGE_KNOWN: "It is known already whether the learner comes, or they were asked.",
+    Reason.TOO_LATE_TO_ASK: "The class begins before the hours in which the learner may be asked.",
+    Reason.TAKEN_BACK: "The planned question was withdrawn; it is decided anew.",
+    Reason.NOT_AHEAD: "The class has begun, or will not be held.",
+    Reason.NO_LINK_YET: "Without a Meet link in the calendar it is no class to ask about.",
+    Reason.NOBODY_IS_ASKED: "The course asks nobody beforehand; its policy says so.",
+    Reason.NOT_ASKED_YET: "The time to ask before this class has not come.",
+    Reason.NOT_EXPECTED: "The learner is not enrolled in the course when the class begins.",
+    Reason.ERASED: "Everything personal of the learner was erased.",
     Reason.ENGINE_ERROR: "The engine failed on it; staff were asked, and nothing was sent.",
 }

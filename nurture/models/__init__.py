@@ -12,6 +12,7 @@ from nurture.models.journeys import (
     StaffTask,
     TaskKind,
 )
+from nurture.models.questions import PledgeQuestion
 from nurture.models.sequences import (
     AttendanceTrigger,
     Sequence,
@@ -19,10 +20,12 @@ from nurture.models.sequences import (
     Step,
     VersionStatus,
 )
+from nurture.models.texts import BotText
 
 __all__ = [
     "OPEN",
     "AttendanceTrigger",
+    "BotText",
     "Contact",
     "ContactTag",
     "Decision",
@@ -30,6 +33,7 @@ __all__ = [
     "Journey",
     "JourneyStatus",
     "LinkToken",
+    "PledgeQuestion",
     "Sequence",
     "SequenceVersion",
     "StaffTask",

@@ -163,6 +163,7 @@ class TaskKind(models.TextChoices):
     FALSE_ACTIVATION = "false_activation", "somebody was told what was not true"
     DISPUTE = "dispute", "a learner says: I was there"
     LINK_CONFLICT = "link_conflict", "a chat belongs to somebody else"
+    SEQUENCE_HELD = "sequence_held", "a sequence was held by itself"
 
 
 class StaffTask(models.Model):
@@ -170,7 +171,9 @@ class StaffTask(models.Model):
 
     kind = models.CharField(max_length=16, choices=TaskKind)
     key = models.CharField(max_length=120)
-    learner = models.ForeignKey(Learner, models.CASCADE, related_name="staff_tasks")
+    learner = models.ForeignKey(
+        Learner, models.CASCADE, null=True, blank=True, related_name="staff_tasks"
+    )
     journey = models.ForeignKey(
         Journey, models.SET_NULL, null=True, blank=True, related_name="staff_tasks"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nurture.services.deliveries import observe_deliveries
-from nurture.services.engine import TickReport, advance_due, has_work, tick
+from nurture.services.engine import TickReport, advance_due, has_upkeep, has_work, tick
 from nurture.services.events import learner_did, process_events
 from nurture.services.holding import (
     answered_pledge,
@@ -29,6 +29,7 @@ __all__ = [
     "advance_due",
     "answered_pledge",
     "export",
+    "has_upkeep",
     "has_work",
     "import_sequence",
     "learner_did",

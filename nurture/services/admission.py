@@ -25,16 +25,16 @@ from nurture.services.world import World, why_silent
 class Flags:
     """The switch `nurture`, asked once in a pass."""
 
-    _share: float | None = None
+    percent: float | None = None
 
     def refuse(self, learner_id: int) -> Reason | None:
         """Why nurture does not act for this learner; None if it does."""
-        if self._share is None:
-            self._share = flags.rollout_percent()
-        if self._share <= 0:
+        if self.percent is None:
+            self.percent = flags.rollout_percent()
+        if self.percent <= 0:
             return Reason.NURTURE_OFF
         drawn = bucket(flags.rollout_key(learner_id))
-        return None if drawn < self._share else Reason.NOT_IN_ROLLOUT
+        return None if drawn < self.percent else Reason.NOT_IN_ROLLOUT
 
 
 @dataclass

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cache
 from zoneinfo import available_timezones
@@ -40,6 +40,12 @@ class Imported:
     created: int
     updated: int
     unchanged: int
+    erased: int = 0  # left out: somebody with this address was erased
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name; who was left out only where somebody was."""
+        counts = asdict(self)
+        return counts if self.erased else {k: n for k, n in counts.items() if k != "erased"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +223,11 @@ def _refuse_taken_chats(rows: Sequence[LearnerRow]) -> None:
 def write_learners(*, rows: Sequence[LearnerRow], now: datetime) -> Imported:
     """Make or update these learners, in a constant number of statements for each thousand.
 
-    Raises ImportRefusedError where a chat is another learner's. Safe to run twice.
+    Who was erased is left out and counted. Raises ImportRefusedError where a chat is another
+    learner's. Safe to run twice.
     """
+    gone = attendance.erased_among(marks=[f"email:{row.key}" for row in rows])
+    given, rows = len(rows), [row for row in rows if f"email:{row.key}" not in gone]
     counts = {"created": 0, "updated": 0, "unchanged": 0}
     _refuse_taken_chats(rows)
     for batch in batches(rows):
@@ -227,7 +236,7 @@ def write_learners(*, rows: Sequence[LearnerRow], now: datetime) -> Imported:
         for key, after in _pictures(batch).items():
             was = before.get(key)
             counts["created" if was is None else "unchanged" if was == after else "updated"] += 1
-    return Imported(**counts)
+    return Imported(**counts, erased=given - len(rows))
 
 
 def _write(rows: Sequence[LearnerRow], now: datetime) -> None:

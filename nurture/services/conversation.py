@@ -18,8 +18,8 @@ from delivery.domain.states import UNSENT
 from delivery.models import Chat, Consent, Delivery, Lane
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import zone_of
-from nurture.models import Contact, Decision, Journey
-from nurture.services import holding, journeys
+from nurture.models import Contact, Decision, Journey, PledgeQuestion
+from nurture.services import asking, holding, journeys
 from nurture.services.endings import exit_journey
 from nurture.services.world import World
 
@@ -183,3 +183,5 @@ def pledge_next(*, journey: Journey, now: datetime) -> ClassSession | None:
 def _pledge(*, learner: Learner, session: ClassSession, comes: bool, now: datetime) -> None:
     attendance.pledge(learner=learner, session=session, answer=comes, source="button", now=now)
     holding.answered_pledge(learner=learner, session=session, now=now)
+    questions = PledgeQuestion.objects.filter(learner=learner, session=session)
+    asking.take_back(questions, code=Reason.PLEDGE_KNOWN, now=now)

@@ -14,6 +14,7 @@ from nurture.services.world import World
 _WITHDRAWN_FOR: Mapping[str, delivery_reasons.Reason] = {
     Reason.CORRECTED: delivery_reasons.Reason.CORRECTED,
     Reason.OPTED_OUT: delivery_reasons.Reason.OPTED_OUT,
+    Reason.ERASED: delivery_reasons.Reason.ERASED,
     Reason.SEQUENCE_STOPPED: delivery_reasons.Reason.SEQUENCE_STOPPED,
 }
 

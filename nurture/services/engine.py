@@ -11,10 +11,12 @@ from django.db import transaction
 from attendance import services as attendance
 from nurture import flags, selectors
 from nurture.models import Journey, JourneyStatus
+from nurture.services.asking import ask_pledges
 from nurture.services.deliveries import observe_deliveries
 from nurture.services.events import process_events
 from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import locked, open_journeys, plan_next
+from nurture.services.leaving import hold_what_drives_away
 from nurture.services.tally import Tally
 from nurture.services.world import World
 
@@ -35,6 +37,8 @@ class TickReport:
 def tick(*, now: datetime) -> TickReport:
     """Settle classes, act on facts, look at settled messages, plan what is due; until none is left.
 
+    Then ask who comes to the next classes, and hold sequences that drive learners away.
+
     Safe to run at any time, twice, and in many processes: each part claims its rows. While the
     switch `nurture` is off journeys stand still and facts are answered with `nurture_off`; while
     `attendance` is off nothing is settled.
@@ -42,6 +46,8 @@ def tick(*, now: datetime) -> TickReport:
     tally = Tally()
     settled = attendance.settle(now=now).settled if flags.attendance_is_on() else 0
     react(now=now, tally=tally)
+    _all(ask_pledges, now, tally)
+    hold_what_drives_away(now=now)
     return TickReport(
         settled=settled, facts=tally.facts, journeys=tally.journeys, deliveries=tally.deliveries
     )
@@ -83,6 +89,12 @@ def has_work(*, now: datetime) -> bool:
     return selectors.has_work(
         now=now, settles=flags.attendance_is_on(), advances=flags.nurture_is_on()
     )
+
+
+def has_upkeep(*, now: datetime) -> bool:
+    """Whether a pass would find somebody to ask, or a sequence to hold; no matter of seconds."""
+    undecided = selectors.undecided(now=now, percent=flags.rollout_percent(), limit=1)
+    return bool(undecided) or bool(selectors.held_unseen() or selectors.driven_away(now=now))
 
 
 @transaction.atomic

@@ -13,8 +13,9 @@ from attendance.models import AttendanceEvent
 from delivery.domain import reasons as delivery_reasons
 from nurture.domain.catching_up import Policy
 from nurture.domain.reasons import Reason
-from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion
+from nurture.models import OPEN, Journey, JourneyStatus, PledgeQuestion, SequenceVersion
 from nurture.services.admission import Admission, Flags
+from nurture.services.asking import answered, take_back
 from nurture.services.corrections import is_disputed, retract
 from nurture.services.endings import exit_journey
 from nurture.services.guard import all_at_once, one_event
@@ -32,7 +33,7 @@ from nurture.services.situation import concerns
 from nurture.services.tally import Tally
 from nurture.services.world import World
 
-CORRECTED, UPHELD = "corrected", "upheld"
+CORRECTED, UPHELD, PLEDGED = "corrected", "upheld", "pledged"
 MOVES = frozenset({"session_moved", "session_cancelled"})
 
 
@@ -94,6 +95,22 @@ def _read(events: list[AttendanceEvent], world: World) -> _Batch:
 def _act_on(batch: _Batch) -> None:
     for event in batch.events:
         _act(batch, event)
+    _take_questions_back(batch)
+
+
+def _take_questions_back(batch: _Batch) -> None:
+    """What is asked about a class that moved or is called off, or is answered already."""
+    now, moved = batch.world.now, {e.session_id for e in batch.events if e.kind in MOVES}
+    if moved:
+        rows = PledgeQuestion.objects.filter(session__in=moved)
+        take_back(rows, code=Reason.TAKEN_BACK, now=now)
+    said = [event for event in batch.events if event.kind == PLEDGED]
+    if said:
+        rows = PledgeQuestion.objects.filter(
+            learner__in={event.learner_id for event in said},
+            session__in={event.session_id for event in said},
+        )
+        take_back(rows.filter(answered()), code=Reason.PLEDGE_KNOWN, now=now)
 
 
 def _act(batch: _Batch, event: AttendanceEvent) -> None:

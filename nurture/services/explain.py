@@ -78,29 +78,29 @@ def explain(*, email: str, slug: str, now: datetime) -> Explanation:
     learner = Learner.objects.filter(email_key=email_key(email)).first()
     if learner is None:
         rule = Rule("learner_known", {"email": email}, False, UNKNOWN_LEARNER)
-        return _conclude([rule], rule)
+        return conclude([rule], rule)
     sequence = Sequence.objects.filter(slug=slug).select_related("published_version").first()
     if sequence is None:
         unknown = Rule("sequence_live", {"sequence": slug}, False, UNKNOWN_SEQUENCE)
-        return _conclude([Rule("learner_known", {"learner": learner.pk}), unknown], unknown)
+        return conclude([Rule("learner_known", {"learner": learner.pk}), unknown], unknown)
     inquiry = _Inquiry(learner, sequence, now)
     rules = [*inquiry.about_the_learner(), *inquiry.about_the_sequence()]
     fact, told = inquiry.newest_fact(), inquiry.newest_decision()
     journey = _journey(inquiry, told)
     if journey is not None:
         story = list(explain_journey.rules(journey=journey, now=now))
-        return _conclude([*rules, *story], explain_journey.deciding(journey, rules, story))
+        return conclude([*rules, *story], explain_journey.deciding(journey, rules, story))
     if told is not None and told.code in _RULE_OF:
         recorded = _recorded(told)
         rules = [recorded if rule.rule == recorded.rule else rule for rule in rules]
         if recorded not in rules:
             rules.append(recorded)
-        return _conclude(rules, recorded)
+        return conclude(rules, recorded)
     rules += inquiry.about_entry(fact)
     refusal = next((rule for rule in rules if not rule.passed), None)
     if refusal is not None:
-        return _conclude(rules, refusal)
-    return _conclude(rules, replace(rules[-1], code=WOULD_ENTER))
+        return conclude(rules, refusal)
+    return conclude(rules, replace(rules[-1], code=WOULD_ENTER))
 
 
 def explain_session(*, email: str, session_id: str, now: datetime) -> Explanation:
@@ -108,11 +108,11 @@ def explain_session(*, email: str, session_id: str, now: datetime) -> Explanatio
     learner = Learner.objects.filter(email_key=email_key(email)).first()
     if learner is None:
         rule = Rule("learner_known", {"email": email}, False, UNKNOWN_LEARNER)
-        return _conclude([rule], rule)
+        return conclude([rule], rule)
     session = attendance.find_session(session_id)
     if session is None:
         rule = Rule("class_known", {"session": session_id}, False, UNKNOWN_CLASS)
-        return _conclude([rule], rule)
+        return conclude([rule], rule)
     found = attendance.explain_outcome(learner=learner, session=session, now=now)
     rules = [Rule(row["rule"], {"value": row["input"]}, row["passed"]) for row in found.rules]
     decides = next((rule for rule in rules if not rule.passed), rules[-1])
@@ -155,7 +155,8 @@ def _recorded(told: Decision) -> Rule:
     )
 
 
-def _conclude(rules: list[Rule], decides: Rule) -> Explanation:
+def conclude(rules: list[Rule], decides: Rule) -> Explanation:
+    """The answer that one of these rules gives."""
     return Explanation(
         verdict=decides.code,
         rule=decides.rule,

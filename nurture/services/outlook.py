@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from attendance import selectors as attendance
 from attendance.models import ClassSession
 from delivery import selectors as delivery
-from delivery.models import Chat
+from delivery.models import Chat, Delivery
 from nurture.domain.reasons import Reason
-from nurture.models import Contact, Decision
+from nurture.models import Contact, Decision, PledgeQuestion
 from nurture.services.conversation import zone_for
 
 #: How many classes a schedule shows.
@@ -75,7 +75,7 @@ def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
     )
     journey = decision.journey if decision and row else None
     if journey is None or journey.cause is None:
-        return None
+        return _asked_about(contact, row)
     session = journey.cause.session
     return Cause(
         fact=journey.cause.kind,
@@ -83,3 +83,14 @@ def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
         zone=zone_for(contact=contact, session=session),
         taken_back=journey.exit_reason == Reason.CORRECTED,
     )
+
+
+def _asked_about(contact: Contact, row: Delivery | None) -> Cause | None:
+    """The bot's own question before a class, if that is what was sent."""
+    asked = PledgeQuestion.objects.filter(delivery=row, learner=contact.learner_id)
+    question = asked.select_related("session__course").first() if row else None
+    if question is None:
+        return None
+    session = question.session
+    zone = zone_for(contact=contact, session=session)
+    return Cause(fact="asked", session=session, zone=zone, taken_back=False)

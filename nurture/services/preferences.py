@@ -11,7 +11,9 @@ from django.db import transaction
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.models import Chat
-from nurture.models import Contact, JourneyStatus
+from nurture.domain.reasons import Reason
+from nurture.models import Contact, JourneyStatus, PledgeQuestion
+from nurture.services.asking import take_back
 from nurture.services.journeys import locked, open_journeys, replan
 from nurture.services.world import World
 
@@ -88,6 +90,8 @@ def plan_anew(*, contact: Contact, now: datetime) -> int:
     found = list(rows)
     world.read(found)
     withdrawn = delivery_reasons.Reason.WITHDRAWN
+    questions = PledgeQuestion.objects.filter(learner=contact.learner_id, delivery__due_at__gt=now)
+    take_back(questions, code=Reason.TAKEN_BACK, now=now)
     count = sum(replan(journey=row, reason=withdrawn, world=world) for row in found)
     world.writes.write()
     return count

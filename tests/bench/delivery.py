@@ -1,8 +1,9 @@
 """How fast messages get out, beside other ways to do it, in one run to one receiver.
 
 `make bench-delivery`, or `SHORT=1 make bench-delivery` (without the libraries that telbot itself
-does not need). Contenders take turns, three rounds, medians. Prints a table and one JSON object
-as the last line. It fails where a message is lost or doubled, never for a time.
+does not need). Contenders take turns, three rounds, medians. Then how late a message is, how soon
+somebody is answered, and what a claim costs. Prints a table and one JSON object as the last line.
+It fails where a message is lost or doubled, never for a time.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 
 from config import embedded  # noqa: E402
-from tests.bench import claims  # noqa: E402
+from tests.bench import claims, lateness, plot, queues, reaction, replies  # noqa: E402
 from tests.bench.report import Figures, expect, table  # noqa: E402
 from tests.bench.worlds import own_database  # noqa: E402
 from tests.e2e.commands import ROOT, environment, telegram_at  # noqa: E402
+from tests.integration.delivery.receiver import Receiver  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
@@ -180,13 +182,28 @@ def ratios(found: dict[str, Figures]) -> list[tuple[str, float, str]]:
     ]
 
 
+def service(*, short: bool) -> tuple[dict[str, Figures], list[float]]:
+    """How late, how soon, and how evenly, with the processes of production; and each lateness."""
+    with queues.at_work(Receiver()) as receiver:
+        late, each = lateness.measure(
+            receiver, seconds=2 if short else 120, waiting=2_000 if short else 100_000
+        )
+        reactions = reaction.measure(receiver, times=1 if short else 40)
+    beside = replies.measure(seconds=4 if short else 60)
+    return {"lateness": late, "reaction": reactions, "replies": beside}, each
+
+
 def main() -> None:
     """Run the bench; exit non-zero where a message was lost or doubled."""
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="fewer of all: under 30 s")
-    short = parser.parse_args().short
+    parser.add_argument("--short", action="store_true", help="fewer of all: under 40 s")
+    parser.add_argument("--plot", type=Path, help="draw the race and the lateness into this SVG")
+    options = parser.parse_args()
+    short = options.short
+    load = os.getloadavg()[0]
     with own_database():
-        found = races(count=1_000 if short else 10_000, rounds=1 if short else 3, peers=not short)
+        served, each = service(short=short)
+        found = races(count=600 if short else 10_000, rounds=1 if short else 3, peers=not short)
         behind = claims.measure(short=short)
     out = sys.stdout.write
     out(f"  {'':<20}{'msg/s':>10}{'CPU us':>10}{'PG us':>10}{'statements':>12}\n")
@@ -194,17 +211,22 @@ def main() -> None:
         out(f"  {name:<20}{one['per_second']:>10,.0f}{one['cpu_us']:>10,.0f}")
         out(f"{one['postgres_us']:>10,.0f}{one.get('statements', float('nan')):>12.2f}\n")
     against = ratios(found)
-    for name, value, aim in against:
-        out(f"  {name:<44}{value:>12.2f}   {aim}\n")
     table(
         [
+            *against,
             ("PostgreSQL CPU, us a message", found["telbot"]["postgres_us"], "<= 300"),
+            *lateness.lines(served["lateness"]),
+            *reaction.lines(served["reaction"]),
+            *replies.lines(served["replies"]),
             *claims.lines(behind),
+            ("load average before and after", load, f"{os.getloadavg()[0]:.1f}"),
         ]
     )
+    if options.plot:
+        plot.draw(options.plot, races=found, late=each)
     out(json.dumps({
-        "short": short, "load": os.getloadavg()[0], "races": found,
-        "ratios": {name: value for name, value, _ in against}, "claims": behind,
+        "short": short, "load": load, "races": found, "claims": behind, **served,
+        "ratios": {name: value for name, value, _ in against},
     }, sort_keys=True) + "\n")  # fmt: skip
 
 

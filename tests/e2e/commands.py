@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
 from django.db import connection
+
+from config import embedded
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -58,3 +63,29 @@ def run(*arguments: str, env: Mapping[str, str], fails: bool = False) -> dict[st
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+@contextmanager
+def running(*arguments: str, env: Mapping[str, str]) -> Iterator[None]:
+    """One of telbot's lasting processes; ended by SIGTERM, as a deploy does."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=dict(env),
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def stop_redis() -> None:
+    """`kill -9` the embedded one; `embedded.ensure` brings it back."""
+    where = embedded.locate(Path(settings.LOCAL_DIR))
+    pid = int((where.local / "valkey.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    embedded._await(lambda: not embedded._is_alive(pid, "valkey"), seconds=30, what="its end")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
+from typing import Any
 
 from django.db import connection
 
 from config import audit
 from delivery.models import Delivery
 from delivery.services.gates import ensure_pacing, ensure_stream
+from tests.faults.forks import Forks
 from tests.integration.delivery.receiver import Receiver
 
 #: `make faults SHORT=1`: the same faults, fewer of them; for each check of a change.
@@ -42,11 +45,32 @@ def owe(count: int, *, first: int = 0) -> None:
         cursor.execute("ANALYZE nurture_deliveries, delivery_chat")
 
 
+def one_chat_has(count: int) -> int:
+    """Give so many of the messages to one chat; return its number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE nurture_deliveries SET chat_id = (SELECT min(id) FROM delivery_chat)"
+            " WHERE id IN (SELECT id FROM nurture_deliveries ORDER BY id LIMIT %s)",
+            [count],
+        )
+        cursor.execute("SELECT telegram_id FROM delivery_chat ORDER BY id LIMIT 1")
+        (number,) = cursor.fetchone()
+    return int(number)
+
+
 def states() -> Counter[str]:
     """How many deliveries are in which state."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT status, count(*) FROM nurture_deliveries GROUP BY status")
         return Counter(dict(cursor.fetchall()))
+
+
+def settled(workers: Forks, **options: Any) -> None:
+    """Let one worker after the other drain until nothing is owed or in flight."""
+    deadline = time.monotonic() + 90  # of healing: what was on the wire waits for its lease
+    while (found := states())["pending"] + found["leased"] + found["sending"]:
+        assert time.monotonic() < deadline, found
+        assert workers.drain(**options) == 0
 
 
 def assert_kept(receiver: Receiver, *, owed: int, unknown: int) -> None:

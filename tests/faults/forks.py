@@ -11,9 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -108,24 +111,82 @@ def _child(options: dict[str, Any]) -> int:
     os._exit(0)
 
 
-def _drain(*, kill_at: int = 0, lease: float = 60.0, lines: str = "", naive: bool = False) -> None:
-    """`naive`: what a dead worker had on the wire is taken for what it only held."""
+def _drain(
+    *,
+    kill_at: int = 0,
+    lease: float = 60.0,
+    lines: str = "",
+    naive: bool = False,
+    patience: float = 0.0,
+    call_seconds: float = 0.0,
+    probe_seconds: float = 0.0,
+    keep: bool = False,
+    host_clock: float = 0.0,
+    poison: tuple[str, int] | None = None,
+) -> None:
+    """`naive`: what a dead worker had on the wire is taken for what it only held.
+
+    In place of the usual seconds: `patience` for an answer of the database, `call_seconds` for one
+    of Telegram, `probe_seconds` from one probe to the next. `keep`: drain until SIGTERM.
+    `host_clock`: so many seconds is this host ahead of the world. `poison`: it dies in this method
+    with that delivery.
+    """
     from django.conf import settings
 
-    from delivery import queries, sender
-    from delivery.telegram import gateway
+    from delivery import consequences, ledger, postgres, queries, sender
+    from delivery.telegram import TelegramGateway, gateway
 
+    def hasty() -> TelegramGateway:
+        return TelegramGateway(
+            token=settings.BOT_TOKEN,
+            api_url=settings.TELEGRAM_API_URL,
+            connect_seconds=call_seconds,
+            answer_seconds=call_seconds,
+        )
+
+    real = time.time
+    time.time = lambda: real() + host_clock
     settings.DELIVERY_LEASE_SECONDS = lease
+    postgres.ANSWER_SECONDS = patience or postgres.ANSWER_SECONDS
+    if probe_seconds:
+        consequences.BREAKER_WAIT = timedelta(seconds=probe_seconds)
+        sender.TIDY_EVERY = probe_seconds / 2
+    if poison:
+        _poison(sender.Sender if poison[0] == "_send" else ledger.Ledger, *poison)
+    door = hasty if call_seconds else gateway
     if naive:
         queries.RESCUE_SENDING = queries.RESCUE_LEASED.replace("'leased' AND", "'sending' AND")
         queries.RESCUE_SENDING = queries.RESCUE_SENDING.replace("%(most)s", "99")
     counter = _Counter(kill_at)
     if kill_at or lines:
         sys.settrace(counter.enter)
-    sender.drain(gateway, until_empty=True, catch_signals=True)
+    if keep:
+        _keep(lambda stopping: sender.drain(door, stopping=stopping))
+    else:
+        sender.drain(door, until_empty=True, catch_signals=True)
     sys.settrace(None)
     if lines:
         Path(lines).write_text(str(counter.count))
+
+
+def _keep(drain: Callable[[threading.Event], object]) -> None:
+    """As a worker does: rung again and again, until SIGTERM or the end of the test."""
+    stopping, parent = threading.Event(), os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    while not stopping.wait(0.05) and os.getppid() == parent:
+        drain(stopping)
+
+
+def _poison(owner: Any, method: str, delivery: int) -> None:
+    """`kill -9` on itself where it is to handle that delivery."""
+    handle = getattr(owner, method)
+
+    async def deadly(self: Any, what: Any) -> Any:
+        if delivery in [held.id for held in (what if isinstance(what, list) else [what])]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await handle(self, what)
+
+    setattr(owner, method, deadly)
 
 
 class _Counter:

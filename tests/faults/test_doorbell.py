@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,7 @@ from django.conf import settings as project
 
 from config import embedded
 from delivery import tasks
-from tests.e2e.commands import ROOT, environment, telegram_at
+from tests.e2e.commands import environment, running, stop_redis, telegram_at
 from tests.faults.books import SHORT, assert_kept, owe, states
 from tests.faults.forks import forks
 from tests.integration.delivery.receiver import Receiver, receiving
@@ -33,33 +29,6 @@ pytestmark = [
 log = logging.getLogger("faults")
 ROUNDS = 5 if SHORT else 30
 LOT = 20
-
-
-@contextmanager
-def running(url: str, *command: str) -> Iterator[None]:
-    """One of telbot's processes; ended by SIGTERM, as a deploy does."""
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(
-            **telegram_at(url, TELEGRAM_SENDS_PER_SECOND="200", REDIS_URL=project.REDIS_URL)
-        ),
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        assert process.wait(timeout=30) == 0
-
-
-def stop_redis() -> None:
-    where = embedded.locate(Path(project.LOCAL_DIR))
-    pid = int((where.local / "valkey.pid").read_text())
-    os.kill(pid, signal.SIGKILL)
-    embedded._await(lambda: not embedded._is_alive(pid, "valkey"), seconds=30, what="its end")
 
 
 @pytest.fixture
@@ -93,11 +62,14 @@ class Books:
 
 def test_redis_is_only_the_doorbell(books: Books) -> None:
     url = books.receiver.url
+    env = environment(
+        **telegram_at(url, TELEGRAM_SENDS_PER_SECOND="200", REDIS_URL=project.REDIS_URL)
+    )
     server = redis.Redis.from_url(project.REDIS_URL)
     with ExitStack() as stack:
-        stack.enter_context(running(url, "rundramatiq", "--processes", "1", "--threads", "2"))
+        stack.enter_context(running("rundramatiq", "--processes", "1", "--threads", "2", env=env))
         for _ in range(3):
-            stack.enter_context(running(url, "runclock"))
+            stack.enter_context(running("runclock", env=env))
         books.reaction(ring=True)  # they start up
         told: dict[str, list[float]] = {"up": [], "flushed": [], "away": [], "back": []}
         for _ in range(ROUNDS):

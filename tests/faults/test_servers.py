@@ -1,4 +1,4 @@
-"""PostgreSQL dies and comes back while two workers send (F4)."""
+"""PostgreSQL dies and comes back while two workers send (F4), or may not tidy up (F12)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings as project
 from django.db import connection
 
 from config import embedded
 from delivery import sender
+from tests.e2e.commands import database_url
 from tests.faults.books import SHORT, assert_kept, owe, states
 from tests.faults.forks import forks
 from tests.integration.delivery.receiver import Receiver, receiving
@@ -82,3 +84,23 @@ def test_cut_connections_lose_and_repeat_nothing(receiver: Receiver) -> None:
         assert workers.drain() == 0
     assert_kept(receiver, owed=owed, unknown=cuts * 2 * sender.IN_FLIGHT)
     log.info("%s cuts, %s messages: %s", cuts, owed, dict(states()))
+
+
+def test_an_old_snapshot_costs_speed_and_nothing_else(settings: Any) -> None:
+    """F12: what a long report may still see cannot be cleaned away, so claims step over it."""
+    settings.TELEGRAM_SENDS_PER_SECOND = 5000.0
+    owed = 600 if SHORT else 20_000
+    owe(owed)
+    with (
+        psycopg.connect(database_url()) as report,
+        receiving(Receiver()) as receiver,
+        forks(receiver.url, TELEGRAM_SENDS_PER_SECOND="5000") as workers,
+    ):
+        report.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        report.execute("SELECT count(*) FROM nurture_deliveries")
+        assert workers.drain() == 0
+    assert_kept(receiver, owed=owed, unknown=0)
+    tenth = owed // 10
+    first = receiver.times[tenth] - receiver.times[0]
+    last = receiver.times[-1] - receiver.times[-tenth - 1]
+    log.info("%s messages, the last tenth took %.1f times the first", owed, last / first)

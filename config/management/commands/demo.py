@@ -9,6 +9,7 @@ import threading
 import time
 from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 from django.apps import apps
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         logging.getLogger().setLevel(logging.WARNING)
         self._check()
         call_command("migrate", verbosity=0)
+        call_command("setup_roles", stdout=StringIO())
         processes.stop(settings.LOCAL_DIR)
         if options["reset"]:
             self._reset()

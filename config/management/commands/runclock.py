@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from config import clock
+from delivery import tasks
 
 
 class Command(BaseCommand):
@@ -23,4 +24,5 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stopping.set())
         self.stdout.write("The clock runs.")
         clock.run(clock.timetable(), stopping=stopping)
+        tasks.stop()  # what it began while Redis was away
         self.stdout.write("The clock stopped.")

@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 from argparse import ArgumentParser
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -86,7 +86,7 @@ class Command(BaseCommand):
         if not settings.TELEGRAM_WEBHOOK_SECRET:
             raise CommandError("TELEGRAM_WEBHOOK_SECRET is empty, so the webhook would refuse all.")
         _remember_name()
-        call = asyncio.run(_receive_at(url))
+        call = asyncio.run(_receive_at(url, _menus()))
         if call.status != 200:
             raise CommandError(f"Telegram did not take the webhook. {_why(call)}")
         self.stdout.write(json.dumps({"webhook": url}) if as_json else f"Telegram pushes to {url}.")
@@ -169,7 +169,7 @@ class Poller:
         """Webhook and long polling exclude each other, so the webhook goes first; then the menu."""
         call = self._wait(self.door.delete_webhook())
         if call is not None and call.status == 200:
-            self._wait(_fill_menu(self.door))
+            self._wait(_fill_menu(self.door, _menus()))
         return call
 
     def _reopen(self) -> None:
@@ -218,23 +218,31 @@ def _remember_name() -> None:
         remember_bot(username=name)
 
 
-async def _fill_menu(door: TelegramGateway) -> None:
+Menus = Mapping[str, Sequence[tuple[str, str]]]
+
+
+def _menus() -> Menus:
+    """The commands in each language; they may come from the database."""
+    menus: Menus = import_string(settings.DELIVERY_BOT_COMMANDS)()
+    return menus
+
+
+async def _fill_menu(door: TelegramGateway, menus: Menus) -> None:
     """Tell Telegram which commands there are, in each language; safe to do at each start.
 
     A menu that could not be set stops nobody: what is written is answered all the same.
     """
-    menus = import_string(settings.DELIVERY_BOT_COMMANDS)()
     for language, commands in menus.items():
         call = await door.set_my_commands(commands=commands, language_code=language)
         if call.status != 200:
             log.warning("runbot.menu_not_set", extra={"language": language, "why": _why(call)})
 
 
-async def _receive_at(url: str) -> Call:
+async def _receive_at(url: str, menus: Menus) -> Call:
     door = gateway()
     await door.open()
     try:
-        await _fill_menu(door)
+        await _fill_menu(door, menus)
         return await door.set_webhook(url=url, secret=settings.TELEGRAM_WEBHOOK_SECRET)
     finally:
         await door.close()

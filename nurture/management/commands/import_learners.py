@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -33,8 +32,13 @@ class Command(JsonCommand):
         except contacts.ImportRefusedError as refused:
             lines = "\n".join(refused.problems)
             raise CommandError(f"Nothing was imported; mend these lines:\n{lines}") from None
+        said = f"{done.created} created, {done.updated} updated, {done.unchanged} unchanged."
+        if done.erased:
+            said += (
+                f" {done.erased} left out: they were erased; see readmit_learner if they come back."
+            )
         self.say(
-            f"{done.created} created, {done.updated} updated, {done.unchanged} unchanged.",
-            asdict(done),
+            said,
+            done.as_dict(),
             as_json=options["json"],
         )

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from attendance.management.importing import ImportCommand, open_lines, refusal, refusing
 from delivery import clock
 from nurture.services import legacy
+from nurture.services.contacts import Imported
 
 
 class Command(ImportCommand):
@@ -44,7 +45,10 @@ class Command(ImportCommand):
                 )
         except legacy.LegacyError as error:
             raise refusal(error.problems) from None
-        report = {name: asdict(found) for name, found in done.items()}
+        report = {
+            name: found.as_dict() if isinstance(found, Imported) else asdict(found)
+            for name, found in done.items()
+        }
         sentences = [
             f"{name}: " + ", ".join(f"{count} {word}" for word, count in found.items())
             for name, found in report.items()

@@ -27,6 +27,7 @@ from nurture.models import (
     Decision,
     HoldoutAssignment,
     Journey,
+    PledgeQuestion,
     Sequence,
     SequenceVersion,
     StaffTask,
@@ -37,7 +38,7 @@ from nurture.models import (
 SHADOWED: tuple[type[models.Model], ...] = (
     AttendanceEvent, Outcome, Pledge, Chat, Delivery, Attempt, Gate, InboundUpdate, Contact,
     ContactTag, Sequence, SequenceVersion, Step, AttendanceTrigger, Journey, Decision, StaffTask,
-    HoldoutAssignment, Flag, Switch,
+    HoldoutAssignment, PledgeQuestion, Flag, Switch,
 )  # fmt: skip
 
 _TOUCHED = """

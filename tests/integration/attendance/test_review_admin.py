@@ -43,7 +43,7 @@ def staff(client: Client, *rights: str) -> User:
 
 
 def test_the_effect_is_shown_before_it_is_taken(client: Client, guests: list[ReviewItem]) -> None:
-    staff(client, "view_reviewitem", "change_reviewitem", "view_classsession")
+    staff(client, "view_reviewitem", "decide_review", "view_classsession")
     item = next(row for row in guests if row.mark.startswith("display_name"))
     rosa = item.evidence["candidates"][0]
 
@@ -66,7 +66,7 @@ def test_the_effect_is_shown_before_it_is_taken(client: Client, guests: list[Rev
 def test_what_a_guest_calls_themselves_is_never_markup(
     client: Client, guests: list[ReviewItem]
 ) -> None:
-    staff(client, "view_reviewitem", "change_reviewitem")
+    staff(client, "view_reviewitem", "decide_review")
     item = next(row for row in guests if row.mark.startswith("email:"))
 
     assert "<b>Auntie" not in client.get(page(item)).content.decode()
@@ -74,7 +74,7 @@ def test_what_a_guest_calls_themselves_is_never_markup(
 
 
 def test_another_learner_is_found_by_name(client: Client, guests: list[ReviewItem]) -> None:
-    staff(client, "view_reviewitem", "change_reviewitem")
+    staff(client, "view_reviewitem", "decide_review")
     item = next(row for row in guests if row.mark.startswith("email:"))
 
     text = client.get(page(item), {"who": "rosa"}).content.decode()
@@ -99,15 +99,15 @@ def test_who_may_only_look_sees_no_answers_and_cannot_post(
 def test_many_are_answered_together_after_a_look_at_what_it_does(
     client: Client, guests: list[ReviewItem]
 ) -> None:
-    staff(client, "view_reviewitem", "change_reviewitem")
+    staff(client, "view_reviewitem", "decide_review")
     chosen = {"action": "as_visitors", "_selected_action": [row.pk for row in guests]}
 
     asked = client.post(LIST, chosen).content.decode()
 
     assert "2 guests are visitors?" in asked
-    assert "<strong>1</strong> outcome" in asked
+    assert "This changes 1 outcome and sends out" in asked
     assert not Outsider.objects.exists()
-    done = client.post(LIST, chosen | {"confirmed": "1"}, follow=True).content.decode()
+    done = client.post(LIST, chosen | {"confirmed": "2"}, follow=True).content.decode()
     assert "2 answered. One outcome changed." in done
     assert Outsider.objects.count() == 2
     assert Outcome.objects.get(learner__name="Rosa Maro", is_current=True).outcome == "missed"
@@ -116,7 +116,7 @@ def test_many_are_answered_together_after_a_look_at_what_it_does(
 def test_an_answer_that_is_none_is_refused_in_words(
     client: Client, guests: list[ReviewItem]
 ) -> None:
-    staff(client, "view_reviewitem", "change_reviewitem")
+    staff(client, "view_reviewitem", "decide_review")
 
     text = client.get(page(guests[0]), {"choice": "is:999999"}).content.decode()
     posted = client.post(page(guests[0]), {"choice": "nonsense"}, follow=True).content.decode()
@@ -128,7 +128,7 @@ def test_an_answer_that_is_none_is_refused_in_words(
 def test_an_outcome_is_explained_and_put_right_from_its_page(
     client: Client, guests: list[ReviewItem]
 ) -> None:
-    staff(client, "view_reviewitem", "change_reviewitem", "view_outcome")
+    staff(client, "view_reviewitem", "decide_review", "view_outcome")
     outcome = Outcome.objects.get(learner__name="Rosa Maro", is_current=True)
     at = reverse("admin:attendance_outcome_change", args=[outcome.pk])
 

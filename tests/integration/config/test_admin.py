@@ -92,11 +92,11 @@ def test_every_model_of_ours_is_there() -> None:
 
 def act(client: Client, name: str, row: Model) -> int:
     """Use an action of a list on one row."""
-    answer = client.post(changelist(type(row)), {"action": name, "_selected_action": [str(row.pk)]})
-    return answer.status_code
+    asked = {"action": name, "_selected_action": [str(row.pk)], "confirmed": "1"}
+    return client.post(changelist(type(row)), asked).status_code
 
 
-def test_closing_a_gate_needs_the_right_to_change_it(client: Client) -> None:
+def test_closing_a_gate_needs_the_right_to_switch_it(client: Client) -> None:
     gate = Gate.objects.create(key="stream:x", scope="stream")
     user = User.objects.create_user("viewer", password="x", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_gate"))
@@ -106,7 +106,7 @@ def test_closing_a_gate_needs_the_right_to_change_it(client: Client) -> None:
     gate.refresh_from_db()
     assert gate.closed_until.year == 2000
 
-    user.user_permissions.add(Permission.objects.get(codename="change_gate"))
+    user.user_permissions.add(Permission.objects.get(codename="switch_gate"))
     act(client, "close", gate)
     gate.refresh_from_db()
     assert (gate.closed_until.year, gate.closed_by) == (2999, "viewer")

@@ -130,6 +130,16 @@ def test_a_step_that_is_there_twice_is_found(status: str, rule: str) -> None:
     assert rule_names() == [rule]
 
 
+def test_a_question_that_was_asked_twice_is_found() -> None:
+    chat = make_delivery(dedupe_key="pledge:7:1:1").chat
+    make_delivery(chat=chat, dedupe_key="pledge:7:1:2")
+    make_delivery(chat=chat, dedupe_key="pledge:8:1:1")
+    assert rule_names() == []
+    for row in Delivery.objects.all():
+        make.settle(row, at=make.NOW)
+    assert rule_names() == ["asked_twice"]
+
+
 def test_an_absence_that_was_none_and_was_not_taken_back_is_found() -> None:
     make.make_fact()
     assert rule_names() == []

@@ -13,7 +13,7 @@ def test_ready_when_database_redis_and_migrations_are(client: Client) -> None:
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "problems": {}}
+    assert answer.json() == {"ready": True, "problems": {}, "fence": ""}
 
 
 @pytest.mark.django_db

@@ -80,7 +80,7 @@ def act(client: Client, *rows: Delivery, **more: str) -> Any:
 
 
 def test_staff_see_beforehand_which_go_and_why_not() -> None:
-    client = staff("view", "change")
+    client = staff("view", "resend")
     may, late, sent = in_doubt(), in_doubt(expires_at=make.LONG_AGO + timedelta(hours=1)), None
     sent = make.make_delivery()
     nurture.settle(sent, at=clock.now())

@@ -150,7 +150,7 @@ def test_an_outage_opens_the_breaker_and_a_probe_closes_it(receiver: Receiver) -
     assert counts["unknown"] <= consequences.BREAKER_FAILURES + sender.IN_FLIGHT
     receiver.rule = lambda _chat, _text: None
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE delivery_gate SET closed_until = now() WHERE key = 'bot:breaker'")
+        cursor.execute("UPDATE delivery_gate SET updated_at = now() - interval '1 minute'")
 
     again = drain()
 

@@ -10,7 +10,7 @@ import pytest
 
 from attendance.domain.calendar import parse_event
 from attendance.domain.kinds import EndpointKind, RunKind, StartSource
-from attendance.domain.records import parse_page, parse_time
+from attendance.domain.records import parse_page, parse_time, without_guest, without_organizer
 from attendance.domain.windows import (
     calendar_window,
     calendar_window_for,
@@ -266,3 +266,25 @@ def test_who_declined_is_noted_and_rooms_are_not() -> None:
 
     assert found is not None
     assert found.declined == ("rosamaro@gmail.com",)
+
+
+@pytest.mark.parametrize("device", ["boq_1", ""])
+def test_of_who_was_erased_only_the_stay_is_kept(device: str) -> None:
+    """P31. A device that Google did not name was named by the address."""
+    found = read(
+        record(
+            endpoint_id=device, conference_id="C1", identifier="rosa@x.org",
+            identifier_type="email_address", display_name="Rosa", organizer_email="rosa@x.org",
+            duration_seconds=60,
+        )
+    )  # fmt: skip
+    assert device or "rosa" in found.endpoint_id
+
+    cut = without_organizer(without_guest(found))
+
+    assert "rosa" not in repr(cut).lower()
+    assert (cut.started_at, cut.ended_at, cut.kind) == (
+        found.started_at, found.ended_at, EndpointKind.VISITOR,
+    )  # fmt: skip
+    assert cut.endpoint_id.startswith(device or "unnamed:")
+    assert cut.payload["parameters"]["duration_seconds"] == "60"

@@ -37,7 +37,9 @@ def refusal(code: int, text: str, **parameters: Any) -> dict[str, Any]:
 def test_was_it_accepted(
     started: bool, status: int | None, body: dict[str, Any] | None, kind: Kind
 ) -> None:
-    assert judge(started=started, status=status, body=body).kind is kind
+    verdict = judge(started=started, status=status, body=body)
+    assert verdict.kind is kind
+    assert verdict.is_silence == (kind is not Kind.SENT)  # of these, only Telegram's yes is a word
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import string
-
 import pytest
 
-from nurture.words import WORDS, language, say
-
-
-def _slots(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+from nurture.words import BUTTONS, PARTS, WORDS, fill, language, slots
 
 
 @pytest.mark.parametrize("code", sorted(WORDS))
@@ -18,14 +12,15 @@ def test_every_language_has_every_sentence_with_the_same_slots(code: str) -> Non
     """A missing sentence would be a KeyError in front of a learner."""
     english = WORDS["en"]
     assert set(WORDS[code]) == set(english)
-    assert {key: _slots(text) for key, text in WORDS[code].items()} == {
-        key: _slots(text) for key, text in english.items()
+    assert set(english) > BUTTONS | PARTS
+    assert {key: set(slots(text)) for key, text in WORDS[code].items()} == {
+        key: set(slots(text)) for key, text in english.items()
     }
 
 
 def test_what_is_put_in_cannot_be_markup() -> None:
     """A learner may be called anything."""
-    assert "&lt;b&gt;" in say("is_this_you", "en", name="<b>")
+    assert "&lt;b&gt;" in fill(WORDS["en"]["is_this_you"], name="<b>")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""At least one row of every model that the admin shows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from axes.models import AccessAttempt
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group, User
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from waffle.models import Sample
+
+from attendance import services
+from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledge
+from delivery.models import Attempt, Delivery, InboundUpdate, Installation
+from nurture import flags
+from nurture.models import (
+    BotText,
+    Contact,
+    ContactTag,
+    HoldoutAssignment,
+    LinkToken,
+    PledgeQuestion,
+    Sequence,
+    StaffTask,
+)
+from tests.factories.delivery import make_delivery
+from tests.factories.school import LONG_AGO, make_school
+
+
+def lacking() -> list[str]:
+    """Models in the admin that have no row."""
+    return sorted(
+        model._meta.label for model in admin.site._registry if not model._default_manager.exists()
+    )
+
+
+def make_everything() -> None:
+    """A school, and what a school of itself does not bring."""
+    make_school()
+    make_delivery()
+    flags.seed()
+    services.draw_audit(now=LONG_AGO + timedelta(days=7))
+    Sample.objects.create(name="sample", percent=1)
+    someone = User.objects.create_user("someone", is_staff=True)
+    Group.objects.get_or_create(name="viewer")
+    TOTPDevice.objects.create(user=someone, name="phone")
+    StaticDevice.objects.create(user=someone, name="recovery codes")
+    AccessAttempt.objects.create(username="someone", failures_since_start=1)
+    _of_learners()
+    _of_delivery()
+    LogEntry.objects.create(
+        user=someone, action_flag=CHANGE, object_repr="Rosa", change_message="Looked at."
+    )
+
+
+def _of_learners() -> None:
+    learner, at = Learner.objects.order_by("pk")[0], LONG_AGO
+    session = ClassSession.objects.order_by("pk")[0]
+    Pledge.objects.create(
+        learner=learner, session=session, state="yes", asked_at=at, answered_at=at, source="bot"
+    )
+    Outsider.objects.create(kind="visitor", mark="display_name:guest", created_at=at)
+    ContactTag.objects.create(contact=Contact.objects.order_by("pk")[0], name="called")
+    sequence = Sequence.objects.order_by("pk")[0]
+    HoldoutAssignment.objects.create(
+        sequence=sequence, learner=learner, held_out=True, assigned_at=at
+    )
+    LinkToken.objects.create(
+        learner=learner, token_hash="0" * 64, created_at=at, expires_at=at + timedelta(days=7)
+    )
+    PledgeQuestion.objects.create(
+        learner=learner, session=session, code="pledge_known", decided_at=at, inputs={}
+    )
+    BotText.objects.create(
+        key="stopped", language="en", text="Bye.", changed_by="someone", changed_at=at
+    )
+    ErasedMark.objects.create(mark_hash="0" * 64, person=UUID(int=1), erased_on=at.date())
+    StaffTask.objects.create(kind="handover", key="1", learner=learner, note="Call.", created_at=at)
+
+
+def _of_delivery() -> None:
+    delivery, at = Delivery.objects.order_by("pk")[0], LONG_AGO
+    Attempt.objects.create(
+        delivery=delivery, fence=1, started_at=at, finished_at=at, outcome="accepted",
+        message_id=1, http_status=200,
+    )  # fmt: skip
+    InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
+    Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
