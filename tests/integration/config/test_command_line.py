@@ -13,7 +13,7 @@ from tests.e2e.commands import environment, run
 
 
 @pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("arguments", "setting", "said"),
     [
