@@ -160,7 +160,7 @@ def log_in(client: Client, *rights: str) -> None:
 
 def test_a_pair_is_judged_with_one_click(client: Client, judged: list[Learner]) -> None:
     services.draw_audit(now=NEXT_WEEK)
-    log_in(client, "view_auditpair", "change_auditpair")
+    log_in(client, "view_auditpair", "judge_audit")
     right, wrong = AuditPair.objects.order_by("pk")[:2]
 
     shown = client.get(LIST).content.decode()
