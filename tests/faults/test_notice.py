@@ -89,6 +89,6 @@ def test_a_message_that_kills_its_worker_is_put_aside(
     aside = {"_send": ("unknown", "worker_died"), "commit": ("dead", "poison")}
     assert (poison.status, poison.reason) == aside[where]
     found = states()
-    assert found["dead"] == (where == "intend")
+    assert found["dead"] == (where == "commit")
     assert found["sent"] >= 60 - 1 - deaths * sender.IN_FLIGHT
     log.info("poison in %s: %s workers died: %s", where, deaths, dict(found))
