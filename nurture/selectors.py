@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
@@ -146,6 +146,48 @@ SELECT x.task, x.key, x.reason
  WHERE NOT EXISTS (SELECT FROM nurture_stafftask t WHERE t.key = x.task)
  ORDER BY x.key
 """
+
+# What began and what came to its end, day by day on the clock of a zone.
+_BY_DAY = """
+SELECT (j.started_at AT TIME ZONE %(zone)s)::date AS day, 'started', count(*)
+  FROM user_nurture_journeys j
+ WHERE j.started_at >= %(since)s AND NOT j.is_test
+ GROUP BY 1
+ UNION ALL
+SELECT (j.ended_at AT TIME ZONE %(zone)s)::date,
+       CASE WHEN j.status = 'completed' THEN 'completed' ELSE j.exit_reason END, count(*)
+  FROM user_nurture_journeys j
+ WHERE j.ended_at >= %(since)s AND j.ended_at IS NOT NULL AND NOT j.is_test
+ GROUP BY 1, 2
+"""
+
+_STANDING = """
+SELECT (SELECT count(*) FROM nurture_stafftask WHERE done_at IS NULL),
+       EXISTS (SELECT FROM nurture_sequences WHERE published_version_id IS NOT NULL),
+       EXISTS (SELECT FROM nurture_contact WHERE chat_id IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What waits for a person, and what there is."""
+
+    open_tasks: int
+    has_published: bool
+    has_linked: bool  # a learner has opened the bot
+
+
+def by_day(*, since: datetime, zone: str) -> list[tuple[date, str, int]]:
+    """What journeys did since a moment: day on the clock of `zone`, what, how often.
+
+    What is `started`, `completed`, or the reason for which it was left. Tests do not count.
+    """
+    return [(row[0], row[1], row[2]) for row in _rows(_BY_DAY, {"since": since, "zone": zone})]
+
+
+def standing() -> Standing:
+    """Counts as they are, in one cheap statement."""
+    return Standing(*_rows(_STANDING, {})[0])
 
 
 def undecided(

@@ -15,7 +15,7 @@ from waffle.models import Sample
 
 from attendance import services
 from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledge
-from delivery.models import Attempt, Delivery, InboundUpdate, Installation
+from delivery.models import Attempt, Delivery, Heartbeat, InboundUpdate, Installation
 from nurture import flags
 from nurture.models import (
     BotText,
@@ -89,4 +89,5 @@ def _of_delivery() -> None:
         message_id=1, http_status=200,
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
+    Heartbeat.objects.create(name="clock", hour=at, first_at=at, seen_at=at, minutes=1)
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
