@@ -7,6 +7,8 @@ from datetime import datetime
 
 from django.db import connection
 
+from attendance.domain.kinds import Source
+
 # Devices of people in the classes of a period, driven from the classes. Rooms, telephones, staff
 # and those whom staff called a visitor are other kinds and do not count.
 _STANDING = """
@@ -42,6 +44,11 @@ class Reading:
     state: str | None
     error: str | None
     complete_at: datetime | None  # when the newest complete reading ended
+
+    @property
+    def name(self) -> str:
+        """The source in words."""
+        return "Meet log" if self.source == Source.MEET else self.source
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def _telegram(standing: Standing) -> Iterator[Step]:
     yield Step(
         "The bot's token is right",
         bool(standing.delivery.bot_username) and not refused,
-        "Set BOT_TOKEN (from @BotFather); manage.py doctor asks Telegram whether it is right.",
+        "Set BOT_TOKEN (empty: the sandbox); manage.py doctor asks whether it is right.",
     )
     poller = standing.delivery.processes.get(Process.POLLER.value)
     if settings.TELEGRAM_WEBHOOK_SECRET:

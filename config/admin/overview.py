@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.apps import apps
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -90,8 +89,8 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     steps = checklist(stands)
     return {
         "refresh_seconds": REFRESH_SECONDS,
+        "zone": zone,
         "as_of": present,
-        "environment": settings.ENVIRONMENT,
         "alerts": [(alert, page.list(*LISTS[alert.about])) for alert in alerts(stands)],
         "cards": [*page.of_week(past), *page.of_now(stands)],
         "chart": chart(past),

@@ -27,7 +27,7 @@ from nurture import flags
 from nurture.domain.catching_up import Policy
 from nurture.flags import ATTENDANCE, DELIVER, EVERYBODY, NURTURE, STREAM_PREFIX
 from nurture.models import Sequence as NurtureSequence
-from nurture.services.alerts import counted
+from nurture.services.alerts import counted, deliveries
 from nurture.services.switches import percent_of, reached, turn
 
 MAY_LOOK = "waffle.view_flag"
@@ -142,11 +142,11 @@ def _of_nurture(before: str, percent: float) -> Change:
 def _of_sending(on: bool, due: int) -> Iterator[str]:
     if not on:
         yield "Nothing more goes out from the next moment on; what is on the wire comes to its end."
-        yield f"{counted(due)} deliveries are due now. They wait, and so does all that follows."
+        yield f"Due now: {deliveries(due)}. What is due waits, and so does all that follows."
         yield "What is useless by the time it could go out expires."
         return
     rate = settings.TELEGRAM_SENDS_PER_SECOND
-    yield f"{counted(due)} deliveries are due and go out at once."
+    yield f"Due now: {deliveries(due)}. What is due goes out at once."
     if due:
         least = "at least " if due > COUNTED else ""
         yield f"At {rate:g} a second that takes {least}{lasting(due / rate)}."
@@ -183,7 +183,7 @@ def _switches(request: HttpRequest) -> dict[str, Any]:
     linked, counts = reached([stand.percent, *SHARES])
     return {
         "stand": stand,
-        "due": counted(sum(queue.due for queue in queues)),
+        "due": deliveries(sum(queue.due for queue in queues)),
         "bot_gates": [gate for gate in queues if gate.scope == "bot" and gate.closed],
         "linked": linked,
         "reached": counts[stand.percent],

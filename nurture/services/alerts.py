@@ -45,7 +45,7 @@ def _processes(standing: Standing) -> Iterator[Alert]:
         if alive is not None and alive.seconds_ago > MISSING_SECONDS:
             minutes = int(alive.seconds_ago // 60)
             yield Alert(
-                "bad", process.value, f"The {process.value} was not seen for {minutes} minutes.",
+                "bad", process.value, f"The {process.value} was not seen for {minutes} min.",
                 f"Start the {process.label}; nothing is lost, it waits.",
             )  # fmt: skip
 
@@ -65,21 +65,22 @@ def _late(standing: Standing) -> Iterator[Alert]:
     if standing.late_seconds > LATE_SECONDS:
         minutes = int(standing.late_seconds // 60)
         yield Alert(
-            "bad", "late", f"The oldest delivery is {minutes} minutes late though its gates are "
-            "open.", "See whether the worker runs and whether it has room.",
+            "bad", "late",
+            f"The oldest delivery is {minutes} min late though its gates are open.",
+            "See whether the worker runs and whether it has room.",
         )  # fmt: skip
 
 
 def _doubtful(standing: Standing) -> Iterator[Alert]:
     if standing.delivery.unknown:
         yield Alert(
-            "warn", "unknown", f"{counted(standing.delivery.unknown)} deliveries cannot be known.",
-            "Say whether they arrived, or send them again.",
+            "warn", "unknown", f"{deliveries(standing.delivery.unknown)} cannot be known.",
+            "Say whether each arrived, or send it again.",
         )  # fmt: skip
     if standing.delivery.dead:
         yield Alert(
-            "warn", "dead", f"{counted(standing.delivery.dead)} deliveries were given up.",
-            "Look at their last error, mend it, and send them again.",
+            "warn", "dead", f"Given up: {deliveries(standing.delivery.dead)}.",
+            "Look at the last error, mend it, and send again.",
         )  # fmt: skip
 
 
@@ -91,12 +92,12 @@ def _google(standing: Standing) -> Iterator[Alert]:
         if reading.state in {"failed", "config_error"}:
             why = (reading.error or "no reason given")[:160]
             yield Alert(
-                "bad" if dark else "warn", "google", f"Reading Google's {reading.source} failed: "
+                "bad" if dark else "warn", "google", f"Reading Google's {reading.name} failed: "
                 f"{why}", "manage.py doctor says what to do. No absence is concluded meanwhile.",
             )  # fmt: skip
         elif dark:
             yield Alert(
-                "warn", "google", f"Google's {reading.source} was not read as a whole for "
+                "warn", "google", f"Google's {reading.name} was not read as a whole for "
                 "2 hours.", "No absence is concluded meanwhile.",
             )  # fmt: skip
 
@@ -104,7 +105,7 @@ def _google(standing: Standing) -> Iterator[Alert]:
 def _people(standing: Standing) -> Iterator[Alert]:
     if standing.nurture.open_tasks:
         tasks = standing.nurture.open_tasks
-        yield Alert("warn", "task", f"{tasks} tasks wait for somebody.", "Do them and close them.")
+        yield Alert("warn", "task", f"Open tasks: {tasks}.", "Only a person can do them.")
     if standing.attendance.open_reviews >= MANY_REVIEWS:
         reviews = standing.attendance.open_reviews
         yield Alert(
@@ -116,3 +117,8 @@ def _people(standing: Standing) -> Iterator[Alert]:
 def counted(number: int) -> str:
     """A number that was counted up to a bound."""
     return f"{number:,}" if number <= COUNTED else f"More than {COUNTED:,}"
+
+
+def deliveries(number: int) -> str:
+    """So many deliveries, counted up to a bound."""
+    return f"{counted(number)} {'delivery' if number == 1 else 'deliveries'}"

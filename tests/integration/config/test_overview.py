@@ -128,7 +128,7 @@ def test_every_number_leads_to_a_list_that_opens(client: Client) -> None:
     for link in set(page.links):
         answer = client.get(link)
         assert answer.status_code == 200, link  # an unknown filter would be sent away
-    assert "The worker was not seen for 9 minutes." in page.text
+    assert "The worker was not seen for 9 min." in page.text
 
 
 def test_who_may_not_open_a_list_gets_the_number_without_a_link(client: Client) -> None:
@@ -180,8 +180,8 @@ def test_alerts_say_what_is_and_what_to_do(client: Client) -> None:
 
     assert "bot:breaker is closed: Telegram does not answer." in said
     assert "stream:welcome is closed: paused by staff." in said
-    assert "2 deliveries cannot be known. Say whether they arrived" in said
-    assert "Reading Google's meet failed: scopes are missing" in said
+    assert "2 deliveries cannot be known. Say whether each arrived" in said
+    assert "Reading Google's Meet log failed: scopes are missing" in said
     assert said.index("bot:breaker is closed") < said.index("stream:welcome is closed")
 
 
