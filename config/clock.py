@@ -78,7 +78,7 @@ def timetable() -> list[Bell]:
     import delivery.inbound_tasks
     import delivery.selectors
     import delivery.tasks
-    import nurture.services
+    import nurture.services.figures
     import nurture.tasks
 
     # Each before those that go on with what it leaves.
@@ -103,6 +103,11 @@ def timetable() -> list[Bell]:
             due=lambda: nurture.services.has_work(now=delivery.clock.now()),
         ),
         Bell(actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
+        Bell(
+            actor=nurture.tasks.count_hours,
+            due=lambda: nurture.services.figures.hours_are_due(now=delivery.clock.now()),
+            every_seconds=60,
+        ),
     ]
 
 

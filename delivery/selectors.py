@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -72,17 +72,18 @@ SELECT 'replies', 'stream', false, '', '', NULL, count(*), min(x.due_at)
  ORDER BY 1
 """
 
-# What came to its end, day by day on the clock of a zone, and what learners said of themselves:
-# a word or a button, but no command.
-_BY_DAY = """
-SELECT (d.settled_at AT TIME ZONE %(zone)s)::date AS day, d.status, d.reason, count(*)
+# What came to its end, hour by hour, and what learners said of themselves: a word or a button, but
+# no command.
+_BY_HOUR = """
+SELECT date_trunc('hour', d.settled_at, 'UTC') AS hour, d.status, d.reason, count(*)
   FROM nurture_deliveries d
- WHERE d.settled_at >= %(since)s AND d.settled_at IS NOT NULL AND NOT d.is_test
+ WHERE d.settled_at >= %(since)s AND d.settled_at < %(until)s AND d.settled_at IS NOT NULL
+   AND NOT d.is_test
  GROUP BY 1, 2, 3
  UNION ALL
-SELECT (u.received_at AT TIME ZONE %(zone)s)::date, 'heard', '', count(*)
+SELECT date_trunc('hour', u.received_at, 'UTC'), 'heard', '', count(*)
   FROM delivery_inboundupdate u
- WHERE u.received_at >= %(since)s
+ WHERE u.received_at >= %(since)s AND u.received_at < %(until)s
    AND (u.payload ? 'callback_query'
         OR u.payload ? 'message' AND left(u.payload #>> '{message,text}', 1) IS DISTINCT FROM '/')
  GROUP BY 1
@@ -289,14 +290,14 @@ def queues() -> list[Queue]:
         return [Queue(*row) for row in cursor.fetchall()]
 
 
-def by_day(*, since: datetime, zone: str) -> list[tuple[date, str, str, int]]:
-    """What happened since a moment: day on the clock of `zone`, what, its reason, how often.
+def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, str, int]]:
+    """What happened in [since, until): hour (UTC), what, its reason, how often.
 
-    What is the status of a delivery that came to its end on that day, or `heard`: a learner wrote
+    What is the status of a delivery that came to its end in that hour, or `heard`: a learner wrote
     or pressed something. Tests do not count.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_BY_DAY, {"since": since, "zone": zone})
+        cursor.execute(_BY_HOUR, {"since": since, "until": until})
         return list(cursor.fetchall())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -147,17 +147,18 @@ SELECT x.task, x.key, x.reason
  ORDER BY x.key
 """
 
-# What began and what came to its end, day by day on the clock of a zone.
-_BY_DAY = """
-SELECT (j.started_at AT TIME ZONE %(zone)s)::date AS day, 'started', count(*)
+# What began and what came to its end, hour by hour.
+_BY_HOUR = """
+SELECT date_trunc('hour', j.started_at, 'UTC') AS hour, 'started', count(*)
   FROM user_nurture_journeys j
- WHERE j.started_at >= %(since)s AND NOT j.is_test
+ WHERE j.started_at >= %(since)s AND j.started_at < %(until)s AND NOT j.is_test
  GROUP BY 1
  UNION ALL
-SELECT (j.ended_at AT TIME ZONE %(zone)s)::date,
+SELECT date_trunc('hour', j.ended_at, 'UTC'),
        CASE WHEN j.status = 'completed' THEN 'completed' ELSE j.exit_reason END, count(*)
   FROM user_nurture_journeys j
- WHERE j.ended_at >= %(since)s AND j.ended_at IS NOT NULL AND NOT j.is_test
+ WHERE j.ended_at >= %(since)s AND j.ended_at < %(until)s AND j.ended_at IS NOT NULL
+   AND NOT j.is_test
  GROUP BY 1, 2
 """
 
@@ -177,12 +178,13 @@ class Standing:
     has_linked: bool  # a learner has opened the bot
 
 
-def by_day(*, since: datetime, zone: str) -> list[tuple[date, str, int]]:
-    """What journeys did since a moment: day on the clock of `zone`, what, how often.
+def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
+    """What journeys did in [since, until): hour (UTC), what, how often.
 
-    What is `started`, `completed`, or the reason for which it was left. Tests do not count.
+    What is `started`, `completed`, or the reason for which one was left. Tests do not count.
     """
-    return [(row[0], row[1], row[2]) for row in _rows(_BY_DAY, {"since": since, "zone": zone})]
+    values = {"since": since, "until": until}
+    return [(row[0], row[1], row[2]) for row in _rows(_BY_HOUR, values)]
 
 
 def standing() -> Standing:

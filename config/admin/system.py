@@ -17,6 +17,7 @@ from config.console.pages import Console
 from config.console.words import moment
 from delivery.models import Heartbeat
 from nurture import flags
+from nurture.models import HourlyFigure
 
 for theirs in (Flag, Switch, Sample, Task):
     admin.site.unregister(theirs)
@@ -77,3 +78,25 @@ class HeartbeatAdmin(Console):
     def seen(self, row: Heartbeat) -> SafeString:
         """When."""
         return moment(row.seen_at)
+
+
+@admin.register(HourlyFigure)
+class HourlyFigureAdmin(Console):
+    """What the trends of the overview are made from."""
+
+    list_display = ("at", "name", "count")
+    list_filter = ("name",)
+    ordering = ("-hour", "name")
+    empty_words = (
+        "No hour was counted yet. The clock has each counted a few minutes after its end; until "
+        "then the overview counts by itself."
+    )
+
+    def heading(self, row: HourlyFigure) -> str:
+        """By what was counted."""
+        return f"{row.name or 'nothing'} in one hour"
+
+    @admin.display(description="hour", ordering="hour")
+    def at(self, row: HourlyFigure) -> SafeString:
+        """On the clock of whoever looks."""
+        return moment(row.hour)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+from django.db.models import Q
 
 from attendance.domain.evaluation import Share as AuditShare
 from attendance.selectors import accuracy
@@ -13,10 +18,16 @@ from delivery import selectors as delivery
 from nurture import flags, selectors
 from nurture.domain import figures
 from nurture.domain.figures import Day
+from nurture.models import HourlyFigure
 
 DAYS = 14  # of a trend
 WEEK = 7  # what a figure is taken from
 AUDIT_WEEKS = 8
+HOUR = timedelta(hours=1)
+SETTLED_AFTER = timedelta(minutes=5)
+AGAIN = timedelta(hours=24)
+KEPT = timedelta(days=400)
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +65,65 @@ class Standing:
 def days(*, now: datetime, zone: str, count: int = DAYS) -> list[Day]:
     """What happened on each of the last `count` days on the clock of `zone`, today among them.
 
-    Two statements, however many deliveries there are.
+    Three statements, however many deliveries there are: hours that are over were counted before
+    (`count_hours`), what came since is counted now. An hour belongs to the day in which it begins,
+    so in a zone that is half an hour off a day is, too.
     """
     today = now.astimezone(ZoneInfo(zone)).date()
     first = today - timedelta(days=count - 1)
     since = datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(zone))
-    delivered = delivery.by_day(since=since, zone=zone)
-    rows = [(day, figures.name_of(what, reason), n) for day, what, reason, n in delivered]
-    walked = selectors.by_day(since=since, zone=zone)
-    return figures.calendar([*rows, *walked], until=today, days=count)
+    kept = list(HourlyFigure.objects.filter(hour__gte=since).values_list("hour", "name", "count"))
+    counted_to = max((hour + HOUR for hour, _, _ in kept), default=since)
+    found = [*kept, *_counts(counted_to, max(now, counted_to) + HOUR)]
+    rows = [(hour.astimezone(ZoneInfo(zone)).date(), name, n) for hour, name, n in found]
+    return figures.calendar(rows, until=today, days=count)
+
+
+def hours_are_due(*, now: datetime) -> bool:
+    """Whether an hour is over that was not counted yet."""
+    return _counted_to() < _over(now)
+
+
+@transaction.atomic
+def count_hours(*, now: datetime) -> int:
+    """Count what happened in the hours that are over; return how many hours were counted.
+
+    The last day is counted anew each time, for what was in doubt may be known by now. Safe to run
+    twice and in many processes: one does it, the others leave it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('nurture_hourlyfigure'))")
+        if not cursor.fetchone()[0] or not hours_are_due(now=now):
+            return 0
+    until = _over(now)
+    since = max(_counted_to() - AGAIN, until - KEPT)
+    rows = Counter[tuple[datetime, str]]()
+    for hour, name, count in _counts(since, until):
+        rows[hour, name] += count
+    HourlyFigure.objects.filter(Q(hour__gte=since) | Q(hour__lt=until - KEPT)).delete()
+    HourlyFigure.objects.bulk_create(
+        [HourlyFigure(hour=hour, name=name, count=count) for (hour, name), count in rows.items()]
+        + [HourlyFigure(hour=until - HOUR, name="", count=0)],
+        batch_size=5_000,
+    )
+    return int((until - since) / HOUR)
+
+
+def _counts(since: datetime, until: datetime) -> Iterator[tuple[datetime, str, int]]:
+    for hour, what, reason, count in delivery.by_hour(since=since, until=until):
+        yield hour, figures.name_of(what, reason), count
+    yield from selectors.by_hour(since=since, until=until)
+
+
+def _counted_to() -> datetime:
+    """The end of the newest hour that is counted."""
+    newest = HourlyFigure.objects.order_by("-hour").values_list("hour", flat=True).first()
+    return newest + HOUR if newest else NEVER
+
+
+def _over(now: datetime) -> datetime:
+    """The end of the newest hour of which no transaction is still under way."""
+    return (now - SETTLED_AFTER).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def standing(*, now: datetime) -> Standing:

@@ -22,6 +22,7 @@ from nurture.models import (
     Contact,
     ContactTag,
     HoldoutAssignment,
+    HourlyFigure,
     LinkToken,
     PledgeQuestion,
     Sequence,
@@ -78,6 +79,7 @@ def _of_learners() -> None:
     BotText.objects.create(
         key="stopped", language="en", text="Bye.", changed_by="someone", changed_at=at
     )
+    HourlyFigure.objects.create(hour=at, name="sent", count=1)
     ErasedMark.objects.create(mark_hash="0" * 64, person=UUID(int=1), erased_on=at.date())
     StaffTask.objects.create(kind="handover", key="1", learner=learner, note="Call.", created_at=at)
 
