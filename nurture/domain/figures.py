@@ -159,7 +159,7 @@ def calendar(rows: Iterable[tuple[date, str, int]], *, until: date, days: int) -
         until - timedelta(days=back): Counter() for back in reversed(range(days))
     }
     for day, what, count in rows:
-        if day in found:
+        if count and day in found:
             found[day][what] += count
     return [Day(day, counts) for day, counts in found.items()]
 
