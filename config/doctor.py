@@ -228,7 +228,7 @@ def _gates() -> Item:
 def _processes() -> Item:
     alive = delivery.selectors.standing().processes
     missing = [
-        process.label
+        str(process.label)
         for process in (Process.CLOCK, Process.WORKER)
         if process not in alive or alive[process].seconds_ago > MISSING_SECONDS
     ]

@@ -67,4 +67,4 @@ def standing(*, since: datetime, now: datetime) -> Standing:
     with connection.cursor() as cursor:
         cursor.execute(_STANDING, {"since": since, "now": now})
         rows = cursor.fetchall()
-    return Standing(*rows[0][:4], [Reading(*row[4:]) for row in rows])
+    return Standing(*rows[0][:4], readings=[Reading(*row[4:]) for row in rows])

@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from attendance.domain.evaluation import Share as AuditShare
 from attendance.selectors import accuracy
-from attendance.selectors import figures as attendance
-from delivery import selectors as delivery
+from attendance.selectors import figures as attendance_selectors
+from delivery import selectors as delivery_selectors
 from nurture import flags, selectors
 from nurture.domain import figures
 from nurture.domain.figures import Day
@@ -36,14 +36,14 @@ class Standing:
 
     now: datetime
     switches: flags.Stand
-    queues: list[delivery.Queue]  # every gate, with what is due behind it
-    delivery: delivery.Standing
-    attendance: attendance.Standing
+    queues: list[delivery_selectors.Queue]  # every gate, with what is due behind it
+    delivery: delivery_selectors.Standing
+    attendance: attendance_selectors.Standing
     nurture: selectors.Standing
     audit: AuditShare
 
     @property
-    def gates(self) -> list[delivery.Queue]:
+    def gates(self) -> list[delivery_selectors.Queue]:
         """The gates that are closed, those of the bot first."""
         closed = [queue for queue in self.queues if queue.closed]
         return sorted(closed, key=lambda gate: gate.scope != "bot")
@@ -110,7 +110,7 @@ def count_hours(*, now: datetime) -> int:
 
 
 def _counts(since: datetime, until: datetime) -> Iterator[tuple[datetime, str, int]]:
-    for hour, what, reason, count in delivery.by_hour(since=since, until=until):
+    for hour, what, reason, count in delivery_selectors.by_hour(since=since, until=until):
         yield hour, figures.name_of(what, reason), count
     yield from selectors.by_hour(since=since, until=until)
 
@@ -132,9 +132,9 @@ def standing(*, now: datetime) -> Standing:
     return Standing(
         now=now,
         switches=flags.stand(),
-        queues=delivery.queues(),
-        delivery=delivery.standing(),
-        attendance=attendance.standing(since=now - timedelta(days=WEEK), now=now),
+        queues=delivery_selectors.queues(),
+        delivery=delivery_selectors.standing(),
+        attendance=attendance_selectors.standing(since=now - timedelta(days=WEEK), now=now),
         nurture=selectors.standing(),
         audit=audit.share("strict accuracy"),
     )
