@@ -310,4 +310,5 @@ def standing() -> Standing:
         cursor.execute(_STANDING)
         rows = cursor.fetchall()
     alive = {row[5]: Alive(*row[6:]) for row in rows if row[5]}
-    return Standing(*rows[0][:5], processes=alive)
+    unknown, dead, has_sent, bot, heard_at = rows[0][:5]
+    return Standing(unknown, dead, has_sent, bot, heard_at, alive)

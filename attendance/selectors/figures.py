@@ -67,4 +67,5 @@ def standing(*, since: datetime, now: datetime) -> Standing:
     with connection.cursor() as cursor:
         cursor.execute(_STANDING, {"since": since, "now": now})
         rows = cursor.fetchall()
-    return Standing(*rows[0][:4], readings=[Reading(*row[4:]) for row in rows])
+    reviews, has_learners, known, everybody = rows[0][:4]
+    return Standing(reviews, has_learners, known, everybody, [Reading(*row[4:]) for row in rows])
