@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from nurture import flags
 from nurture.domain.catching_up import Policy
@@ -33,6 +33,8 @@ def turn(
     more. Raises UnknownSwitchError (a LookupError) and ValueError; then nothing was changed. Safe
     to run twice.
     """
+    with connection.cursor() as cursor:  # two at once: the second sees what the first has done
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('switch:' || %s))", [name])
     before = flags.state(name)
     if expected is not None and before != expected:
         raise ChangedMeanwhileError(f"{name} is {before} by now, not {expected}")
