@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Max, Q, Sum
+from django.db.models.functions import TruncDate
 
 from attendance.domain.evaluation import Share as AuditShare
 from attendance.selectors import accuracy
@@ -72,10 +73,17 @@ def days(*, now: datetime, zone: str, count: int = DAYS) -> list[Day]:
     today = now.astimezone(ZoneInfo(zone)).date()
     first = today - timedelta(days=count - 1)
     since = datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(zone))
-    kept = list(HourlyFigure.objects.filter(hour__gte=since).values_list("hour", "name", "count"))
-    counted_to = max((hour + HOUR for hour, _, _ in kept), default=since)
-    found = [*kept, *_counts(counted_to, max(now, counted_to) + HOUR)]
-    rows = [(hour.astimezone(ZoneInfo(zone)).date(), name, n) for hour, name, n in found]
+    kept = (
+        HourlyFigure.objects.filter(hour__gte=since)
+        .values_list(TruncDate("hour", tzinfo=ZoneInfo(zone)), "name")
+        .annotate(count=Sum("count"), newest=Max("hour"))
+    )
+    rows, counted_to = [], since
+    for day, name, number, newest in kept:
+        rows.append((day, name, number))
+        counted_to = max(counted_to, newest + HOUR)
+    for hour, name, number in _counts(counted_to, max(now, counted_to) + HOUR):
+        rows.append((hour.astimezone(ZoneInfo(zone)).date(), name, number))
     return figures.calendar(rows, until=today, days=count)
 
 
