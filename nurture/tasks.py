@@ -12,6 +12,7 @@ from delivery import clock
 from delivery import selectors as delivery_selectors
 from delivery import tasks as delivery_tasks
 from nurture import services
+from nurture.services import figures
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,12 @@ def tick() -> None:
         log.info("nurture.tick", extra={"facts": report.facts, "deliveries": report.deliveries})
     if delivery_selectors.has_due() and not delivery_selectors.blocking_gates():
         delivery_tasks.ring()
+
+
+@dramatiq.actor(queue_name="nurture", max_retries=0, time_limit=300_000, max_age=60_000)
+def count_hours() -> None:
+    """Count what happened in the hours that are over. Safe to ring twice: one does it."""
+    figures.count_hours(now=clock.now())
 
 
 def ring() -> None:

@@ -6,6 +6,7 @@ from delivery.models.chats import Chat, ChatKind, Consent, Reachability
 from delivery.models.deliveries import Attempt, AttemptOutcome, Delivery, InboundUpdate, Lane
 from delivery.models.functions import BusinessNow
 from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
+from delivery.models.heartbeats import Heartbeat, Process
 
 __all__ = [
     "OPEN",
@@ -18,9 +19,11 @@ __all__ = [
     "Consent",
     "Delivery",
     "Gate",
+    "Heartbeat",
     "InboundUpdate",
     "Installation",
     "Lane",
+    "Process",
     "Reachability",
     "Scope",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nurture.models.contacts import Contact, ContactTag, LinkToken
+from nurture.models.figures import HourlyFigure
 from nurture.models.journeys import (
     OPEN,
     Decision,
@@ -30,6 +31,7 @@ __all__ = [
     "ContactTag",
     "Decision",
     "HoldoutAssignment",
+    "HourlyFigure",
     "Journey",
     "JourneyStatus",
     "LinkToken",

@@ -110,6 +110,13 @@ class Journey(models.Model):
             models.Index(
                 fields=["session"], condition=Q(status__in=OPEN), name="nurture_journey_of_class"
             ),
+            # Read by the figures of a day: what came to its end, and how.
+            models.Index(
+                fields=["ended_at"],
+                include=["status", "exit_reason"],
+                condition=Q(ended_at__isnull=False, is_test=False),
+                name="nurture_journey_ended_day",
+            ),
             # Read by exit rules, /stop and the learner's page.
             models.Index(
                 fields=["learner"], condition=Q(status__in=OPEN), name="nurture_journey_of_learner"
