@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nurture.models.backtests import BacktestRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.journeys import (
     OPEN,
@@ -25,6 +26,7 @@ from nurture.models.texts import BotText
 __all__ = [
     "OPEN",
     "AttendanceTrigger",
+    "BacktestRun",
     "BotText",
     "Contact",
     "ContactTag",
