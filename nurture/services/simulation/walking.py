@@ -13,25 +13,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from waffle.models import Flag
 
 from attendance.models import ClassSession, Course, Enrolment, Learner, ReviewItem
 from delivery.models import Consent
-from nurture import flags
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import Quiet, zone_of
-from nurture.domain.sequence import Mode, SequenceSpec
+from nurture.domain.sequence import SequenceSpec
 from nurture.domain.timing import Timing, timing
-from nurture.models import (
-    AttendanceTrigger,
-    Contact,
-    Decision,
-    Sequence,
-    SequenceVersion,
-    Step,
-    VersionStatus,
-)
-from nurture.services.simulation.backtesting import NotSimulatedError
+from nurture.models import Contact, Decision, SequenceVersion
+from nurture.services.simulation.backtesting import NotSimulatedError, put_on_stage
 from nurture.services.simulation.run import play
 from nurture.services.simulation.scene import (
     Answer,
@@ -42,7 +32,7 @@ from nurture.services.simulation.scene import (
     give_cause,
     make_up,
 )
-from nurture.services.simulation.shadow import Shadow, shadowed
+from nurture.services.simulation.shadow import shadowed
 from nurture.services.versions import spec_of
 
 #: A journey that is longer is shown as far as it went.
@@ -102,7 +92,8 @@ def walk(
     if trigger is None:
         raise NotSimulatedError("nothing starts this version: it has no trigger")
     with shadowed(*_ALSO) as shadow:
-        _furnish(shadow, version)
+        put_on_stage(shadow, version)
+        SequenceVersion.objects.update(holdout=0)
         if isinstance(whom, Learner):
             bring(shadow, whom, trigger, start)
         shadow.ready()
@@ -122,20 +113,6 @@ def walk(
             next_class=following.starts_at if following else None,
             lines=_lines(spec_of(version), contact, course, zone),
         )
-
-
-def _furnish(shadow: Shadow, version: SequenceVersion) -> None:
-    """This one version, published and live, with nobody held out."""
-    mine = [version.pk]
-    shadow.copy(Sequence, "id = %s", [version.sequence_id])
-    shadow.copy(SequenceVersion, "id = %s", mine)
-    shadow.copy(Step, "version_id = %s", mine)
-    shadow.copy(AttendanceTrigger, "version_id = %s", mine)
-    SequenceVersion.objects.update(
-        status=VersionStatus.PUBLISHED, published_at=version.created_at, holdout=0
-    )
-    Sequence.objects.update(published_version=version, draft_version=None, mode=Mode.LIVE)
-    Flag.objects.create(name=flags.NURTURE, everyone=True)
 
 
 def _lines(
