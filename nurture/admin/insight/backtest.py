@@ -35,12 +35,13 @@ def backtest_page(page: Page) -> HttpResponse:
     run = page.sequence.backtests.filter(pk=_number(page.asked("run"))).first()
     if run is not None and run.finished_at is None:
         _ring_again(run)
+    present = page.version()
     if page.asked("state") and run is not None:
         return JsonResponse({"state": state_of(run)})
     return page.show(
         "backtest",
         versions=page.versions,
-        chosen=page.version(),
+        chosen=run.version if run else present and present.number,
         may_run=page.may(MAY),
         most_weeks=MOST_WEEKS,
         most=backtests.MOST,

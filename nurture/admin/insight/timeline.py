@@ -49,6 +49,8 @@ WORDS = {
     "reached": "came here",
     "left": "left here",
 }
+#: What a branch asks comes before where it goes.
+_FIRST = ("Asks whether the learner", "If so, goes to", "If not, goes to")
 _ALWAYS = {True: (State.WAITING, State.SENT), False: (State.WAITING, State.PASSED)}
 
 
@@ -73,6 +75,7 @@ def timeline_page(page: Page) -> HttpResponse:
         periods=PERIODS.items(),
         days=days,
         start=_start(spec),
+        keys=keys,
         totals=pictures.totals(),
         reasons=pictures.reasons("", "left", found.left_for),
         steps=[pictures.step(step, leaving.get(step.key)) for step in spec.steps],
@@ -126,7 +129,7 @@ def _start(spec: SequenceSpec) -> dict[str, Any]:
     return {
         "triggers": [wording.trigger(trigger) for trigger in spec.triggers],
         "rules": [(label, rules[label]) for label in shown if label in rules],
-        "hours": wording.window(spec.window),
+        "hours": wording.window(spec.window) if spec.window else "",
     }
 
 
@@ -161,13 +164,14 @@ class _Pictures:
         words = wording.step(step)
         dull = {"Kind", "Switch", "Wait", "Text", "Only if the learner"}
         figures = self.found.of(step.key)
+        labels = dict.fromkeys([*(label for label in _FIRST if label in words), *words])
         return self.bare(figures, says=says) | {
             "kind": step.kind.value,
             "enabled": step.enabled,
             "wait": wording.wait(step.wait),
             "when": words.get("Only if the learner", ""),
             "text": step.text,
-            "more": [(label, said) for label, said in words.items() if label not in dull],
+            "more": [(label, words[label]) for label in labels if label not in dull],
             "median": long_words(figures.median_wait) if figures.median_wait is not None else "",
             "leaving": leaving and {
                 "share": percent(leaving.share),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.conf import settings
 from django.db.models import Q
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from attendance.models import Learner
@@ -76,6 +77,8 @@ AFTER = timedelta(hours=1)
 MOST_ANSWERS = 20
 MOST_FOUND = 10
 YEARS = 20
+#: Inputs that are told elsewhere, or by a row's number only.
+_DULL = frozenset({"due_at", "class", "round"})
 _STAMP = "%Y-%m-%dT%H:%M"
 
 
@@ -264,8 +267,8 @@ def _lines(page: Page, asked: _Asked, found: Walk) -> list[dict[str, Any]]:
         shown.append(
             {
                 "line": line,
-                "local": f"{at.astimezone(found.zone):%a %d %b %Y %H:%M %Z}",
-                "at": at,
+                "local": _local(at, found.zone),
+                "here": _here(at, found.zone),
                 "words": _words(line),
                 "notes": [*_notes(line, found.zone), *_shifted(before, at, found.zone)],
                 "inputs": _inputs(line, found.zone),
@@ -280,6 +283,16 @@ def _lines(page: Page, asked: _Asked, found: Walk) -> list[dict[str, Any]]:
         )  # fmt: skip
         before = at
     return shown
+
+
+def _local(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%a %d %b %Y %H:%M %Z}"
+
+
+def _here(at: datetime, zone: ZoneInfo) -> str:
+    """The moment on the clock of whoever looks; empty where that shows the same."""
+    local = timezone.localtime(at)
+    return "" if local.utcoffset() == at.astimezone(zone).utcoffset() else f"{local:%a %H:%M %Z}"
 
 
 def _words(line: Line) -> str:
@@ -321,7 +334,7 @@ def _inputs(line: Line, zone: ZoneInfo) -> list[tuple[str, str]]:
     return [
         (name.replace("_", " "), _value(value, zone))
         for name, value in line.inputs.items()
-        if name != "due_at"
+        if name not in _DULL
     ]
 
 
