@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection
 
 from nurture.models import Sequence
@@ -100,7 +102,7 @@ def make_runs(*, runs: int, slug: str = "many-runs") -> Sequence:
     """A published sequence of three steps with so many journeys, begun ten minutes apart."""
     sequence = make.make_sequence(SOURCE.replace("missed-class", slug))
     assert sequence.published_version is not None
-    values = {
+    values: dict[str, Any] = {
         "at": make.CLASS_STARTS, "runs": runs, "slug": slug, "many": _LEARNERS,
         "sequence": sequence.pk, "version": sequence.published_version.pk,
         "stream": f"stream:{slug}",

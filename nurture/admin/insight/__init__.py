@@ -9,12 +9,15 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
+from nurture.admin.insight.asked import BacktestRunAdmin
 from nurture.admin.insight.backtest import backtest_page
 from nurture.admin.insight.effect import effect_page
 from nurture.admin.insight.frame import Page
 from nurture.admin.insight.leaving import leaving_page
 from nurture.admin.insight.timeline import runs_page, timeline_page
 from nurture.admin.insight.walkthrough import walkthrough_page
+
+__all__ = ["BacktestRunAdmin", "InsightPages"]
 
 _OF_ONE: dict[str, Callable[[Page], HttpResponse]] = {
     "timeline": timeline_page,
@@ -41,7 +44,7 @@ class InsightPages:
             for name, page in _OF_ONE.items()
         ]
         every = path("leaving/", self._view(leaving_page), name="nurture_sequence_leaving")
-        theirs: list[URLPattern] = super().get_urls()  # type: ignore[misc]
+        theirs: list[URLPattern] = super().get_urls()
         return [*ours, every, *theirs]
 
     def _view(self, page: Callable[[Page], HttpResponse]) -> Callable[..., HttpResponse]:

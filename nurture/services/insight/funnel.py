@@ -184,4 +184,4 @@ def _values(version_id: int, since: datetime, step: str = "") -> dict[str, Any]:
 def _rows(sql: str, values: dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -16,6 +16,7 @@ from django.urls import reverse
 from delivery import clock
 from delivery.models import Chat
 from nurture import services
+from nurture.domain.funnel import State
 from nurture.models import BacktestRun, HoldoutAssignment, Sequence
 from nurture.services import backtests, sequences
 from nurture.services.insight import count_runs
@@ -66,7 +67,7 @@ def test_the_timeline_shows_each_step_with_its_figures(as_role: Callable[[str], 
     said = words(client, url("timeline", sequence, "?days=all"))
 
     step = found.of("later")
-    assert f"{step.states['sent']} sent" in said
+    assert f"{step.states[State.SENT]} sent" in said
     assert f"{step.reached} came here" in said
     assert f"{step.left} ended early here" in said
     assert "missed, the first in a row, any course" in said
