@@ -24,22 +24,26 @@ from nurture.domain.funnel import Funnel, State, StepFigures, by_size, share
 from nurture.domain.leaving import Leaving
 from nurture.domain.sequence import SequenceSpec, Step, StepKind
 from nurture.models import SequenceVersion
-from nurture.services.insight import count_runs, runs_at
+from nurture.services.insight import REACHED, WHOLE, count_runs, runs_at
 from nurture.services.versions import spec_of
 
 PERIODS = {"7": "7 days", "28": "28 days", "90": "90 days", "all": "all time"}
 DEFAULT = "90"
 LEAVING_DAYS = 90
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-TONES = {
+TONES: dict[str, str] = {
     State.WAITING: "info",
     State.SENT: "good",
     State.UNKNOWN: "warn",
     State.FAILED: "bad",
     State.SKIPPED: "calm",
     State.PASSED: "calm",
+    "active": "info",
+    "paused": "warn",
+    "completed": "good",
+    "exited": "bad",
 }
-WORDS = {
+WORDS: dict[str, str] = {
     State.WAITING: "waiting now",
     State.SENT: "sent",
     State.UNKNOWN: "unknown",
@@ -47,7 +51,13 @@ WORDS = {
     State.SKIPPED: "skipped",
     State.PASSED: "gone on",
     "reached": "came here",
-    "left": "left here",
+    "left": "ended early",
+    "begun": "begun",
+    "open": "under way",
+    "active": "under way",
+    "paused": "held",
+    "completed": "went the whole way",
+    "exited": "ended early",
 }
 #: What a branch asks comes before where it goes.
 _FIRST = ("Asks whether the learner", "If so, goes to", "If not, goes to")
@@ -89,7 +99,7 @@ def runs_page(page: Page) -> HttpResponse:
     if not page.may("nurture.view_journey"):
         raise PermissionDenied
     version, days, state = page.version(), _days(page), page.asked("state", "reached")
-    if version is None or state not in WORDS:
+    if version is None or state not in {*State, *WHOLE, REACHED}:
         return page.show("timeline_runs", version=version, rows=[])
     step, why = page.asked("step"), page.asked("why")
     found = runs_at(
@@ -104,8 +114,7 @@ def runs_page(page: Page) -> HttpResponse:
         why=explained(why) if why else "",
         period=PERIODS[days],
         rows=[
-            (row, TONES.get(State(row.state), "calm") if row.state in set(State) else "bad",
-             WORDS[row.state], explained(row.why) if row.why else "")
+            (row, TONES[row.state], WORDS[row.state], explained(row.why) if row.why else "")
             for row in found.rows
         ],
         back=page.url("timeline", version=version.number, days=days),
@@ -147,15 +156,17 @@ class _Pictures:
         statuses, entered = self.found.statuses, self.found.entered
         under_way = statuses["active"] + statuses["paused"]
         early = self.found.left_for.total()
+        begun = "at any time" if self.days == "all" else f"in {PERIODS[self.days]}"
+        done = statuses["completed"]
+        rows = [
+            ("Journeys", entered, f"begun {begun}", "begun"),
+            ("Under way", under_way, f"{statuses['paused']} of them held", "open"),
+            ("Went the whole way", done, percent(share(done, entered)), "completed"),
+            ("Ended early", early, percent(share(early, entered)), "left"),
+        ]
         return [
-            {"label": "Journeys", "value": entered, "note": f"begun in {PERIODS[self.days]}"
-             if self.days != "all" else "begun at any time"},
-            {"label": "Under way", "value": under_way,
-             "note": f"{statuses['paused']} of them held"},
-            {"label": "Went the whole way", "value": statuses["completed"],
-             "note": percent(share(statuses["completed"], entered))},
-            {"label": "Ended early", "value": early, "note": percent(share(early, entered)),
-             "url": self.runs("", "left") if early else ""},
+            {"label": label, "value": value, "note": note, "url": self.runs("", state)}
+            for label, value, note, state in rows
         ]  # fmt: skip
 
     def step(self, step: Step, leaving: Leaving | None) -> dict[str, Any]:

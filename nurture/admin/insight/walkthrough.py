@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from attendance.models import Learner
 from delivery.clock import now
 from nurture.admin.insight.frame import Page, explained, long_words
+from nurture.domain import wording
 from nurture.domain.reasons import Reason
 from nurture.domain.timing import Clocks, Shut, clocks_at, shift_between
 from nurture.markup import problems
@@ -31,6 +32,7 @@ from nurture.services.simulation import (
     Walk,
     walk,
 )
+from nurture.services.versions import spec_of
 
 PERSONAS: Mapping[str, tuple[str, Persona]] = {
     "ann": ("Ann, Berlin", Persona(name="Ann Berg", zone="Europe/Berlin", language="en")),
@@ -98,6 +100,8 @@ class _Asked:
         self.start = self._start()
         self.answers = self._answers()
         said = self.page.asked("next")
+        position = self.page.asked("trigger", "0")
+        self.trigger = int(position) if position.isdecimal() and len(position) < 4 else 0
         self.next_class = NextClass(said) if said in set(NextClass) else NextClass.OPEN
 
     def _whom(self) -> Persona | Learner | None:
@@ -188,6 +192,7 @@ def walkthrough_page(page: Page) -> HttpResponse:
         more_candidates=len(asked.found) > MOST_FOUND,
         personas=[(key, words) for key, (words, _) in PERSONAS.items()],
         kinds=NEXT.items(),
+        triggers=list(enumerate(map(wording.trigger, spec_of(version).triggers))),
         start=asked.start.astimezone(asked.zone).strftime(_STAMP),
         moments=[
             (words, _with(page, start=at.astimezone(asked.zone).strftime(_STAMP)))
@@ -206,7 +211,7 @@ def _walk(asked: _Asked) -> Walk | None:
     try:
         return walk(
             version=asked.version, whom=asked.whom, start=asked.start, answers=asked.answers,
-            next_class=asked.next_class,
+            next_class=asked.next_class, trigger=asked.trigger,
         )  # fmt: skip
     except NotSimulatedError as error:
         asked.problems.append(f"{error}.".capitalize())

@@ -11,8 +11,15 @@ from django.db import connection
 from nurture.domain.funnel import PASSED_OVER, At, Ended, Funnel, State, funnel
 from nurture.domain.reasons import Reason
 
-#: Beside the states of a step: everybody who came to it, and who ended early there.
-REACHED, LEFT = "reached", "left"
+#: Beside the states of a step: everybody who came to it.
+REACHED = "reached"
+#: Journeys as a whole; `left` also at one step: who ended early there.
+WHOLE = {
+    "begun": ("active", "paused", "completed", "exited"),
+    "open": ("active", "paused"),
+    "completed": ("completed",),
+    "left": ("exited",),
+}
 
 # The journeys looked at: those that began since, and all that are under way.
 _RUN = """
@@ -99,11 +106,12 @@ _RUNS_AT = _RUN + _PAIR + _PEOPLE.format(
     rows="pair", where="(%(state)s = 'reached' OR p.state = %(state)s)"
     " AND (%(why)s = '' OR p.why = %(why)s)",
 )  # fmt: skip
-_RUNS_LEFT = _RUN + _LAST + _PEOPLE.format(
-    rows="""(SELECT id, learner_id, last_step AS step_key, 'left' AS state, exit_reason AS why,
-                    ended_at AS at, NULL::bigint AS delivery_id
-               FROM ended WHERE status = 'exited')""",
-    where="(%(step)s = '' OR p.step_key = %(step)s) AND (%(why)s = '' OR p.why = %(why)s)",
+_RUNS_WHOLE = _RUN + _LAST + _PEOPLE.format(
+    rows="""(SELECT id, learner_id, coalesce(nullif(last_step, ''), step_key) AS step_key,
+                    last_step, status AS state, exit_reason AS why,
+                    coalesce(ended_at, started_at) AS at, NULL::bigint AS delivery_id
+               FROM ended WHERE status = ANY(%(statuses)s))""",
+    where="(%(step)s = '' OR p.last_step = %(step)s) AND (%(why)s = '' OR p.why = %(why)s)",
 )  # fmt: skip
 
 
@@ -160,12 +168,14 @@ def runs_at(
 ) -> Runs:
     """The runs behind one number of count_runs, the newest first.
 
-    `state`: one of State, REACHED, or LEFT (ended early there; with `step` "" wherever it was).
+    `state`: one of State or REACHED, at a step; or one of WHOLE, then the state of a run is its
+    status, and `step` the last that it came to, "" for any.
     """
     values = _values(version_id, since, step) | {
         "state": state, "why": why, "limit": limit, "offset": offset,
+        "statuses": list(WHOLE.get(state, ())),
     }  # fmt: skip
-    found = _rows(_RUNS_LEFT if state == LEFT else _RUNS_AT, values)
+    found = _rows(_RUNS_WHOLE if state in WHOLE else _RUNS_AT, values)
     rows = [
         Run(
             journey_id=journey, learner_id=learner, name=name, email=email, step_key=key,

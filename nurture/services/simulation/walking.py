@@ -82,23 +82,26 @@ def walk(
     start: datetime,
     answers: Iterable[Answer] = (),
     next_class: NextClass = NextClass.OPEN,
+    trigger: int = 0,
 ) -> Walk:
-    """Let the version's first trigger fire for one learner at `start`, and see what comes of it.
+    """Let a trigger of the version fire for one learner at `start`, and see what comes of it.
 
-    `answers` happen at their moments; `next_class`: whether the learner comes to it. Writes
-    nothing. Raises NotSimulatedError where nothing starts the version.
+    `trigger`: its position, the first where there is none. `answers` happen at their moments;
+    `next_class`: whether the learner comes to it. Writes nothing. Raises NotSimulatedError where
+    nothing starts the version.
     """
-    trigger = version.triggers.order_by("position").first()
-    if trigger is None:
+    known = list(version.triggers.order_by("position"))
+    cause = next((row for row in known if row.position == trigger), known[0] if known else None)
+    if cause is None:
         raise NotSimulatedError("nothing starts this version: it has no trigger")
     with shadowed(*_ALSO) as shadow:
         put_on_stage(shadow, version)
         SequenceVersion.objects.update(holdout=0)
         if isinstance(whom, Learner):
-            bring(shadow, whom, trigger, start)
+            bring(shadow, whom, cause, start)
         shadow.ready()
         learner = whom if isinstance(whom, Learner) else make_up(whom, now=start)
-        course = give_cause(learner, trigger, start)
+        course = give_cause(learner, cause, start)
         happenings = Happenings(
             learner=learner, course=course, start=start, answers=answers, next_class=next_class
         )

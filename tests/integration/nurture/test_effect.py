@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from attendance.models import ClassSession, Course, Outcome
 from nurture import services
@@ -13,6 +15,7 @@ from nurture.domain.effect import Verdict
 from nurture.models import Contact, HoldoutAssignment, Sequence
 from nurture.services.insight import cases, effect
 from tests.factories import nurture as make
+from tests.factories.runs import make_runs
 
 pytestmark = pytest.mark.django_db
 HALF = make.PLAIN + "holdout: 50\n"
@@ -123,6 +126,28 @@ def test_a_learner_counts_once_by_the_first_entry(sequence: Sequence) -> None:
     (row,) = cases(sequence_id=sequence.pk)
 
     assert (row.title, row.came, row.held_out) == ("Week 1", False, True)
+
+
+def test_the_groups_are_read_without_reading_everything(sequence: Sequence) -> None:
+    """P20: a hundred learners beside 10,000 journeys of others: no large table is scanned."""
+    make_runs(runs=10_000)
+    few = make_runs(runs=100, slug="few-runs")
+    HoldoutAssignment.objects.bulk_create(
+        HoldoutAssignment(
+            sequence=few, learner_id=learner, held_out=False, assigned_at=make.CLASS_STARTS
+        )
+        for learner in few.journeys.values_list("learner_id", flat=True)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as queries:
+        assert len(cases(sequence_id=few.pk)) == 99  # one of them is a test
+    (query,) = queries
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + query["sql"])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    for table in ("user_nurture_journeys", "nurture_decision"):
+        assert f"Seq Scan on {table}" not in plan, plan
 
 
 def test_who_was_never_drawn_is_left_out() -> None:

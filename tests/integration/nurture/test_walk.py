@@ -200,6 +200,15 @@ def test_a_real_learner_is_taken_with_chat_consent_and_calendar() -> None:
     assert not InboundUpdate.objects.exists()
 
 
+def test_another_trigger_may_be_what_starts_it() -> None:
+    source = make.PLAIN.replace("  - {fact: missed}\n", "  - {fact: missed}\n  - {fact: late}\n")
+    version = draft(source)
+
+    for position, fact in enumerate(("missed", "late")):
+        found = walk(version=version, whom=ANN, start=MONDAY, trigger=position)
+        assert found.lines[0].inputs["fact"] == fact
+
+
 def test_a_version_that_nothing_starts_is_refused() -> None:
     version = draft()
     version.triggers.all().delete()
