@@ -77,8 +77,6 @@ def test_ann_is_walked_through_and_answers(desk_of: Callable[[str], Desk]) -> No
     page.click("a:has-text('writes something') >> nth=0")
     page.wait_for_selector("text=What they do")
     page.wait_for_selector("text=Thank you.")
-    desk.check("walkthrough-answered")
-    page.set_viewport_size({"width": 1440, "height": 900})
     page.click("text=take back")
     page.wait_for_selector("text=What they do", state="detached")
     page.select_option("[name=who]", "luz")
@@ -97,8 +95,6 @@ def test_two_versions_are_run_over_weeks_and_compared(desk_of: Callable[[str], D
     desk = desk_of("author")
 
     page = desk.open(url("backtest", sequence))
-    desk.check("backtest-empty")
-    page.set_viewport_size({"width": 1440, "height": 900})
     page.select_option("[name=version]", "2")
     page.select_option("[name=against]", "1")
     page.click("button:has-text('Run')")
