@@ -30,7 +30,7 @@ def tick() -> None:
         delivery_tasks.ring()
 
 
-@dramatiq.actor(queue_name="backtests", max_retries=0, time_limit=600_000, max_age=3_600_000)
+@dramatiq.actor(queue_name="backtests", max_retries=0, time_limit=1_800_000, max_age=3_600_000)
 def run_backtests() -> None:
     """Run every backtest that staff wait for. Safe to ring at any time: each is claimed."""
     done = backtests.run_waiting(now=clock.now())

@@ -14,11 +14,11 @@ from nurture.models import BacktestRun, Sequence, SequenceVersion
 from nurture.services.simulation import Backtest, NotSimulatedError, backtest, compare
 
 #: So many outcomes are looked at within a request; more go to a worker.
-AT_ONCE = 1_000
+AT_ONCE = 500
 #: More are refused: the command does them, for as long as it takes.
-MOST = 60_000
+MOST = 30_000
 #: The worker that had it is gone; nobody works on it any more.
-BROKEN_OFF_AFTER = timedelta(minutes=12)
+BROKEN_OFF_AFTER = timedelta(minutes=35)
 KEPT = 20  # of each sequence
 
 
