@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.utils.http import urlencode
 
 from delivery.domain import reasons as of_delivery
 from nurture.domain import reasons as of_nurture
+from nurture.domain.schedule import zone_of
 from nurture.domain.wording import duration
 from nurture.models import Sequence, SequenceVersion
 
@@ -38,6 +39,11 @@ def percent(share: float) -> str:
 def between(interval: tuple[float, float]) -> str:
     """Where a share truly lies."""
     return f"{interval[0]:.1%} to {interval[1]:.1%}"
+
+
+def known_zone(name: str) -> str:
+    """A zone's name, or "" where there is none of that name."""
+    return name if name and zone_of(name, "", "UTC").key == name else ""
 
 
 def long_words(length: timedelta) -> str:
@@ -131,8 +137,3 @@ class Page:
             **more,
         }
         return TemplateResponse(self.request, f"admin/nurture/{template}.html", context)
-
-
-def back_from(until: datetime, days: int) -> datetime:
-    """So many days earlier."""
-    return until - timedelta(days=days)

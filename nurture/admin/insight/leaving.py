@@ -10,7 +10,7 @@ from django.urls import reverse
 from delivery.clock import now
 from nurture import selectors
 from nurture.admin.insight.frame import Page, between, percent
-from nurture.domain.leaving import FEWEST, MOST, SOON, Leaving
+from nurture.domain.leaving import FEWEST, MOST, SOON, rank
 from nurture.models import Sequence
 
 DAYS = 90
@@ -22,7 +22,7 @@ def leaving_page(page: Page) -> HttpResponse:
     sequences = {row.pk: row for row in Sequence.objects.only("name", "slug")}
     found = selectors.left_by_step(sequence_ids=sequences, since=at - timedelta(days=DAYS), now=at)
     rows = [(sequences[pk], step) for pk, steps in found.items() for step in steps]
-    rows.sort(key=lambda row: (_badness(row[1]), row[0].name))
+    rows.sort(key=lambda row: (rank(row[1]), row[0].name))
     return page.show(
         "timeline_leaving",
         days=DAYS,
@@ -40,8 +40,3 @@ def leaving_page(page: Page) -> HttpResponse:
             for sequence, step in rows
         ],
     )
-
-
-def _badness(step: Leaving) -> tuple[float, float, int, str]:
-    """As leaving.ranked has it: by what is sure of the share."""
-    return -step.interval[0], -step.share, -step.messages, step.step_key

@@ -16,6 +16,7 @@ from nurture.admin.insight.frame import (
     Page,
     between,
     explained,
+    known_zone,
     long_words,
     percent,
 )
@@ -114,7 +115,8 @@ def runs_page(page: Page) -> HttpResponse:
         why=explained(why) if why else "",
         period=PERIODS[days],
         rows=[
-            (row, TONES[row.state], WORDS[row.state], explained(row.why) if row.why else "")
+            (row, TONES[row.state], WORDS[row.state], explained(row.why) if row.why else "",
+             known_zone(row.zone))
             for row in found.rows
         ],
         back=page.url("timeline", version=version.number, days=days),

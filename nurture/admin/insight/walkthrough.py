@@ -19,6 +19,7 @@ from delivery.clock import now
 from nurture.admin.insight.frame import Page, explained, long_words
 from nurture.domain import wording
 from nurture.domain.reasons import Reason
+from nurture.domain.schedule import zone_of
 from nurture.domain.timing import Clocks, Shut, clocks_at, shift_between
 from nurture.markup import problems
 from nurture.models import SequenceVersion
@@ -145,7 +146,7 @@ class _Asked:
     def _zone(self) -> ZoneInfo:
         contact = getattr(self.whom, "contact", None)
         name = self.whom.zone if isinstance(self.whom, Persona) else contact and contact.time_zone
-        return ZoneInfo(name or settings.TIME_ZONE)
+        return zone_of(name or "", "", settings.TIME_ZONE)
 
     def _start(self) -> datetime:
         said = self.page.asked("start")

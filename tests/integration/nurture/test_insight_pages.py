@@ -12,12 +12,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from delivery import clock
 from delivery.models import Chat
 from nurture import services
+from nurture.admin.insight.walkthrough import as_shown
 from nurture.domain.funnel import State
-from nurture.models import BacktestRun, HoldoutAssignment, Sequence
+from nurture.models import BacktestRun, Contact, HoldoutAssignment, Sequence
 from nurture.services import backtests, sequences
 from nurture.services.insight import count_runs
 from nurture.services.roles import set_up_roles
@@ -218,6 +220,30 @@ def test_a_learner_is_found_by_name_or_address(as_role: Callable[[str], Client])
             client, url("walkthrough", sequence, f"?who=learner&learner={query}"), counted=False
         )
         assert "Rosa Diaz, America/Lima" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [("<b>Hi</b>", True), ("<script>x</script>", False), ('<a href="javascript:x">y</a>', False)],
+)
+def test_only_telegrams_own_tags_reach_a_bubble(text: str, *, safe: bool) -> None:
+    """Anything else is escaped by the template."""
+    assert isinstance(as_shown(text), SafeString) is safe
+
+
+def test_a_zone_that_is_none_breaks_no_page(as_role: Callable[[str], Client]) -> None:
+    sequence = make_runs(runs=100)
+    learner = sequence.journeys.exclude(is_test=True).first()
+    assert learner is not None
+    Contact.objects.create(learner=learner.learner, time_zone="Mars/Base")
+    client = as_role("viewer")
+
+    assert "Learner" in words(client, url("runs", sequence, "?days=all&state=begun"))
+    assert "Europe" not in words(
+        client,
+        url("walkthrough", sequence, f"?who=learner&learner={learner.learner.email}"),
+        counted=False,
+    )
 
 
 def test_a_small_backtest_is_run_at_once_and_told_learner_by_learner(
