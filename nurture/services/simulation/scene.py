@@ -22,6 +22,7 @@ from attendance.models import (
     Outcome,
     Pledge,
 )
+from attendance.selectors import next_session
 from delivery import services as delivery
 from delivery.models import Chat, Consent, InboundUpdate, Reachability
 from nurture.domain.schedule import Quiet, resolve, zone_of
@@ -34,6 +35,7 @@ from nurture.services.simulation.shadow import Shadow
 _LENGTH, _WEEK = timedelta(hours=1), timedelta(days=7)
 _SETTLES = Policy().settle_missed
 _WEEKS_AHEAD = 13
+_CODE = "abc-defg-hij"  # a class without a link is not announced
 _CHAT = 1  # of somebody made up; no person has this Telegram id
 #: Facts that are no outcome by themselves.
 _OUTCOME = {
@@ -150,7 +152,8 @@ def _class(
     return ClassSession.objects.create(
         course=course, event_id=f"walk-{weeks}", starts_at=at, ends_at=at + _LENGTH,
         title=course.title, changed_at=start, status="settled" if over else "scheduled",
-        settled_at=start if over else None,
+        settled_at=start if over else None, meeting_code=_CODE,
+        meet_url=f"https://meet.google.com/{_CODE}",
     )  # fmt: skip
 
 
@@ -203,8 +206,7 @@ class Happenings:
 
     def following(self) -> ClassSession | None:
         """The class after the start."""
-        ahead = ClassSession.objects.filter(course=self.course, starts_at__gt=self.start)
-        return ahead.order_by("starts_at").first()
+        return next_session(course_id=self.course.pk, after=self.start)
 
     def moments(self) -> list[datetime]:
         """When something happens."""

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from attendance.models import ClassSession, Course, Enrolment, Learner, ReviewItem
+from attendance.selectors import next_session
 from delivery.models import Consent
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import Quiet, zone_of
@@ -160,12 +161,10 @@ def _timing(
     quiet: Quiet | None = None
     if contact.quiet_opens is not None and contact.quiet_closes is not None:
         quiet = (contact.quiet_opens, contact.quiet_closes)
-    ahead = ClassSession.objects.filter(
-        course=course, starts_at__gt=row.decided_at, status="scheduled"
-    )
+    ahead = next_session(course_id=course.pk, after=row.decided_at)
     found = timing(
         step.wait, anchor=row.decided_at, zone=zone, window=spec.window, quiet=quiet,
-        next_session=ahead.order_by("starts_at").values_list("starts_at", flat=True).first(),
+        next_session=ahead.starts_at if ahead else None,
         now=row.decided_at,
     )  # fmt: skip
     return found if found is not None and found.goes == row.delivery.due_at else None

@@ -200,6 +200,19 @@ def test_a_real_learner_is_taken_with_chat_consent_and_calendar() -> None:
     assert not InboundUpdate.objects.exists()
 
 
+def test_the_next_class_of_somebody_made_up_is_announced() -> None:
+    """It has a link, for a class without one is not."""
+    source = make.PLAIN + (
+        "  - {key: remind, wait: {before_next_session: 2h}, text: '{{ next_session_url }}'}\n"
+    )
+    found = walk(version=draft(source), whom=ANN, start=MONDAY)
+
+    assert messages(found)[1] == ("remind", "Mon 09 Mar 16:40")
+    assert [line.text for line in found.lines if line.step_key == "remind"] == [
+        "https://meet.google.com/abc-defg-hij"
+    ]
+
+
 def test_another_trigger_may_be_what_starts_it() -> None:
     source = make.PLAIN.replace("  - {fact: missed}\n", "  - {fact: missed}\n  - {fact: late}\n")
     version = draft(source)
