@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nurture.models.backtests import BacktestRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.figures import HourlyFigure
 from nurture.models.journeys import (
@@ -26,6 +27,7 @@ from nurture.models.texts import BotText
 __all__ = [
     "OPEN",
     "AttendanceTrigger",
+    "BacktestRun",
     "BotText",
     "Contact",
     "ContactTag",

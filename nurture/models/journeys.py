@@ -27,7 +27,9 @@ class Journey(models.Model):
     """One learner's walk through one published version."""
 
     sequence = models.ForeignKey(Sequence, models.PROTECT, related_name="journeys")
-    version = models.ForeignKey(SequenceVersion, models.PROTECT, related_name="journeys")
+    version = models.ForeignKey(
+        SequenceVersion, models.PROTECT, db_index=False, related_name="journeys"
+    )
     learner = models.ForeignKey(Learner, models.PROTECT, related_name="journeys")
     entry_key = models.CharField(max_length=64)  # session:<id> | learner
     round = models.PositiveIntegerField(default=1)
@@ -121,6 +123,8 @@ class Journey(models.Model):
             models.Index(
                 fields=["learner"], condition=Q(status__in=OPEN), name="nurture_journey_of_learner"
             ),
+            # Read by the timeline: the runs of a version since a day. Serves the foreign key, too.
+            models.Index(fields=["version", "started_at"], name="nurture_journey_of_version"),
         ]
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledg
 from delivery.models import Attempt, Delivery, Heartbeat, InboundUpdate, Installation
 from nurture import flags
 from nurture.models import (
+    BacktestRun,
     BotText,
     Contact,
     ContactTag,
@@ -70,6 +71,10 @@ def _of_learners() -> None:
     HoldoutAssignment.objects.create(
         sequence=sequence, learner=learner, held_out=True, assigned_at=at
     )
+    BacktestRun.objects.create(
+        sequence=sequence, version=1, since=at - timedelta(days=7), until=at, asked_by="someone",
+        asked_at=at,
+    )  # fmt: skip
     LinkToken.objects.create(
         learner=learner, token_hash="0" * 64, created_at=at, expires_at=at + timedelta(days=7)
     )
