@@ -13,6 +13,7 @@ from nurture.models.journeys import (
     TaskKind,
 )
 from nurture.models.questions import PledgeQuestion
+from nurture.models.scenarios import EditKind, Scenario, SequenceEdit
 from nurture.models.sequences import (
     AttendanceTrigger,
     Sequence,
@@ -29,12 +30,15 @@ __all__ = [
     "Contact",
     "ContactTag",
     "Decision",
+    "EditKind",
     "HoldoutAssignment",
     "Journey",
     "JourneyStatus",
     "LinkToken",
     "PledgeQuestion",
+    "Scenario",
     "Sequence",
+    "SequenceEdit",
     "SequenceVersion",
     "StaffTask",
     "Step",
