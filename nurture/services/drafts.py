@@ -11,7 +11,7 @@ from django.db import transaction
 from nurture import sequence_files
 from nurture.domain.difference import Difference, difference
 from nurture.domain.sequence import SequenceSpec
-from nurture.models import Sequence, SequenceVersion
+from nurture.models import EditKind, Sequence, SequenceEdit, SequenceVersion
 from nurture.services.versions import write_version
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def save_draft(
     expected_checksum: str,
     by: User | None,
     now: datetime,
+    kind: EditKind = EditKind.SAVED,
 ) -> SequenceVersion:
     """Make `source` the draft of its sequence, if nobody else saved in between.
 
@@ -66,9 +67,36 @@ def save_draft(
     if present is not None and present.checksum == checksum:
         return present
     if present is not None and present.checksum != expected_checksum:
-        theirs = sequence_files.read(present.source)
-        raise DraftChangedError(difference(theirs, spec), present)
-    return replace_draft(sequence, spec, canonical, checksum, now=now, by=by)
+        raise DraftChangedError(difference(sequence_files.read(present.source), spec), present)
+    version = replace_draft(sequence, spec, canonical, checksum, now=now, by=by)
+    note_edit(kind, version=version, now=now, by=by)
+    return version
+
+
+def revert(
+    *, sequence: Sequence, source: str, expected_checksum: str, by: User | None, now: datetime
+) -> SequenceVersion:
+    """Make an older state the draft again; as `save_draft`, and told apart in the history."""
+    return save_draft(
+        sequence=sequence, source=source, expected_checksum=expected_checksum, by=by, now=now,
+        kind=EditKind.REVERTED,
+    )  # fmt: skip
+
+
+def note_edit(
+    kind: EditKind,
+    *,
+    version: SequenceVersion,
+    now: datetime,
+    by: User | None,
+    inputs: dict[str, str] | None = None,
+    note: str = "",
+) -> None:
+    """Keep on record what was done to a sequence, in the transaction that does it."""
+    SequenceEdit.objects.create(
+        sequence_id=version.sequence_id, kind=kind, number=version.number, source=version.source,
+        checksum=version.checksum, inputs=inputs or {}, note=note, at=now, by=by,
+    )  # fmt: skip
 
 
 def canonical_of(spec: SequenceSpec) -> tuple[str, str]:
