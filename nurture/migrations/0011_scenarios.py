@@ -26,7 +26,7 @@ DROP FUNCTION nurture_guard_edit();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nurture', '0009_pledge_questions'),
+        ('nurture', '0010_roles'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

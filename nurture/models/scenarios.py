@@ -100,3 +100,8 @@ class SequenceEdit(models.Model):
 
     def __str__(self) -> str:
         return f"edit {self.pk}: {self.kind}"
+
+    @property
+    def kind_words(self) -> str:
+        """What was done: published version 3."""
+        return f"{EditKind(self.kind).label}, version {self.number}"
