@@ -99,7 +99,7 @@ class PublishingPages:
         if request.method == "POST" and not self.may_publish(request):
             raise PermissionDenied
         if sequence.draft_version is None:
-            return self._page(request, sequence, "publish", found=None)
+            return self._show(request, sequence, "publish", found=None)
         step = _Publication(request, sequence)
         if (
             request.method == "POST"
@@ -110,7 +110,7 @@ class PublishingPages:
         if request.method == "POST" and step.chosen:
             return self._ask(request, step)
         found = look_closely(sequence=sequence, by=_who(request), now=now())
-        return self._page(
+        return self._show(
             request,
             sequence,
             "publish",
@@ -129,7 +129,7 @@ class PublishingPages:
     def _ask(self, request: HttpRequest, step: _Publication) -> HttpResponse:
         """Exactly what would change, and whether to do it."""
         blast = step.blast
-        return self._page(
+        return self._show(
             request,
             step.sequence,
             "publish_confirm",
@@ -179,7 +179,7 @@ class PublishingPages:
                 return HttpResponseRedirect(reverse("admin:nurture_sequence_publish", args=[pk]))
         edits = sequence.edits.select_related("by").order_by("-at", "-pk")[: MOST_EDITS + 1]
         present = sequence.draft_version or sequence.published_version
-        return self._page(
+        return self._show(
             request,
             sequence,
             "versions",
@@ -215,8 +215,10 @@ class PublishingPages:
     def scenarios_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Play every scenario against the draft, or what is published where there is none."""
         sequence = self._sequence(request, pk)
+        if request.method == "POST":
+            raise PermissionDenied
         version = sequence.draft_version or sequence.published_version
-        return self._page(
+        return self._show(
             request,
             sequence,
             "scenarios",
@@ -236,7 +238,7 @@ class PublishingPages:
             if not problem:
                 return HttpResponseRedirect(reverse("admin:nurture_sequence_mode", args=[pk]))
         inside = sequence.journeys.filter(status__in=OPEN).count()
-        return self._page(
+        return self._show(
             request,
             sequence,
             "mode",
@@ -277,7 +279,7 @@ class PublishingPages:
             raise Http404("there is no such sequence")
         return found
 
-    def _page(
+    def _show(
         self, request: HttpRequest, sequence: Sequence, name: str, **more: Any
     ) -> TemplateResponse:
         context = {

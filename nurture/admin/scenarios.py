@@ -46,7 +46,7 @@ HAPPENS = {
     Happening.STOPS: "says stop",
 }
 #: Empty lines below those that are filled.
-SPARE = 2
+SPARE = 3
 _TIME = forms.TimeInput(format="%H:%M", attrs={"type": "time", "class": "tb-input"})
 
 

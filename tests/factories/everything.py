@@ -24,6 +24,7 @@ from nurture.models import (
     HoldoutAssignment,
     LinkToken,
     PledgeQuestion,
+    Scenario,
     Sequence,
     StaffTask,
 )
@@ -69,6 +70,7 @@ def _of_learners() -> None:
     HoldoutAssignment.objects.create(
         sequence=sequence, learner=learner, held_out=True, assigned_at=at
     )
+    Scenario.objects.create(sequence=sequence, name="Rosa misses a class", changed_at=at)
     LinkToken.objects.create(
         learner=learner, token_hash="0" * 64, created_at=at, expires_at=at + timedelta(days=7)
     )
