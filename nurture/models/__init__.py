@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nurture.models.contacts import Contact, ContactTag, LinkToken
+from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.journeys import (
     OPEN,
     Decision,
@@ -30,6 +31,7 @@ __all__ = [
     "Contact",
     "ContactTag",
     "Decision",
+    "DryRunVerdict",
     "EditKind",
     "HoldoutAssignment",
     "Journey",
@@ -44,4 +46,5 @@ __all__ = [
     "Step",
     "TaskKind",
     "VersionStatus",
+    "WouldSend",
 ]

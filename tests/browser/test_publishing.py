@@ -10,9 +10,11 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from delivery import clock
+from delivery.models import Attempt, Delivery
 from nurture import flags, services
-from nurture.models import Journey, Sequence
+from nurture.models import Journey, Sequence, WouldSend
 from tests.browser.desk import Desk
+from tests.browser.test_work import choose
 from tests.factories import nurture as make
 from tests.factories.scenarios import given, make_scenario, sent
 
@@ -124,3 +126,30 @@ def test_a_scenario_is_written_with_the_keyboard_and_played(desk_of: Callable[[s
     desk.check("scenario")
 
     assert sequence.scenarios.get().expected == [sent("hello", 1, "22:00")]
+
+
+@pytest.mark.timeout(300)
+def test_messages_of_a_dry_run_are_released_and_discarded(desk_of: Callable[[str], Desk]) -> None:
+    """P24: read first, with the shared confirmation."""
+    flags.set_nurture(percent=100)
+    make.make_sequence(make.PLAIN.replace("entry:", "mode: dry_run\nentry:"))
+    session = make.make_session(starts_at=clock.now() - timedelta(hours=4))
+    for name in ("Rosa Maro", "Amir Lindt"):
+        make.make_fact(session=session, contact=make.make_contact(name=name))
+    services.tick(now=clock.now())
+    desk = desk_of("operator")
+
+    page = desk.open(reverse("admin:nurture_wouldsend_changelist"))
+    desk.check("dry-run")
+    choose(desk, "release", WouldSend.objects.get(text__startswith="Hi Rosa").pk)
+    page.wait_for_selector("text=Let 1 messages go out?")
+    desk.check("dry-run-release")
+    page.click("text=Send 1")
+    page.wait_for_selector("text=1 will be sent.")
+    choose(desk, "discard", WouldSend.objects.get(text__startswith="Hi Amir").pk)
+    page.click("text=Discard 1 >> nth=-1")
+    page.wait_for_selector("text=1 discarded.")
+    desk.check("dry-run-decided")
+
+    assert Delivery.objects.get(status="pending").text.startswith("Hi Rosa")
+    assert not Attempt.objects.exists()

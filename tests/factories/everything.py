@@ -16,6 +16,7 @@ from waffle.models import Sample
 from attendance import services
 from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledge
 from delivery.models import Attempt, Delivery, InboundUpdate, Installation
+from delivery.services import dry_stream, ensure_stream
 from nurture import flags
 from nurture.models import (
     BotText,
@@ -91,4 +92,9 @@ def _of_delivery() -> None:
         message_id=1, http_status=200,
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
+    dry = ensure_stream(dry_stream(Sequence.objects.order_by("pk")[0].slug))
+    Delivery.objects.create(
+        chat=delivery.chat, stream_id=dry, is_test=True, dedupe_key="dry", text="Hi Rosa.",
+        status="skipped", reason="dry_run", due_at=at, run_at=at, settled_at=at, observed_at=at,
+    )  # fmt: skip
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
