@@ -16,7 +16,7 @@ from config.console.pages import Console, may
 from config.console.words import moment, pill
 from delivery.clock import now
 from delivery.domain import reasons as delivery_reasons
-from delivery.models import DRY_STREAMS
+from delivery.models import DRY_STREAMS, Gate
 from nurture.domain.reasons import Reason
 from nurture.models import Decision, WouldSend
 from nurture.services import dry_runs
@@ -30,13 +30,13 @@ class SequenceFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The sequences that ever had a dry run."""
-        rows = WouldSend.objects.filter(stream__key__startswith=DRY_STREAMS)
-        keys = rows.order_by("stream_id").values_list("stream_id", flat=True).distinct()
+        gates = Gate.objects.filter(key__startswith=DRY_STREAMS).order_by("key")
+        keys = gates.values_list("key", flat=True)
         return [(key, key.removeprefix(DRY_STREAMS)) for key in keys]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[WouldSend]) -> QuerySet[WouldSend]:
         """Those of one."""
-        return queryset.filter(stream_id=self.value()) if self.value() else queryset
+        return queryset.filter(stream=self.value()) if self.value() else queryset
 
 
 class VerdictFilter(admin.SimpleListFilter):
@@ -84,11 +84,9 @@ class WouldSendAdmin(Console):
         return row.text[:60]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WouldSend]:
-        """Those of dry runs only, each with the decision that planned it."""
+        """Each with the decision that planned it."""
         rows: QuerySet[WouldSend] = super().get_queryset(request)
-        return rows.filter(stream_id__startswith=DRY_STREAMS).prefetch_related(
-            "decisions__learner__contact", "decisions__sequence"
-        )
+        return rows.prefetch_related("decisions__learner__contact", "decisions__sequence")
 
     @admin.display(description="learner")
     def learner(self, row: WouldSend) -> str:

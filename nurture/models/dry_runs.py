@@ -7,10 +7,23 @@ from django.db import models
 from django.db.models import Q
 
 from delivery.models import Delivery
+from nurture.domain.reasons import Reason
+from nurture.models.journeys import Decision
+
+
+class WouldSendManager(models.Manager["WouldSend"]):
+    """Driven from the few journeys that pretend: deliveries are many, and have no index for it."""
+
+    def get_queryset(self) -> models.QuerySet[WouldSend]:
+        """Only what dry runs planned."""
+        planned = Decision.objects.filter(journey__dry_run=True, code=Reason.STEP_PLANNED)
+        return super().get_queryset().filter(pk__in=planned.values("delivery"))
 
 
 class WouldSend(Delivery):
     """A message of a dry run: nobody heard it."""
+
+    objects = WouldSendManager()  # type: ignore[assignment]
 
     class Meta:
         proxy = True

@@ -113,6 +113,10 @@ class Journey(models.Model):
             models.Index(
                 fields=["session"], condition=Q(status__in=OPEN), name="nurture_journey_of_class"
             ),
+            # Read by the messages of dry runs.
+            models.Index(
+                fields=["sequence"], condition=Q(dry_run=True), name="nurture_journey_dry_run"
+            ),
             # Read by exit rules, /stop and the learner's page.
             models.Index(
                 fields=["learner"], condition=Q(status__in=OPEN), name="nurture_journey_of_learner"

@@ -22,7 +22,9 @@ from nurture.models import (
     BotText,
     Contact,
     ContactTag,
+    Decision,
     HoldoutAssignment,
+    Journey,
     LinkToken,
     PledgeQuestion,
     Scenario,
@@ -92,9 +94,24 @@ def _of_delivery() -> None:
         message_id=1, http_status=200,
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
-    dry = ensure_stream(dry_stream(Sequence.objects.order_by("pk")[0].slug))
-    Delivery.objects.create(
-        chat=delivery.chat, stream_id=dry, is_test=True, dedupe_key="dry", text="Hi Rosa.",
-        status="skipped", reason="dry_run", due_at=at, run_at=at, settled_at=at, observed_at=at,
-    )  # fmt: skip
+    _of_a_dry_run(delivery)
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
+
+
+def _of_a_dry_run(like: Delivery) -> None:
+    """A message that nobody heard."""
+    journey, at = Journey.objects.order_by("pk")[0], LONG_AGO
+    message = Delivery.objects.create(
+        chat=like.chat, stream_id=ensure_stream(dry_stream(journey.sequence.slug)), is_test=True,
+        dedupe_key="dry", text="Hi Rosa.", status="skipped", reason="dry_run", due_at=at,
+        run_at=at, settled_at=at, observed_at=at,
+    )  # fmt: skip
+    pretended = Journey.objects.create(
+        sequence=journey.sequence, version=journey.version, learner=journey.learner,
+        entry_key="learner", status="completed", anchor_at=at, started_at=at, ended_at=at,
+        dry_run=True,
+    )  # fmt: skip
+    Decision.objects.create(
+        learner=journey.learner, sequence=journey.sequence, journey=pretended, step_key="hello",
+        code="step_planned", delivery=message, decided_at=at,
+    )  # fmt: skip
