@@ -14,6 +14,7 @@ from delivery.domain.windows import Window as DeliveryWindow
 from nurture import context, texts
 from nurture.domain import journey as core
 from nurture.domain.conditions import ConditionFacts, leaves
+from nurture.domain.journey import decide
 from nurture.domain.reasons import Reason
 from nurture.domain.rollout import bucket
 from nurture.domain.schedule import period_at, zone_of
@@ -120,7 +121,7 @@ class Situation:
         `anchor`, `now`: as if the step before had settled then, and as if it were then.
         """
         following = self.world.next_session(self.journey.course_id)
-        return core.decide(
+        return decide(
             steps=self.spec.steps,
             current=current,
             facts=self.facts,
