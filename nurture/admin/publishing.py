@@ -88,7 +88,7 @@ class PublishingPages:
             )
             for name, view in pages.items()
         ]
-        theirs: list[URLPattern] = super().get_urls()  # type: ignore[misc]
+        theirs: list[URLPattern] = super().get_urls()
         return [*ours, *theirs]
 
     # --- publish ----------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ class ExpectedForm(forms.Form):
         return said
 
 
-class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]
+class ScenarioForm(forms.ModelForm):
     """Whose story it is."""
 
     class Meta:
@@ -167,7 +167,7 @@ class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]
         return said
 
 
-class Lines(forms.BaseFormSet):  # type: ignore[type-arg]
+class Lines(forms.BaseFormSet):
     """Lines of a table; one that is ticked is left out."""
 
     heads: tuple[str, ...] = ()
@@ -289,7 +289,7 @@ class ScenarioAdmin(Titled):
         sequence = Sequence.objects.filter(pk=wanted).first() if wanted.isdigit() else None
         if sequence is None:
             rows = Sequence.objects.order_by("name")
-            return self._page(request, "choose", title="A scenario of which sequence?", rows=rows)
+            return self._show(request, "choose", title="A scenario of which sequence?", rows=rows)
         scenario = Scenario(sequence=sequence, first_day=date(2026, 3, 2), changed_at=now())
         return self._write(request, scenario)
 
@@ -320,7 +320,7 @@ class ScenarioAdmin(Titled):
             played = sheet.play()
         elif not posted and scenario.pk:
             played = sheet.play()
-        return self._page(
+        return self._show(
             request, "scenario",
             title=scenario.name if scenario.pk else "A new scenario",
             sheet=sheet, one=played, scenario=scenario, sequence=scenario.sequence,
@@ -332,11 +332,11 @@ class ScenarioAdmin(Titled):
         is_new = scenario.pk is None
         scenario.changed_at, scenario.changed_by = now(), cast(User, request.user)
         scenario.save()
-        said = [{"added" if is_new else "changed": {}}]
+        said: list[dict[str, Any]] = [{"added" if is_new else "changed": {}}]
         (self.log_addition if is_new else self.log_change)(request, scenario, said)
         self.message_user(request, f"“{scenario.name}” is kept.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:nurture_scenario_change", args=[scenario.pk]))
 
-    def _page(self, request: HttpRequest, name: str, **more: Any) -> TemplateResponse:
+    def _show(self, request: HttpRequest, name: str, **more: Any) -> TemplateResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, **more}
         return TemplateResponse(request, f"admin/nurture/scenarios/{name}.html", context)

@@ -87,8 +87,12 @@ class Scenario:
     @property
     def until(self) -> datetime:
         """Until when the learner is listened to."""
-        days = (line.day for line in (*self.given, *self.expected))
-        return self.moment(max(days, default=1), time(0)) + LISTENS_ON
+        return self.moment(max(self.days, default=1), time(0)) + LISTENS_ON
+
+    @property
+    def days(self) -> list[int]:
+        """Every day that is named."""
+        return [*(line.day for line in self.given), *(line.day for line in self.expected)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +191,7 @@ def problems(scenario: Scenario) -> Iterator[str]:
         yield "Nothing happens in it: add a line to “Given”."
     if not scenario.expected:
         yield "It expects nothing: add a line to “Expect”."
-    if any(not 1 <= line.day <= MOST_DAYS for line in (*scenario.given, *scenario.expected)):
+    if any(not 1 <= day <= MOST_DAYS for day in scenario.days):
         yield f"Days count from 1 to {MOST_DAYS}."
     if any(line.what is Happening.PRESSES and not line.detail for line in scenario.given):
         yield "Say which button is pressed: its action, such as dispute or pledge_next."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -23,7 +25,7 @@ class WouldSendManager(models.Manager["WouldSend"]):
 class WouldSend(Delivery):
     """A message of a dry run: nobody heard it."""
 
-    objects = WouldSendManager()  # type: ignore[assignment]
+    objects: ClassVar[WouldSendManager] = WouldSendManager()
 
     class Meta:
         proxy = True

@@ -173,7 +173,7 @@ def _heard() -> list[Heard]:
     found = rows.order_by("delivery__sent_at", "delivery_id").values_list(
         "step_key", "delivery__sent_at", "delivery__text"
     )
-    return [Heard(step=step, at=at, text=text) for step, at, text in found]
+    return [Heard(step=step, at=at, text=text) for step, at, text in found if at]
 
 
 def _because() -> dict[str, frozenset[str]]:

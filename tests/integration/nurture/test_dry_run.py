@@ -95,7 +95,9 @@ def a_school() -> None:
     make.make_session(course=course, starts_at=make.CLASS_STARTS + 8 * DAY)
     for number in range(9):
         zone = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")[number % 3]
-        quiet = {"quiet_opens": "08:00", "quiet_closes": "11:00"} if number % 2 else {}
+        quiet: dict[str, Any] = (
+            {"quiet_opens": "08:00", "quiet_closes": "11:00"} if number % 2 else {}
+        )
         contact = make.make_contact(time_zone=zone, **quiet)
         make.make_fact(contact=contact, session=first)
         make.make_fact("attended" if number % 4 == 0 else "missed", contact=contact, session=second)

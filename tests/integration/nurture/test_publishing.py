@@ -68,7 +68,7 @@ def draft(source: str, by: User | None) -> Sequence:
 def publish(sequence: Sequence, by: User | None, **overrides: Any) -> SequenceVersion:
     """Publish what stands there."""
     assert sequence.draft_version is not None
-    values = {
+    values: dict[str, Any] = {
         "expected_checksum": sequence.draft_version.checksum,
         "in_flight": InFlight.FINISH,
         "mode": Mode.LIVE,

@@ -150,7 +150,7 @@ def test_a_text_differs_word_by_word() -> None:
     ],
 )  # fmt: skip
 def test_rules_in_words(changes: dict[str, object], words: str) -> None:
-    assert said(SPEC, SequenceSpec(**{**vars(SPEC), **changes})) == [words]  # type: ignore[arg-type]
+    assert said(SPEC, SequenceSpec(**{**vars(SPEC), **changes})) == [words]
 
 
 @pytest.mark.parametrize(

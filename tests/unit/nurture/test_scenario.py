@@ -32,7 +32,7 @@ MISSED = Given(day=1, at=time(22), what=Happening.MISSED)
 
 def scenario(*expected: Expected, **overrides: Any) -> Scenario:
     """Rosa misses a class on Monday."""
-    values = {
+    values: dict[str, Any] = {
         "name": "s", "first_day": date(2026, 3, 2), "zone": BERLIN, "given": [MISSED],
         "expected": expected,
     }  # fmt: skip
