@@ -116,8 +116,18 @@ class SequenceAdmin(PublishingPages, Console):
     list_filter = (("mode", ChoicesDropdownFilter),)
     search_fields = ("slug", "name")
     ordering = ("name",)
-    readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
-    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read", "who_left")
+    readonly_fields = ("published", "draft", "around", "rules", "as_read", "who_left")
+    fields = (
+        "name",
+        "slug",
+        "mode",
+        "published",
+        "draft",
+        "around",
+        "rules",
+        "as_read",
+        "who_left",
+    )
     actions = ("hold", "let_go")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
