@@ -14,51 +14,22 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from attendance.models import Learner
 from config.console.confirmation import TYPED_OVER
 from config.console.pages import may
 from config.console.words import absolute
 from delivery.clock import now
 from nurture import services
+from nurture.admin.publishing_choice import MODES, POLICIES, Publication, counted, named
 from nurture.domain import wording
 from nurture.domain.difference import difference
-from nurture.domain.sequence import InFlight, Mode
+from nurture.domain.sequence import Mode
 from nurture.models import OPEN, Sequence, SequenceEdit
 from nurture.sequence_files import read
-from nurture.services.in_flight import InFlightReport
-from nurture.services.publishing import NotPublishableError, blast_of, look_closely, publish_checked
+from nurture.services.publishing import NotPublishableError, look_closely, publish_checked
 from nurture.services.scenarios import play_scenarios
-from nurture.services.simulation import BlastRadius
 
-POLICIES = {
-    InFlight.FINISH: ("Finish as they began", "Whoever is inside hears the old words to the end."),
-    InFlight.MOVE: (
-        "Move to the new version",
-        "At once where the step they wait in is in both, else at the next step that is.",
-    ),
-    InFlight.EXIT: ("End now", "What is planned for them is withdrawn."),
-}
-MODES = {
-    Mode.STOPPED: ("Off", "Nobody enters."),
-    Mode.DRY_RUN: (
-        "Dry run",
-        "It decides about real learners and keeps what it would send for you. Nobody hears of it.",
-    ),
-    Mode.LIVE: ("Live", "Learners hear it."),
-}
 #: As many edits of a sequence are shown with what they changed.
 MOST_EDITS = 50
-
-
-def counted(report: InFlightReport) -> str:
-    """What becomes of the journeys under way, in words."""
-    said = {
-        "move at once": report.moved,
-        "move later": report.awaiting,
-        "finish as they began": report.finishing,
-        "end": report.exited,
-    }
-    return ", ".join(f"{count} {what}" for what, count in said.items() if count) or "nobody inside"
 
 
 class PublishingPages:
@@ -120,7 +91,7 @@ class PublishingPages:
             raise PermissionDenied
         if sequence.draft_version is None:
             return self._show(request, sequence, "publish", found=None)
-        step = _Publication(request, sequence)
+        step = Publication(request, sequence)
         if (
             request.method == "POST"
             and "confirmed" in request.POST
@@ -146,7 +117,7 @@ class PublishingPages:
             override=request.POST.get("override", ""),
         )
 
-    def _ask(self, request: HttpRequest, step: _Publication) -> HttpResponse:
+    def _ask(self, request: HttpRequest, step: Publication) -> HttpResponse:
         """Exactly what would change, and whether to do it."""
         blast = step.blast
         return self._show(
@@ -156,14 +127,14 @@ class PublishingPages:
             policy=POLICIES[step.in_flight][0],
             mode_words=MODES[step.mode][0],
             mode_help=MODES[step.mode][1],
-            chosen={name: request.POST.get(name, "") for name in _Publication.FIELDS},
+            chosen={name: request.POST.get(name, "") for name in Publication.FIELDS},
             count=blast.size,
             typed=blast.size > TYPED_OVER,
-            lists=_named(blast),
+            lists=named(blast),
             problem=step.problem,
         )
 
-    def _publish(self, request: HttpRequest, step: _Publication) -> bool:
+    def _publish(self, request: HttpRequest, step: Publication) -> bool:
         """Do it as it was confirmed; say why not where it cannot be done."""
         if not step.chosen or not step.confirmed:
             return False
@@ -316,49 +287,6 @@ class PublishingPages:
         return TemplateResponse(request, f"admin/nurture/publish/{name}.html", context)
 
 
-class _Publication:
-    """What was chosen on the page of a draft, and whether it was confirmed."""
-
-    FIELDS = ("checksum", "in_flight", "mode", "override")
-
-    def __init__(self, request: HttpRequest, sequence: Sequence) -> None:
-        said = request.POST
-        self.sequence, self.problem, self.said = sequence, "", said
-        self.chosen = said.get("in_flight") in set(InFlight) and said.get("mode") in set(Mode)
-        if request.method == "POST" and not self.chosen:
-            self.problem = "Choose what becomes of the journeys under way, and the mode."
-        self._blast: BlastRadius | None = None
-
-    @property
-    def in_flight(self) -> InFlight:
-        """The policy."""
-        return InFlight(self.said["in_flight"])
-
-    @property
-    def mode(self) -> Mode:
-        """The mode afterwards."""
-        return Mode(self.said["mode"])
-
-    @property
-    def blast(self) -> BlastRadius:
-        """What it does, as it stands now."""
-        if self._blast is None:
-            self._blast = blast_of(
-                sequence=self.sequence, in_flight=self.in_flight, mode=self.mode, now=now()
-            )
-        return self._blast
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether as many messages were confirmed as it touches now; notes why not."""
-        size = self.blast.size
-        if self.said["confirmed"] != str(size):
-            self.problem = f"Meanwhile it touches {size} messages. Nothing was done; look again."
-        elif size > TYPED_OVER and self.said.get("typed", "").strip() != str(size):
-            self.problem = f"Nothing was done. Type {size}, the number of messages, to go on."
-        return not self.problem
-
-
 def _who(request: HttpRequest) -> User:
     return cast(User, request.user)
 
@@ -372,22 +300,6 @@ def _mode_after(sequence: Sequence) -> str:
     if sequence.published_version is None and sequence.draft_version is not None:
         return read(sequence.draft_version.source).mode.value
     return sequence.mode
-
-
-def _named(blast: BlastRadius) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The touched messages by what becomes of them: learner and step."""
-    rows = [*blast.appear, *blast.vanish, *blast.move]
-    emails = {email for email, _, _ in rows}
-    names = dict(Learner.objects.filter(email__in=emails).values_list("email", "name"))
-    return [
-        (words, [(names.get(email) or email, step) for email, _, step in found])
-        for words, found in (
-            ("come newly", blast.appear),
-            ("are withdrawn", blast.vanish),
-            ("change their time or words", blast.move),
-        )
-        if found
-    ]
 
 
 def _with_changes(edits: Iterable[SequenceEdit]) -> Iterable[dict[str, Any]]:
