@@ -23,13 +23,15 @@ from nurture.admin.publishing_choice import MODES, POLICIES, Publication, counte
 from nurture.domain import wording
 from nurture.domain.difference import difference
 from nurture.domain.sequence import Mode
-from nurture.models import OPEN, Sequence, SequenceEdit
+from nurture.models import OPEN, Contact, Sequence, SequenceEdit
 from nurture.sequence_files import read
 from nurture.services.publishing import NotPublishableError, look_closely, publish_checked
 from nurture.services.scenarios import play_scenarios
 
 #: As many edits of a sequence are shown with what they changed.
 MOST_EDITS = 50
+#: Up to so many linked learners each text is rendered for each of them without being asked for.
+COUNTED_AT_ONCE = 2000
 
 
 class PublishingPages:
@@ -100,13 +102,15 @@ class PublishingPages:
             return HttpResponseRedirect(reverse("admin:nurture_sequence_change", args=[pk]))
         if request.method == "POST" and step.chosen:
             return self._ask(request, step)
-        found = look_closely(sequence=sequence, by=_who(request), now=now())
+        found = look_closely(
+            sequence=sequence, by=_who(request), now=now(), count_missing=_may_count(request)
+        )
         return self._show(
             request,
             sequence,
             "publish",
             found=found,
-            missing=found.missing.items(),
+            missing=found.missing,
             policies=[
                 (policy.value, *POLICIES[policy], counted(report))
                 for policy, report in found.in_flight.items()
@@ -285,6 +289,12 @@ class PublishingPages:
             **more,
         }
         return TemplateResponse(request, f"admin/nurture/publish/{name}.html", context)
+
+
+def _may_count(request: HttpRequest) -> bool:
+    """Whether whom a draft would miss is counted at once, or only when somebody asks for it."""
+    linked = Contact.objects.filter(chat__isnull=False)[: COUNTED_AT_ONCE + 1]
+    return "count" in request.GET or linked.count() <= COUNTED_AT_ONCE
 
 
 def _who(request: HttpRequest) -> User:

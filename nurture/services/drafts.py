@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 class DraftChangedError(RuntimeError):
     """Somebody else saved meanwhile. Nothing was written.
 
-    `difference`: from what stands there now to what was to be saved; `present`: what stands there.
+    `difference`: from what stands there now to what was to be saved; `present`: what stands there;
+    `meanwhile`: what the other one changed, where what the writer saw is on record.
     """
 
-    def __init__(self, found: Difference, present: SequenceVersion) -> None:
+    def __init__(
+        self, found: Difference, present: SequenceVersion, meanwhile: Difference | None = None
+    ) -> None:
         by = present.created_by.get_username() if present.created_by else "somebody"
         super().__init__(
             f"{by} saved this sequence meanwhile; nothing of yours was written. "
             f"Yours differs from it in:\n{found}"
+            + (f"\nMeanwhile this was changed:\n{meanwhile}" if meanwhile else "")
         )
         self.difference = found
         self.present = present
+        self.meanwhile = meanwhile
 
 
 def checksum_of(version: SequenceVersion | None) -> str:
@@ -67,7 +72,10 @@ def save_draft(
     if present is not None and present.checksum == checksum:
         return present
     if present is not None and present.checksum != expected_checksum:
-        raise DraftChangedError(difference(sequence_files.read(present.source), spec), present)
+        theirs = sequence_files.read(present.source)
+        seen = sequence.edits.filter(checksum=expected_checksum).order_by("-pk").first()
+        meanwhile = difference(sequence_files.read(seen.source), theirs) if seen else None
+        raise DraftChangedError(difference(theirs, spec), present, meanwhile)
     version = replace_draft(sequence, spec, canonical, checksum, now=now, by=by)
     note_edit(kind, version=version, now=now, by=by)
     return version

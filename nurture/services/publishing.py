@@ -46,7 +46,7 @@ class Look:
     findings: Rows[Finding]
     played: Rows[Played]
     refusal: str
-    missing: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, int] | None = None  # None: not counted
     in_flight: Mapping[InFlight, InFlightReport] = field(default_factory=dict)
 
     @property
@@ -87,13 +87,18 @@ def look(*, sequence: Sequence, by: User | None) -> Look:
     )
 
 
-def look_closely(*, sequence: Sequence, by: User | None, now: datetime) -> Look:
-    """As `look`, with whom it would fail to reach and what becomes of the journeys under way."""
+def look_closely(
+    *, sequence: Sequence, by: User | None, now: datetime, count_missing: bool = True
+) -> Look:
+    """As `look`, with whom it would fail to reach and what becomes of the journeys under way.
+
+    `count_missing`: each text is rendered for each learner; that takes time for many.
+    """
     found = look(sequence=sequence, by=by)
     return Look(
         **vars(found)
         | {
-            "missing": who_would_miss(version=found.draft, now=now),
+            "missing": who_would_miss(version=found.draft, now=now) if count_missing else None,
             "in_flight": {
                 policy: preview_in_flight(
                     sequence=sequence, version=found.draft, policy=policy, now=now

@@ -34,7 +34,8 @@ def test_the_second_of_two_saves_is_refused_with_what_differs() -> None:
         save(sequence, MINE, expected=seen, by=ben)
 
     assert "ann saved this sequence meanwhile" in str(refused.value)
-    assert "step more was removed" in str(refused.value)
+    assert "step more was removed" in str(refused.value)  # by mine
+    assert "Meanwhile this was changed:\nstep more was added" in str(refused.value)
     assert [step.key for step in refused.value.difference.changed_steps] == ["hello", "more"]
     sequence.refresh_from_db()
     assert sequence.draft_version == draft

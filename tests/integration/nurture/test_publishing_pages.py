@@ -102,6 +102,19 @@ def test_a_publisher_looks_sees_what_it_does_and_publishes() -> None:
     assert "Version 2" in LogEntry.objects.get().change_message
 
 
+def test_whom_a_draft_would_miss_is_counted_when_asked_for_where_there_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sequence = draft(NEW.replace("Still there?", "'{{ next_session_title }}'"))
+    somebody_inside()
+    client = desk("author")
+    assert "next_session_title" in words(client.get(page(sequence, "publish")))
+    monkeypatch.setattr("nurture.admin.publishing.COUNTED_AT_ONCE", 0)
+    assert "Count them" in words(client.get(page(sequence, "publish")))
+    counted = words(client.get(page(sequence, "publish"), {"count": "1"}))
+    assert '<td class="tb-number">1</td>' in counted
+
+
 def test_a_count_that_changed_publishes_nothing() -> None:
     sequence = draft()
     somebody_inside()
