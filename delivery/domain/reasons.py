@@ -34,6 +34,8 @@ class Reason(StrEnum):
     SEQUENCE_STOPPED = "sequence_stopped"
     WITHDRAWN = "withdrawn"
     ERASED = "erased"
+    # only pretended
+    DRY_RUN = "dry_run"
     # may not be sent again
     NOT_IN_DOUBT = "not_in_doubt"
     IN_QUARANTINE = "in_quarantine"
@@ -62,6 +64,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.SEQUENCE_STOPPED: "The sequence was stopped.",
     Reason.WITHDRAWN: "Somebody withdrew it before it went out.",
     Reason.ERASED: "Everything personal of the learner was erased.",
+    Reason.DRY_RUN: "The sequence only pretends: this is what it would have done.",
     Reason.NOT_IN_DOUBT: "It is neither unknown nor given up.",
     Reason.IN_QUARANTINE: "Its answer may still come; look again a quarter of an hour later.",
 }

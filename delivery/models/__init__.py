@@ -5,10 +5,11 @@ from __future__ import annotations
 from delivery.models.chats import Chat, ChatKind, Consent, Reachability
 from delivery.models.deliveries import Attempt, AttemptOutcome, Delivery, InboundUpdate, Lane
 from delivery.models.functions import BusinessNow
-from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
+from delivery.models.gates import DRY_STREAMS, OPEN, UNTIL_OPENED, Gate, Installation, Scope
 from delivery.models.heartbeats import Heartbeat, Process
 
 __all__ = [
+    "DRY_STREAMS",
     "OPEN",
     "UNTIL_OPENED",
     "Attempt",

@@ -27,12 +27,14 @@ from delivery.services.deliveries import (
 from delivery.services.erasure import forget_chat, forget_leaving, scrub
 from delivery.services.gates import (
     close_gate,
+    dry_stream,
     ensure_pacing,
     ensure_stream,
     open_gate,
     stream_key,
 )
 from delivery.services.heartbeats import beat
+from delivery.services.rehearsal import is_rehearsal_due, rehearse
 
 __all__ = [
     "DEFAULT_CATEGORY",
@@ -42,6 +44,7 @@ __all__ = [
     "claim_settled",
     "close_gate",
     "draft",
+    "dry_stream",
     "enqueue",
     "enqueue_many",
     "ensure_pacing",
@@ -49,12 +52,14 @@ __all__ = [
     "forget_chat",
     "forget_leaving",
     "has_consent",
+    "is_rehearsal_due",
     "mark_observed",
     "meet_chat",
     "open_gate",
     "preview_again",
     "register_chat",
     "register_chats",
+    "rehearse",
     "resolve_by_evidence",
     "retime",
     "scrub",

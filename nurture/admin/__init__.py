@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nurture.admin import journeys, people, sequences, texts
+from nurture.admin import dry_runs, journeys, people, scenarios, sequences, texts
 
-__all__ = ["journeys", "people", "sequences", "texts"]
+__all__ = ["dry_runs", "journeys", "people", "scenarios", "sequences", "texts"]

@@ -32,6 +32,7 @@ DEEDS = (
     Deed("nurture.publish_sequence", "sequence", "Can publish a draft"),
     Deed("nurture.change_words", "bottext", "Can change what the bot says"),
     Deed("nurture.hold_sequence", "sequence", "Can hold a sequence and let it go on"),
+    Deed("nurture.release_dry_run", "wouldsend", "Can release or discard what a dry run kept"),
     Deed("nurture.pause_journey", "journey", "Can pause and resume journeys"),
     Deed("nurture.finish_stafftask", "stafftask", "Can close tasks"),
 )
@@ -66,6 +67,7 @@ OPERATOR = (
     "nurture.backtest_sequence",
     "nurture.hold_sequence",
     "nurture.pause_journey",
+    "nurture.release_dry_run",
     "nurture.finish_stafftask",
     "nurture.change_contact",
     "waffle.change_flag",
