@@ -1,0 +1,101 @@
+"""The settlement gate of one class as a checklist: what holds, what is awaited, and until when.
+
+`settlement.conclude` decides; this says for the class as a whole what that decision waits for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from attendance.domain.presence import Policy
+from attendance.domain.settlement import GUEST_HOLDS_FOR, ClassEvidence
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """How many learners of the class each doubt concerns."""
+
+    expected: int
+    seen: int
+    held: int = 0  # not seen, and a guest could be them
+    unidentified: int = 0  # not seen, and we could not have seen them
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the gate: does it hold; if not, what is awaited, and until when at most."""
+
+    letter: str
+    words: str
+    holds: bool
+    awaited: str = ""
+    until: datetime | None = None
+
+
+def opens_at(*, session: ClassEvidence, policy: Policy) -> tuple[datetime, datetime]:
+    """From when presence, and from when absence may have effect."""
+    settles = session.settles_from
+    return settles + policy.settle_positive, settles + policy.settle_missed
+
+
+def checklist(
+    *, session: ClassEvidence, policy: Policy, doubts: Doubts, now: datetime
+) -> tuple[Point, ...]:
+    """Return the points (a) to (g), in the order of the docs. An absence needs all of them."""
+    _, absent_from = opens_at(session=session, policy=policy)
+    gives_up = session.settles_from + GUEST_HOLDS_FOR
+    day = None if now >= gives_up else gives_up
+    few = f"{doubts.seen} of {doubts.expected} expected learners were seen."
+    return (
+        Point(
+            "a",
+            "Google's log is read completely, past the settling time",
+            session.log_complete,
+            "A complete reading made after the settling time.",
+            absent_from if now < absent_from else None,
+        ),
+        Point(
+            "b",
+            "Somebody was seen in the class",
+            session.anyone_seen,
+            "Records of this class. Without any, nobody is called missed.",
+        ),
+        Point(
+            "c",
+            "Not hardly anybody was seen",
+            not session.few_seen,
+            f"{few} Somebody has to say that so few came.",
+            day,
+        ),
+        Point(
+            "d",
+            "No unresolved guest could be a learner who was not seen",
+            not doubts.held,
+            f"{_learners(doubts.held)} for who a guest was"
+            + ("; then it is unknown." if day else "; a day has passed, so it is unknown."),
+            day,
+        ),
+        Point(
+            "e",
+            "Whoever was not seen could have been recognised",
+            not doubts.unidentified,
+            f"{_learners(doubts.unidentified)} for an address of theirs; until then it is unknown.",
+        ),
+        Point(
+            "f",
+            "Google answers",
+            session.google_answers,
+            "The newest reading was refused. See the readings for what to do.",
+        ),
+        Point(
+            "g",
+            "The class is in the calendar",
+            session.confirmed,
+            "It was cancelled. Nothing is concluded.",
+        ),
+    )
+
+
+def _learners(count: int) -> str:
+    return "One learner waits" if count == 1 else f"{count} learners wait"
