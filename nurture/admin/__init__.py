@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nurture.admin import journeys, people, sequences, texts
+from nurture.admin import classes, journeys, people, sequences, texts
 
-__all__ = ["journeys", "people", "sequences", "texts"]
+__all__ = ["classes", "journeys", "people", "sequences", "texts"]

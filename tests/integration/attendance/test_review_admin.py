@@ -126,7 +126,7 @@ def test_an_answer_that_is_none_is_refused_in_words(
 
 
 def test_an_outcome_is_explained_and_put_right_from_its_page(
-    client: Client, guests: list[ReviewItem]
+    client: Client, guests: list[ReviewItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staff(client, "view_reviewitem", "decide_review", "view_outcome")
     outcome = Outcome.objects.get(learner__name="Rosa Maro", is_current=True)
@@ -134,14 +134,14 @@ def test_an_outcome_is_explained_and_put_right_from_its_page(
 
     text = client.get(at).content.decode()
     ask = reverse("admin:attendance_outcome_correct", args=[outcome.pk])
-    answer = client.post(ask)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: outcome.decided_at)
+    answer = client.post(ask, {"to": "excused"})
 
-    assert "no unresolved guest" in text
+    assert "No unresolved guest could be them" in text
     assert "Unresolved: display_name:maro rosa (name)" in text
     assert ask in text
-    item = ReviewItem.objects.get(kind="dispute")
-    assert answer["Location"] == page(item)
-    client.post(page(item), {"choice": "excused"})
+    to = reverse("admin:attendance_classsession_change", args=[outcome.session_id])
+    assert answer["Location"] == f"{to}#learner-{outcome.learner_id}"
     assert Outcome.objects.get(learner=outcome.learner_id, is_current=True).outcome == "excused"
 
 
