@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.utils.safestring import SafeString
 
 from attendance.admin.bars import axis, device_words, stays_svg
-from attendance.admin.base import clock, person
+from attendance.admin.base import minute, person
 from attendance.admin.phrases import SAID, judged_by, outcome_pill, policy_words, rule_words
 from attendance.domain.kinds import OutcomeKind
 from attendance.domain.reasons import EXPLAIN
@@ -86,8 +86,8 @@ def _row(page: ClassPage, who: Person, followed: Sequence[SafeString]) -> Row:
         outcome=outcome,
         label=outcome_pill(who.kind),
         bars=_bars(page, who.devices, "sure"),
-        came=clock(outcome.first_join_at) if outcome else "–",
-        left=clock(outcome.last_leave_at) if outcome else "–",
+        came=minute(outcome.first_join_at) if outcome else "–",
+        left=minute(outcome.last_leave_at) if outcome else "–",
         minutes=outcome.present_seconds // 60 if outcome else 0,
         said=SAID[who.said],
         because=EXPLAIN[who.reason],
@@ -120,8 +120,8 @@ def _guest(page: ClassPage, who: Stranger, may_see: bool) -> Guest:
         shown=_shown(who.device, may_see),
         device=device_words(who.device),
         bars=_bars(page, [who.device], "guest"),
-        came=clock(who.device.started_at),
-        left=clock(who.device.ended_at),
+        came=minute(who.device.started_at),
+        left=minute(who.device.ended_at),
         why=who.why,
         candidates=[_link(found) for found in who.candidates],
         anyone=who.anyone,
@@ -136,7 +136,7 @@ def _link(learner: Model) -> SafeString:
 def _other(page: ClassPage, seen: Device) -> tuple[SafeString | str, str, str, SafeString]:
     learner = page.names.get(seen.learner_id or 0)
     what = _link(learner) if learner else _KINDS.get(seen.kind, seen.kind)
-    return what, clock(seen.started_at), clock(seen.ended_at), _bars(page, [seen], "other")
+    return what, minute(seen.started_at), minute(seen.ended_at), _bars(page, [seen], "other")
 
 
 _KINDS = {

@@ -53,6 +53,9 @@ class ClassSessionAdmin(Console):
         "A course is a calendar; learners are imported with the calendars they belong to."
     )
 
+    class Media:
+        css = {"all": ("attendance/attendance.css",)}
+
     def heading(self, row: models.ClassSession) -> str:
         """By title and time."""
         return class_words(row)

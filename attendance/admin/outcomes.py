@@ -172,7 +172,8 @@ class OutcomeAdmin(Console):
         if not request.user.has_perm("attendance.decide_review"):
             raise PermissionDenied
         rows = models.Outcome.objects.select_related("learner", "session__course")
-        row = get_object_or_404(rows, pk=pk)
+        row: Any = get_object_or_404(rows, pk=pk)
+        row.in_words = self.heading(row)
         asked = models.ReviewItem.objects.filter(
             learner=row.learner_id, session=row.session_id, state="open"
         ).first()

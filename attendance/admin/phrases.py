@@ -79,6 +79,9 @@ def rule_words(name: str, value: str) -> str:
     words = _RULES.get(name, name.replace("_", " "))
     if name == "settling_time_over":
         return f"{words}: {absolute(datetime.fromisoformat(value))}"
+    if name == "policy":
+        seconds, _, share = value.partition(" s, ")
+        return f"{words}: in the class for {int(seconds) // 60} min, {share} of it"
     return words if value in {"true", "false"} else f"{words}: {value}"
 
 

@@ -11,8 +11,8 @@ from django.db.models import Q
 from attendance.domain.hints import Guest, Hint, guest_key
 from attendance.domain.kinds import ReviewKind, ReviewState
 from attendance.models import ClassSession, ReviewItem
+from attendance.selectors.queue import BY_ITSELF
 
-BY_ITSELF = "answered_itself"
 ERASED = "erased"  # the decision about somebody who was erased while it was open
 GONE = "erased:"  # how the key begins of a question of which nothing but its count is left
 # Answers to these hold for good; the others may be asked again when they come up again.

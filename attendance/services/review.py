@@ -15,11 +15,12 @@ from django.db import transaction
 
 from attendance.domain.kinds import OutcomeKind, ReviewKind, ReviewState
 from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
+from attendance.selectors.queue import BY_ITSELF
 from attendance.services import identities
 from attendance.services.answers import LEAVE, Choice, ReviewError, answers_for, no_answer
 from attendance.services.corrections import DECIDABLE, correct_outcome
 from attendance.services.disputes import uphold
-from attendance.services.questions import BY_ITSELF, GONE, answer_known
+from attendance.services.questions import GONE, answer_known
 from attendance.services.settling import settle_session, take_back
 
 RECORDS = "records"  # let Google's records speak again

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from django.urls import reverse
@@ -41,7 +40,7 @@ def test_a_guest_is_named_with_two_keys(
     stay(session, email=amir.email)
     stay(session, name="Rosa Maro", end=55)
     now = judge(session)
-    monkeypatch.setattr("attendance.admin.review.timezone", SimpleNamespace(now=lambda: now))
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
     item = ReviewItem.objects.get(kind="guest")
     desk = desk_of("operator")
 
