@@ -8,9 +8,12 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from attendance.models import ClassSession, Pledge
+from attendance.models import ClassSession, Learner, Pledge
+from nurture import services
+from nurture.services.contacts import import_learners
 from tests.browser.desk import Desk
-from tests.factories.classes import judge, make_class, make_course, stay
+from tests.factories.classes import judge, make_class, make_course, outcome_of, stay
+from tests.factories.nurture import make_sequence
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LIST = reverse("admin:attendance_classsession_changelist")
@@ -44,7 +47,7 @@ def make_evening() -> ClassSession:
 
 
 def test_a_class_is_seen_at_a_glance(desk_of: Callable[[str], Desk]) -> None:
-    """P29: list, page, correction and readings are for everybody; bars are said in words, too."""
+    """P29: list, page, correction, readings are for everybody; bars are said in words, too."""
     session = make_evening()
     desk = desk_of("operator")
 
@@ -62,3 +65,87 @@ def test_a_class_is_seen_at_a_glance(desk_of: Callable[[str], Desk]) -> None:
     desk.check("readings")
 
     assert bars == "20:01–21:00 on web; 20:10–20:40 on android"
+
+
+def link_to_chats(session: ClassSession) -> None:
+    """Everybody of the course can be written to."""
+    lines = ["email,name,timezone,telegram_chat_id,courses"]
+    lines += [
+        f"{who.email},{who.name},Europe/Berlin,{1000 + who.pk},{session.course.calendar_id}"
+        for who in Learner.objects.order_by("pk")
+    ]
+    import_learners(content="\n".join(lines), now=session.starts_at - timedelta(days=1))
+
+
+def test_the_story_of_a_class_with_two_doubtful_guests(
+    desk_of: Callable[[str], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first page to the result: review, decide, what goes out, put right, withdrawn.
+
+    Rosa came as a guest under her name; "Pavel" was somebody's visitor, so Pavel missed it. Then
+    he calls: he was ill.
+    """
+    session = make_evening()
+    link_to_chats(session)
+    make_sequence(now=session.starts_at)
+    now = session.ends_at + timedelta(hours=4)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+    services.tick(now=now)
+    rosa, pavel = (Learner.objects.get(name=name) for name in ("Rosa Maro", "Pavel Sato"))
+    row = f"#learner-{pavel.pk}"
+    desk = desk_of("operator")
+
+    # Two questions are open; the class says so.
+    at = desk.open(reverse("admin:index"))
+    at.click("nav >> text=Classes >> nth=-1")
+    at.click("text=2 questions open")
+    at.click("text=Who is “Rosa Maro”?")
+    desk.check("review-question")
+    at.set_viewport_size({"width": 1440, "height": 900})
+
+    # The first answer, with two keys; its effect is there before.
+    at.keyboard.press("1")
+    at.wait_for_selector("#confirm:focus")
+    foreseen = at.inner_text(".at-effect")
+    at.keyboard.press("Enter")
+    at.wait_for_selector("text=Who is “Pavel”?")
+    desk.check("review-next")
+    at.set_viewport_size({"width": 1440, "height": 900})
+
+    # The second: nobody of ours.
+    at.keyboard.press("n")
+    at.wait_for_selector("#confirm:focus")
+    desk.check("review-effect")
+    at.set_viewport_size({"width": 1440, "height": 900})
+    at.focus("#confirm")
+    at.keyboard.press("Enter")
+    at.wait_for_selector("text=That was the last question.")
+    desk.check("review-last")
+    at.set_viewport_size({"width": 1440, "height": 900})
+    services.tick(now=now)
+
+    # The class says what went out because of it.
+    at.click("text=The class, and what followed")
+    went_out = at.inner_text(row)
+    desk.check("class-followed")
+    at.set_viewport_size({"width": 1440, "height": 900})
+
+    # Put right in two clicks; what had not gone out is withdrawn.
+    at.click(f"{row} summary")
+    at.click(f"{row} >> text='excused'")
+    at.wait_for_selector("#confirm:focus")
+    warned = at.inner_text("#content")
+    at.click("#confirm")
+    at.wait_for_selector("text=Pavel Sato: missed → excused.")
+    services.tick(now=now)
+    at.reload()
+    withdrawn = at.inner_text(row)
+    desk.check("class-withdrawn")
+
+    assert "pending → attended" in foreseen
+    assert outcome_of(rosa, session).outcome == "attended"
+    assert "We missed you active" in went_out
+    assert "hello pending" in went_out
+    assert "corrected: what has not gone out is withdrawn" in warned
+    assert "We missed you exited What it was based on turned out not to be true." in withdrawn
+    assert "hello cancelled" in withdrawn
