@@ -92,7 +92,7 @@ class AuditPairAdmin(Console):
         """Both, as links."""
         outcome = row.outcome
         return format_html(
-            "{}<br>{}",
+            "<span>{}<br>{}</span>",
             link(outcome.learner, person(outcome.learner)),
             link(outcome.session, class_words(outcome.session)),
         )
@@ -108,7 +108,7 @@ class AuditPairAdmin(Console):
         outcome = row.outcome
         why = EXPLAIN[Reason(outcome.reason)]
         seen = f"{outcome.present_seconds // 60} minutes. {why} "
-        return format_html("{}{}", seen, link(outcome, "All of it"))
+        return format_html("<span>{}{}</span>", seen, link(outcome, "All of it"))
 
     @display(
         description="judged",

@@ -87,7 +87,11 @@ class ClassSessionAdmin(Console):
     def what(self, row: models.ClassSession) -> SafeString:
         """Its title and its course."""
         title, course = row.title or "Class", str(row.course)
-        return format_html("{}<br>{}", title, course) if course != title else SafeString(title)
+        return (
+            format_html("<span>{}<br>{}</span>", title, course)
+            if course != title
+            else SafeString(title)
+        )
 
     @admin.display(description="when", ordering="starts_at")
     def when(self, row: models.ClassSession) -> SafeString:
@@ -97,7 +101,7 @@ class ClassSessionAdmin(Console):
     @admin.display(description="state", ordering="status")
     def state(self, row: models.ClassSession) -> SafeString:
         """In words."""
-        return state_pill(row)
+        return format_html("<span>{}</span>", state_pill(row))
 
     @admin.display(description="match quality")
     def match(self, row: Any) -> SafeString | str:
@@ -172,7 +176,8 @@ def match_words(figures: Figures, session_pk: int) -> SafeString | str:
         asked = {"state__exact": "open", "session__id__exact": session_pk}
         to = f"{reverse('admin:attendance_reviewitem_changelist')}?{urlencode(asked)}"
         said.append(format_html('<a class="tb-link" href="{}">{} open</a>', to, words))
-    return format_html_join(", ", "{}", ((words,) for words in said))
+    joined = format_html_join(", ", "{}", ((words,) for words in said))
+    return format_html("<span>{}</span>", joined)
 
 
 def _figures(page: ClassPage) -> Figures:
