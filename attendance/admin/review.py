@@ -48,7 +48,6 @@ class ReviewItemAdmin(Console):
     """Questions to staff, with the evidence."""
 
     list_display = ("words", class_of, "holds", "label", "asked")
-    list_select_related = ("learner", "session", "endpoint")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     search_fields = (
         "learner__email", "learner__name", "mark", "session__title", "endpoint__display_name",
@@ -61,6 +60,11 @@ class ReviewItemAdmin(Console):
         "anybody was seen. Until it is answered nobody concerned is called missed."
     )
     actions = ("as_visitors", "as_staff", "as_bots", "as_left")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
+        """With all that a question names."""
+        rows = super().get_queryset(request)
+        return rows.select_related("learner", "session__course", "endpoint", "course")
 
     def heading(self, row: ReviewItem) -> str:
         """The question."""
@@ -109,7 +113,7 @@ class ReviewItemAdmin(Console):
             "opts": self.opts, "original": item, "title": about.question, "item": item,
             "about": about, "evidence": evidence_rows(item, about),
             "answers": answers_of(item, about),
-            "decided_words": review.words_of(item, item.decision),
+            "decided_words": review.words_of(item, item.decision) if item.decision else "",
             "may_decide": may_decide(request), "found": self._search(request),
             "next": next_open(after=item), "progress": progress(since=_today()),
             "alike": alike(item) if item.state == "open" else [],

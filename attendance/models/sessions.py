@@ -56,6 +56,8 @@ class ClassSession(models.Model):
     objects = ClassSessionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "class"
+        verbose_name_plural = "classes"
         constraints = [
             models.UniqueConstraint(
                 fields=["course", "event_id"], name="attendance_classsession_event"

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from attendance.domain.kinds import ReviewKind
-from attendance.models import ClassSession, Endpoint, Learner, Outcome, Pledge, ReviewItem
+from attendance.models import (
+    ClassSession,
+    ConferenceMatch,
+    Endpoint,
+    Learner,
+    Outcome,
+    Pledge,
+    ReviewItem,
+)
 from attendance.selectors.evidence import Device
 
 MOST_SHOWN = 20
@@ -173,12 +181,12 @@ def _endpoints(item: ReviewItem) -> list[tuple[Endpoint, ClassSession]]:
         rows = rows.filter(learner=item.learner_id, conference__matches__session=item.session_id)
     else:
         return []
-    rows = rows.prefetch_related("conference__matches__session__course")
-    return [
-        (row, match.session)
-        for row in rows.order_by("-started_at", "-pk")[:MOST_SHOWN]
-        for match in row.conference.matches.all()
-    ]
+    found = list(rows.order_by("-started_at", "-pk")[:MOST_SHOWN])
+    classes: dict[int, list[ClassSession]] = defaultdict(list)
+    matches = ConferenceMatch.objects.filter(conference__in={row.conference_id for row in found})
+    for match in matches.select_related("session__course").order_by("pk"):
+        classes[match.conference_id].append(match.session)
+    return [(row, session) for row in found for session in classes[row.conference_id]]
 
 
 def _lines(item: ReviewItem) -> list[str]:

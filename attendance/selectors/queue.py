@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count, Q
+
 from attendance.domain.kinds import ReviewKind, ReviewState
 from attendance.models import ReviewItem
 
@@ -30,11 +32,12 @@ class Progress:
 
 def progress(*, since: datetime) -> Progress:
     """What people have answered since then, and what is open."""
-    answered = ReviewItem.objects.filter(state=ReviewState.DECIDED, decided_at__gte=since)
-    return Progress(
-        answered=answered.exclude(decision=BY_ITSELF).count(),
-        left=ReviewItem.objects.filter(state=ReviewState.OPEN).count(),
+    by_people = Q(state=ReviewState.DECIDED, decided_at__gte=since) & ~Q(decision=BY_ITSELF)
+    found = ReviewItem.objects.aggregate(
+        answered=Count("pk", filter=by_people),
+        left=Count("pk", filter=Q(state=ReviewState.OPEN)),
     )
+    return Progress(**found)
 
 
 def next_open(*, after: ReviewItem | None = None) -> ReviewItem | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -252,6 +253,32 @@ def test_three_hundred_learners_are_read_in_few_queries(
 
     assert text.count('<tr id="learner-') == 301
     assert "100% sure" in listed
+
+
+def test_lists_and_questions_take_few_queries(
+    client: Client, held: ClassSession, django_assert_max_num_queries: Any
+) -> None:
+    services.draw_audit(now=held.ends_at + timedelta(days=7))
+    staff(client, "operator")
+    (item,) = open_items("guest")
+    asked = reverse("admin:attendance_reviewitem_change", args=[item.pk])
+    lists = [f"admin:attendance_{name}_changelist" for name in ("reviewitem", "auditpair")]
+
+    for path in (asked, READINGS, *map(reverse, lists)):
+        with django_assert_max_num_queries(MOST_QUERIES, info=path):
+            assert client.get(path).status_code == 200
+
+
+def test_the_newest_classes_are_read_from_their_index() -> None:
+    """With a hundred thousand classes the first page sorts nothing."""
+    rows = ClassSession.objects.select_related("course").order_by("-starts_at", "-pk")[:50]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+
+    plan = rows.explain()
+
+    assert "attendance_session_listed" in plan
+    assert "Sort" not in plan
 
 
 def test_readings_are_told_in_words(client: Client) -> None:
