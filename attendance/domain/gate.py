@@ -39,6 +39,17 @@ def opens_at(*, session: ClassEvidence, policy: Policy) -> tuple[datetime, datet
     return settles + policy.settle_positive, settles + policy.settle_missed
 
 
+WORDS = {
+    "a": "Google's log is read completely, past the settling time",
+    "b": "Somebody was seen in the class",
+    "c": "Not hardly anybody was seen",
+    "d": "No unresolved guest could be a learner who was not seen",
+    "e": "Whoever was not seen could have been recognised",
+    "f": "Google answers",
+    "g": "The class is in the calendar",
+}
+
+
 def checklist(
     *, session: ClassEvidence, policy: Policy, doubts: Doubts, now: datetime
 ) -> tuple[Point, ...]:
@@ -46,54 +57,30 @@ def checklist(
     _, absent_from = opens_at(session=session, policy=policy)
     gives_up = session.settles_from + GUEST_HOLDS_FOR
     day = None if now >= gives_up else gives_up
+    then = "then it is unknown." if day else "a day has passed, so it is unknown."
     few = f"{doubts.seen} of {doubts.expected} expected learners were seen."
-    return (
-        Point(
-            "a",
-            "Google's log is read completely, past the settling time",
-            session.log_complete,
-            "A complete reading made after the settling time.",
-            absent_from if now < absent_from else None,
-        ),
-        Point(
-            "b",
-            "Somebody was seen in the class",
-            session.anyone_seen,
-            "Records of this class. Without any, nobody is called missed.",
-        ),
-        Point(
-            "c",
-            "Not hardly anybody was seen",
-            not session.few_seen,
-            f"{few} Somebody has to say that so few came.",
-            day,
-        ),
-        Point(
-            "d",
-            "No unresolved guest could be a learner who was not seen",
-            not doubts.held,
-            f"{_learners(doubts.held)} for who a guest was"
-            + ("; then it is unknown." if day else "; a day has passed, so it is unknown."),
-            day,
-        ),
-        Point(
-            "e",
-            "Whoever was not seen could have been recognised",
-            not doubts.unidentified,
-            f"{_learners(doubts.unidentified)} for an address of theirs; until then it is unknown.",
-        ),
-        Point(
-            "f",
-            "Google answers",
-            session.google_answers,
-            "The newest reading was refused. See the readings for what to do.",
-        ),
-        Point(
-            "g",
-            "The class is in the calendar",
-            session.confirmed,
-            "It was cancelled. Nothing is concluded.",
-        ),
+    found = {
+        "a": session.log_complete,
+        "b": session.anyone_seen,
+        "c": not session.few_seen,
+        "d": not doubts.held,
+        "e": not doubts.unidentified,
+        "f": session.google_answers,
+        "g": session.confirmed,
+    }
+    awaited = {
+        "a": "A complete reading made after the settling time.",
+        "b": "Records of this class. Without any, nobody is called missed.",
+        "c": f"{few} Somebody has to say that so few came.",
+        "d": f"{_learners(doubts.held)} for who a guest was; {then}",
+        "e": f"{_learners(doubts.unidentified)} for an address of theirs; till then it is unknown.",
+        "f": "The newest reading was refused. See the readings for what to do.",
+        "g": "It was cancelled. Nothing is concluded.",
+    }
+    until = {"a": absent_from if now < absent_from else None, "c": day, "d": day}
+    return tuple(
+        Point(letter, WORDS[letter], holds, awaited[letter], until.get(letter))
+        for letter, holds in found.items()
     )
 
 
