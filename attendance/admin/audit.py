@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -76,7 +77,7 @@ class AuditPairAdmin(Console):
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """The figures of the last weeks stand above the pairs, and what remains."""
         found = audit_figures(weeks=WEEKS, now=timezone.now())
         figures = [_figure(found.share(name), *words) for name, words in FIGURES.items()]
@@ -84,7 +85,7 @@ class AuditPairAdmin(Console):
             "figures": figures, "weeks": WEEKS, "sample": newest_sample(),
             "may_judge": request.user.has_perm("attendance.judge_audit"), **(extra_context or {}),
         }  # fmt: skip
-        found_page: HttpResponse = super().changelist_view(request, context)
+        found_page: TemplateResponse = super().changelist_view(request, context)
         return found_page
 
     @admin.display(description="learner and class")

@@ -76,11 +76,11 @@ class ClassSessionAdmin(Console):
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """Above the list: the days staff ask about, without a query."""
         weeks = _weeks(timezone.localtime(), request.GET.get("starts_at__gte", ""))
         context = {"weeks": weeks, **(extra_context or {})}
-        found: HttpResponse = super().changelist_view(request, context)
+        found: TemplateResponse = super().changelist_view(request, context)
         return found
 
     @admin.display(description="class", ordering="title")
@@ -183,11 +183,11 @@ def match_words(figures: Figures, session_pk: int) -> SafeString | str:
 def _figures(page: ClassPage) -> Figures:
     """The same figures as in the list, of one class that is read already."""
     people = [seen for seen in page.known.devices if seen.kind in {"human", "phone"}]
-    waiting = {
-        row.question.pk
-        for row in (*page.people, *page.strangers)
-        if row.question and row.question.state == "open"
-    }
+    asked = [
+        *(who.question for who in page.people),
+        *(who.question for who in page.strangers),
+    ]
+    waiting = {item.pk for item in asked if item and item.state == "open"}
     return Figures(
         outcomes=page.counts,
         devices=len(people),

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -107,7 +108,7 @@ class SyncRunAdmin(Console):
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """How far the log is read, and whether Google is left in peace now."""
         complete = models.SyncRun.objects.filter(source=Source.MEET, state=RunState.COMPLETE)
         context = {
@@ -116,7 +117,7 @@ class SyncRunAdmin(Console):
             "rest": REST_SECONDS,
             **(extra_context or {}),
         }
-        found: HttpResponse = super().changelist_view(request, context)
+        found: TemplateResponse = super().changelist_view(request, context)
         return found
 
     @admin.display(description="started", ordering="started_at")

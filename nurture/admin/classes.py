@@ -58,7 +58,7 @@ class ClassWithConsequences(ClassSessionAdmin):
 def _words(rows: Iterable[Row]) -> list[SafeString]:
     """Journeys first, then each reason for which a sequence did nothing, once."""
     journeys: dict[int, list[Row]] = defaultdict(list)
-    idle = {}
+    idle: dict[tuple[str | None, str], None] = {}  # a set that keeps its order
     for row in rows:
         if row["journey_id"]:
             journeys[row["journey_id"]].append(row)
