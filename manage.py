@@ -10,14 +10,9 @@ import sys
 def main() -> None:
     """Run a management command with this project's settings."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.conf import settings
-    from django.core.management import execute_from_command_line
+    from config.command_line import run
 
-    from config import embedded
-
-    if settings.USES_EMBEDDED_SERVERS:
-        embedded.ensure(settings.LOCAL_DIR)
-    execute_from_command_line(sys.argv)
+    run(sys.argv)
 
 
 if __name__ == "__main__":

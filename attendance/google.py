@@ -49,9 +49,10 @@ Page = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class CalendarPage:
-    """A page of a calendar's events, and the name that the calendar bears."""
+    """A page of a calendar's events, and the name and zone that the calendar bears."""
 
     title: str
+    time_zone: str
     events: Page
 
 
@@ -130,7 +131,9 @@ class Google:
         )
         for answer in self._answers(collection, request, CALENDAR_SCOPE):
             yield CalendarPage(
-                title=str(answer.get("summary") or ""), events=answer.get("items") or []
+                title=str(answer.get("summary") or ""),
+                time_zone=str(answer.get("timeZone") or ""),
+                events=answer.get("items") or [],
             )
 
     def _answers(self, collection: Any, request: Any, scope: str) -> Iterator[dict[str, Any]]:

@@ -6,10 +6,12 @@ render.yaml cannot drift apart. A wrong value stops the boot with the setting's 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import textwrap
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,15 @@ def _webhook_secret(raw: str) -> str:
     if len(secret) > 256 or not allowed:
         raise ValueError("expected at most 256 letters, digits, _ or -")
     return secret
+
+
+def _keys(raw: str) -> tuple[str, ...]:
+    """Fernet keys, the newest first: what is kept is read with any of them."""
+    keys = _list(raw)
+    with suppress(ValueError):
+        if all(len(base64.urlsafe_b64decode(key)) == 32 for key in keys):
+            return keys
+    raise ValueError("expected URL-safe base64 of 32 bytes, or several with commas between")
 
 
 def _chats(raw: str) -> frozenset[int] | None:
@@ -265,10 +276,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="FIELD_ENCRYPTION_KEY",
-        read=_text,
+        read=_keys,
         default="",
         secret=True,
-        help="key for encrypted columns, kept outside the database; empty: off",
+        help="Fernet key for encrypted columns (URL-safe base64 of 32 bytes), kept outside the "
+        "database; to change it, the new one first and the old one after a comma; empty: off",
     ),
     Setting(
         name="BACKUP_S3_URL",
@@ -360,12 +372,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         ]
         if 0 < len(values.get("SECRET_KEY", "")) < 50:
             found.append("SECRET_KEY: at least 50 characters")
-    if values.get("STAGING_ALLOWED_CHATS", frozenset()) is None:
-        host = urlsplit(values.get("TELEGRAM_API_URL", "")).hostname
-        if host not in LOOPBACK:
-            found.append(
-                "STAGING_ALLOWED_CHATS: * is accepted only where TELEGRAM_API_URL is loopback"
-            )
+    api = urlsplit(values.get("TELEGRAM_API_URL", "http://localhost"))  # absent: wrong by itself
+    if values.get("STAGING_ALLOWED_CHATS", frozenset()) is None and api.hostname not in LOOPBACK:
+        found.append("STAGING_ALLOWED_CHATS: * is accepted only where TELEGRAM_API_URL is loopback")
     if values.get("GOOGLE_SERVICE_ACCOUNT_JSON") and not values.get("GOOGLE_DELEGATED_USER"):
         found.append("GOOGLE_DELEGATED_USER: required with GOOGLE_SERVICE_ACCOUNT_JSON")
     return found

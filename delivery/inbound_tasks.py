@@ -11,7 +11,7 @@ import redis
 from dramatiq.errors import BrokerConnectionError
 
 from delivery import clock, tasks
-from delivery.sender import may_call
+from delivery.calls import may_call
 from delivery.services.erasure import forget_leaving
 from delivery.services.updates import Handled, Press, handle_waiting
 from delivery.telegram import TelegramGateway, gateway

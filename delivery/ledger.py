@@ -1,21 +1,22 @@
 """The queue as the sender sees it: claim, intend, record, release, rescue.
 
-One psycopg connection in autocommit, used by one coroutine; the SQL is in queries.py, what it
-means in domain/. Nothing here knows Telegram.
+A few psycopg connections in autocommit, so that one commit need not wait for another; the SQL is in
+queries.py, what it means in domain/. Nothing here knows Telegram.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from django.conf import settings
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 
 from delivery import gate_queries, postgres, queries, rows
@@ -23,7 +24,10 @@ from delivery.domain import pacing
 from delivery.domain.retry import MAX_DEATHS
 from delivery.rows import Entry, Held
 
+Connection = AsyncConnection[dict[str, Any]]
+
 BULK, REPLY = "bot", "bot:reply"
+CONNECTIONS = 3  # of one sender at most: two commits and a claim at a time
 LEASE_SECONDS = 60.0  # a call ends after 20 s, so this leaves time to record it
 QUARANTINE = timedelta(minutes=15)
 MARGIN = timedelta(milliseconds=20)  # from the claim to its first slot
@@ -43,7 +47,8 @@ class Ledger:
     simulated: datetime | None = None
     me: int = field(default_factory=lambda: secrets.randbelow(2**31 - 1) + 1)
     rate: float = 0.0
-    _db: AsyncConnection[dict[str, Any]] | None = None
+    _open: list[Connection] = field(default_factory=list)
+    _idle: asyncio.LifoQueue[Connection] = field(default_factory=asyncio.LifoQueue)
     _offset: float = 0.0  # seconds of the database's clock above the loop's
     _began: float = 0.0
     _since: datetime = BEGINNING
@@ -52,18 +57,43 @@ class Ledger:
     async def open(self) -> None:
         """Connect (again), take the lock that says "I live", and learn the database's clock."""
         await self.close()
-        self._db = await AsyncConnection.connect(
-            **postgres.parameters(), autocommit=True, row_factory=dict_row
-        )
-        await self._run(queries.HELLO, {"me": self.me})
+        self._idle.put_nowait(await self._connect())
         self._began = self._began or _loop_time()
         await self.follow_clock()
 
     async def close(self) -> None:
         """Disconnect. Safe to call twice."""
-        if self._db is not None:
-            await self._db.close()
-            self._db = None
+        for db in self._open:
+            await db.close()
+        self._open.clear()
+        self._idle = asyncio.LifoQueue()
+
+    async def _connect(self) -> Connection:
+        db: Connection = await AsyncConnection.connect(
+            **postgres.parameters(), autocommit=True, row_factory=dict_row
+        )
+        self._open.append(db)
+        async with postgres.answering():
+            await db.execute(queries.HELLO, {"me": self.me})
+        return db
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Connection]:
+        """A connection of one's own for a while; another one is opened where all are busy."""
+        most = CONNECTIONS if self.simulated is None else 1  # simulated time is the session's
+        if self._idle.empty() and 0 < len(self._open) < most:
+            db = await self._connect()
+        else:
+            if not self._open:
+                raise psycopg.OperationalError("the ledger is not connected")
+            db = await self._idle.get()
+        idle = self._idle
+        try:
+            if db.closed:
+                raise psycopg.OperationalError("the connection is gone")
+            yield db
+        finally:
+            idle.put_nowait(db)
 
     async def follow_clock(self) -> None:
         """Measure the database's clock against the loop's: the quickest of some round trips."""
@@ -94,10 +124,9 @@ class Ledger:
             return []
         key = REPLY if replies else BULK
         most = 20 if replies else pacing.MAX_BATCH
-        async with postgres.answering(), self._connection().transaction():
-            gate = await self._maybe(
-                queries.LOCK_GATE, {"key": key, "low_water": pacing.HORIZON / 2}
-            )
+        async with self._session() as db, postgres.answering(), db.transaction():
+            low = {"key": key, "low_water": pacing.HORIZON / 2}
+            gate = await (await _ask(db, queries.LOCK_GATE, low)).fetchone()
             if gate is None or gate["closed_until"] is not None:
                 return []
             if not replies:
@@ -106,8 +135,10 @@ class Ledger:
             most = pacing.room(
                 now=now, next_slot_at=gate["next_slot_at"], rate=gate["rate"], most=most
             )
-            found = await (self._all(queries.READ_REPLIES) if replies else self._read_bulk())
-            found = rows.company(found, idle=idle)
+            found = rows.company(
+                await (_all(db, queries.READ_REPLIES) if replies else self._read_bulk(db)),
+                idle=idle,
+            )
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
                 most=most,
@@ -117,15 +148,15 @@ class Ledger:
             )
             if not replies:
                 self._begin_there(found, granted={slot.delivery_id for slot in plan.slots})
-            return await self._grant(plan, found=found, key=key)
+            return await self._grant(db, plan, found=found, key=key)
 
-    async def _read_bulk(self) -> list[dict[str, Any]]:
+    async def _read_bulk(self, db: Connection) -> list[dict[str, Any]]:
         if _loop_time() >= self._rescan_at:
             self._since, self._rescan_at = BEGINNING, _loop_time() + RESCAN_SECONDS
-        found = await self._all(queries.READ_BULK, {"since": self._since})
+        found = await _all(db, queries.READ_BULK, {"since": self._since})
         if len(found) < queries.MOST_READ and self._since > BEGINNING:
             self._since = BEGINNING
-            return await self._all(queries.READ_BULK, {"since": self._since})
+            return await _all(db, queries.READ_BULK, {"since": self._since})
         return found
 
     def _begin_there(self, found: Sequence[dict[str, Any]], *, granted: set[int]) -> None:
@@ -135,7 +166,7 @@ class Ledger:
         self._since = min(left, default=found[-1]["due_at"]) if is_full else BEGINNING
 
     async def _grant(
-        self, plan: pacing.Plan, *, found: Sequence[dict[str, Any]], key: str
+        self, db: Connection, plan: pacing.Plan, *, found: Sequence[dict[str, Any]], key: str
     ) -> list[Held]:
         if not plan.slots and not plan.put_off:
             return []
@@ -143,7 +174,8 @@ class Ledger:
             row["chat_id"]: rows.spacing(row["telegram_id"], rate=self.rate, per_chat=_per_chat())
             for row in found
         }
-        granted = await self._all(
+        granted = await _all(
+            db,
             queries.GRANT,
             {
                 "ids": [slot.delivery_id for slot in plan.slots],
@@ -159,7 +191,7 @@ class Ledger:
             },
         )
         if key == REPLY and granted:
-            await self._run(queries.PUSH_BULK, {"slots": len(granted)})
+            await _ask(db, queries.PUSH_BULK, {"slots": len(granted)})
         fences = {row["id"]: row["fence"] for row in granted}
         by_id = {row["id"]: row for row in found}
         return [
@@ -315,30 +347,35 @@ class Ledger:
             moment = self.simulated + timedelta(seconds=_loop_time() - self._began)
             await self._run(queries.SIMULATE, {"at": moment.isoformat()})
 
-    def _connection(self) -> AsyncConnection[dict[str, Any]]:
-        if self._db is None or self._db.closed:
-            raise psycopg.OperationalError("the ledger is not connected")
-        return self._db
-
     async def _run(self, sql: str, values: dict[str, Any] | None = None) -> None:
-        async with postgres.answering():
-            await self._connection().execute(postgres.packed(sql), values)
+        async with self._session() as db, postgres.answering():
+            await _ask(db, sql, values)
 
     async def _all(self, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        async with postgres.answering():
-            cursor = await self._connection().execute(postgres.packed(sql), values)
-            return await cursor.fetchall()
+        async with self._session() as db, postgres.answering():
+            return await _all(db, sql, values)
 
     async def _maybe(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        async with postgres.answering():
-            cursor = await self._connection().execute(postgres.packed(sql), values)
-            return await cursor.fetchone()
+        async with self._session() as db, postgres.answering():
+            return await (await _ask(db, sql, values)).fetchone()
 
     async def _one(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
         row = await self._maybe(sql, values)
         if row is None:
             raise LookupError("the query returned no row")
         return row
+
+
+async def _ask(
+    db: Connection, sql: str, values: dict[str, Any] | None = None
+) -> AsyncCursor[dict[str, Any]]:
+    return await db.execute(postgres.packed(sql), values)
+
+
+async def _all(
+    db: Connection, sql: str, values: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    return await (await _ask(db, sql, values)).fetchall()
 
 
 def _lease() -> timedelta:

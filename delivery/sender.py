@@ -1,6 +1,7 @@
 """The sender: claims, waits for slots, commits intents, calls Telegram, records what came of it.
 
-One loop, one gateway, one connection. At most IN_FLIGHT deliveries are on the wire or not yet
+One loop, one gateway. While one commit is awaited another may begin, and a claim beside them; a
+turn only says what is worth beginning. At most IN_FLIGHT deliveries are on the wire or not yet
 recorded, so a death leaves at most as many `unknown`. Which delivery may go when is decided by the
 claim (queries.py, domain/pacing.py), what an answer means by domain/outcome.py.
 """
@@ -11,40 +12,37 @@ import asyncio
 import heapq
 import itertools
 import logging
-import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import psycopg
-from django.conf import settings
 
+from delivery.calls import CALL_SECONDS, Calls
 from delivery.consequences import Consequences
-from delivery.domain import pacing
-from delivery.domain.outcome import Kind, Verdict, judge
-from delivery.domain.results import MISSED, result_of
 from delivery.domain.states import Status
-from delivery.gateways import Call, Gateway
+from delivery.gateways import Gateway
 from delivery.ledger import Ledger
-from delivery.rows import Entry, Held
+from delivery.rows import Held
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 8
 LEAD = 0.2  # seconds: intents are committed at most this long before their slots
+COMMITS = 2  # at a time
 COMPANY = 4  # so many results, or free places, are worth a commit; fewer wait
 RECORD_EVERY = 0.1  # seconds: for this long,
-OVERDUE = 0.02  # or a delivery until it is so late
+ALONE_AFTER = 0.02  # or so long after the last commit, where nobody waits for a slot
 LOOK_EVERY = 0.25  # seconds: how often an idle sender looks for work
+NOTHING_CAME = 0.05  # seconds until the next claim after one in vain
 TIDY_EVERY = 2.0
-CALL_SECONDS = 20.0  # a call ends after this in all
 SHORT_WAIT = 5.0  # pacing and a short 429 are awaited; a retry later than this is not
 RECONNECT_SECONDS = 20.0
-_NEVER_WRITTEN = Verdict(kind=Kind.NOT_SENT)
 
 
 @dataclass(kw_only=True)
@@ -63,12 +61,14 @@ class Sender:
         self._consequences = Consequences(ledger=self.ledger, gateway=self.gateway)
         self._held: list[tuple[datetime, int, Held]] = []
         self._order = itertools.count()
-        self._calls: set[asyncio.Task[None]] = set()
-        self._results: list[Entry] = []
-        self._oldest_result = 0.0
+        self._calls = Calls(gateway=self.gateway, ledger=self.ledger, ended=self._hear_end)
+        self._work: set[asyncio.Task[None]] = set()  # commits and a claim
+        self._commits: dict[int, int] = {}  # number → how many it keeps open
+        self._is_claiming = False
+        self._troubles = 0  # commits of results whose consequences are not known yet
         self._woken = asyncio.Event()
         self._stopping = False
-        self._look_at = self._tidy_at = 0.0
+        self._look_at = self._claim_at = self._tidy_at = self._committed_at = 0.0
         self._dry = False  # the last look found nothing
 
     async def run(self) -> Counter[str]:
@@ -97,22 +97,38 @@ class Sender:
             return True
         if not self.until_empty and _now() - began > self.budget_seconds:
             return True
-        idle = not (self._held or self._calls or self._results)
-        return idle and self._dry
+        return self._is_idle and not self._work and self._dry
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._held or self._calls.running or self._calls.results or self._commits)
 
     async def _turn(self) -> None:
+        self._raise_of_work()
         if _now() >= self._tidy_at:
             self._tidy_at = _now() + TIDY_EVERY
             await self.ledger.tidy()
             await self._consequences.probe()
-        await self._claim()
-        if any(entry.verdict.kind is not Kind.SENT for entry in self._results):
-            await self._commit([])  # what follows from it may stop the next ones
+        if not self._is_claiming and self._claims_in <= 0:
+            self._is_claiming = True
+            self._begin(self._claim(looks=_now() >= self._look_at))
         await self._give_back_late()
-        intents = self._due() if self._is_worth_intents else []
-        if intents or self._is_worth_recording:
-            await self._commit(intents)
-        await self._rest()
+        if len(self._commits) < COMMITS and (self._is_worth_recording or self._is_worth_intents):
+            self._begin(self._commit())
+            await asyncio.sleep(0)  # it takes its part before the next is thought of
+        else:
+            await self._rest()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(lambda _: self._woken.set())
+
+    def _raise_of_work(self) -> None:
+        """Forget the work that is done. Raises what it raised."""
+        for task in [task for task in self._work if task.done()]:
+            self._work.discard(task)
+            task.result()
 
     def stop(self) -> None:
         """Take nothing new, end what has begun. From the loop's own thread."""
@@ -122,59 +138,73 @@ class Sender:
     @property
     def _free(self) -> int:
         """How many calls may be begun: what came of others is recorded in the same commit."""
-        return IN_FLIGHT - len(self._calls)
+        return IN_FLIGHT - len(self._calls.running) - sum(self._commits.values())
 
     @property
     def _is_worth_intents(self) -> bool:
-        if not self._held or not self._free:
+        if not self._held or self._free <= 0 or self._is_troubled:
             return False
-        wait = self.ledger.seconds_until(self._held[0][0])
-        if self._is_unpaced:
-            return self._free >= COMPANY or wait < -OVERDUE
-        return wait <= LEAD / 2
+        if self._calls.is_unpaced:
+            return self._free >= COMPANY or _now() - self._committed_at >= ALONE_AFTER
+        return self.ledger.seconds_until(self._held[0][0]) <= LEAD / 2
 
     @property
     def _is_worth_recording(self) -> bool:
-        return bool(self._results) and (
-            len(self._results) >= COMPANY
-            or not self._calls
-            or _now() - self._oldest_result >= RECORD_EVERY
+        calls = self._calls
+        return bool(calls.results) and (
+            len(calls.results) >= COMPANY
+            or not (calls.running or self._commits)
+            or self._is_troubled
+            or _now() - calls.oldest >= RECORD_EVERY
         )
 
-    async def _claim(self) -> None:
-        """Take replies first, four times a second, then bulk while little is held."""
-        looks = _now() >= self._look_at
-        if looks:
-            self._look_at = _now() + LOOK_EVERY
-        elif len(self._held) >= 2:
-            return
-        if any(item[2].deaths for item in self._held):
-            return  # it goes alone
-        replies = await self.ledger.claim(replies=True, idle=not self._held) if looks else []
-        bulk = []
-        if len(self._held) < IN_FLIGHT * 2 and not any(held.deaths for held in replies):
-            bulk = await self.ledger.claim(replies=False, idle=not (self._held or replies))
-        for held in (*replies, *bulk):
-            heapq.heappush(self._held, (held.slot_at, next(self._order), held))
-        if self._held or self._calls or self._results:
-            self._dry = False
-        elif looks:
-            await self._await_pacing()
-        else:
-            self._look_at = 0.0  # before it is called a day, replies are looked for, too
+    @property
+    def _is_troubled(self) -> bool:
+        """Something was not sent; what follows from it may stop the next ones."""
+        return bool(self._troubles) or self._calls.is_troubled
 
-    async def _await_pacing(self) -> None:
-        """Nothing to claim: say so, unless pacing put something off for a moment."""
+    @property
+    def _claims_in(self) -> float:
+        """Seconds until it is worth claiming: sooner while little is held."""
+        little = IN_FLIGHT if self._calls.is_unpaced else 2
+        at = self._claim_at if len(self._held) < little else max(self._look_at, self._claim_at)
+        return at - _now()
+
+    async def _claim(self, *, looks: bool) -> None:
+        """Take replies first, if it is time to look for them, then bulk while little is held."""
+        try:
+            if looks:
+                self._look_at = _now() + LOOK_EVERY
+            if any(item[2].deaths for item in self._held):
+                return  # it goes alone
+            replies = await self.ledger.claim(replies=True, idle=not self._held) if looks else []
+            bulk = []
+            if len(self._held) < IN_FLIGHT * 2 and not any(held.deaths for held in replies):
+                bulk = await self.ledger.claim(replies=False, idle=not (self._held or replies))
+            for held in (*replies, *bulk):
+                heapq.heappush(self._held, (held.slot_at, next(self._order), held))
+            if not (replies or bulk):
+                self._claim_at = _now() + NOTHING_CAME
+            await self._note_whether_dry(looked=looks)
+        finally:
+            self._is_claiming = False
+
+    async def _note_whether_dry(self, *, looked: bool) -> None:
+        """Nothing to claim: that is all, unless pacing put something off for a moment."""
+        self._dry = False
+        if not self._is_idle:
+            return
+        if not looked:
+            self._look_at = 0.0  # before it is called a day, replies are looked for, too
+            return
         wait = await self.ledger.soonest()
-        if wait is None or wait > SHORT_WAIT:
-            self._dry = True
-        else:
-            await self._sleep(max(wait, 0.02))
+        self._dry = wait is None or wait > SHORT_WAIT
+        self._claim_at = _now() + max(wait or 0.0, 0.02)
 
     async def _give_back_late(self) -> None:
         """What missed its slot gets a new one."""
         late: list[Held] = []
-        while self._held and self._is_late(self._held[0][2]):
+        while self._held and self._calls.is_late(self._held[0][2]):
             late.append(heapq.heappop(self._held)[2])
         await self.ledger.release(late)
 
@@ -182,105 +212,57 @@ class Sender:
         """Take from what is held as much as may begin now."""
         batch: list[Held] = []
         while self._held and len(batch) < self._free:
-            if not self._is_unpaced and self.ledger.seconds_until(self._held[0][0]) > LEAD:
+            if not self._calls.is_unpaced and self.ledger.seconds_until(self._held[0][0]) > LEAD:
                 break
             batch.append(heapq.heappop(self._held)[2])
         return batch
 
-    async def _commit(self, intents: list[Held]) -> None:
+    async def _commit(self) -> None:
         """Record what came of calls and commit the next intents, together; then begin those.
 
-        If the database goes away meanwhile, what came is kept for the next turn, and since nothing
+        If the database goes away meanwhile, what came is kept for another commit, and since nothing
         was written to Telegram for the intents, they go back even if they were committed.
         """
-        entries = self._results[:]
+        is_trouble = self._calls.is_troubled
+        intents = self._due() if self._is_worth_intents else []
+        entries, number = self._calls.take(), next(self._order)
+        self._committed_at = _now()
+        self._commits[number] = max(len(entries), len(intents))
+        self._troubles += is_trouble
         try:
             took_effect, going = await self.ledger.commit(results=entries, intents=intents)
+            for held in going:
+                self._calls.begin(held)
+            self.counts.update(s for s in took_effect if s != Status.PENDING)
+            del self._commits[number]
+            for entry in entries:
+                await self._consequences.follow(entry)
         except psycopg.OperationalError:
-            for held in intents:
-                self._result(held, _NEVER_WRITTEN, call=None)
+            if self._commits.pop(number, None) is not None:
+                self._calls.give_back(entries, never_begun=intents)
             raise
-        del self._results[: len(entries)]
-        self._oldest_result = _now()
-        for held in going:
-            self._calls.add(asyncio.create_task(self._call(held)))
-        self.counts.update(s for s in took_effect if s != Status.PENDING)
-        for entry in entries:
-            await self._consequences.follow(entry)
-
-    @property
-    def _is_unpaced(self) -> bool:
-        return self.ledger.rate >= pacing.UNPACED_RATE
-
-    def _is_late(self, held: Held) -> bool:
-        allowed = pacing.allowed_lateness(self.ledger.rate)
-        if allowed is None:
-            return False
-        return self.ledger.seconds_until(held.slot_at) < -allowed.total_seconds()
-
-    async def _call(self, held: Held) -> None:
-        """One call: wait for the slot, look once more at the clock, write, say what came."""
-        try:
-            if not self._is_unpaced:
-                await asyncio.sleep(max(0.0, self.ledger.seconds_until(held.slot_at)))
-            if self._is_late(held):
-                self._result(held, _NEVER_WRITTEN, call=None)
-            elif not may_call(held.telegram_id):
-                self._result(held, Verdict(kind=Kind.SENT), call=None, diverted=True)
-            else:
-                call = await self._send(held)
-                verdict = judge(started=call.started, status=call.status, body=call.body)
-                self._result(held, verdict, call=call)
         finally:
-            self._calls.discard(_current_task())
-            if not self._calls or len(self._results) == 1 or self._free >= COMPANY:
-                self._woken.set()
+            self._troubles -= is_trouble
 
-    async def _send(self, held: Held) -> Call:
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                return await self.gateway.send(
-                    chat_id=held.telegram_id,
-                    text=held.text,
-                    buttons=[[(b[0], b[1]) for b in row] for row in held.buttons],
-                    delivery_id=held.id,
-                )
-        except Exception as error:
-            # A gateway does not raise; if it does all the same, a byte may have gone out.
-            if not isinstance(error, TimeoutError):
-                log.exception("sender.gateway_raised", extra={"delivery_id": held.id})
-            return Call(started=True, cause=type(error).__name__)
-
-    def _result(
-        self, held: Held, verdict: Verdict, *, call: Call | None, diverted: bool = False
-    ) -> None:
-        if call is None and not diverted:
-            result = MISSED
-        else:
-            result = result_of(verdict, attempts=held.attempts, fraction=random.random())
-        if not self._results:
-            self._oldest_result = _now()
-        self._results.append(
-            Entry(
-                held=held,
-                result=result,
-                verdict=verdict,
-                outcome=verdict.kind.value,
-                http_status=call.status if call else None,
-                diverted=diverted,
-            )
-        )
+    def _hear_end(self) -> None:
+        """A call ended: wake up where that makes something worth doing."""
+        if not self._calls.running or len(self._calls.results) == 1 or self._free >= COMPANY:
+            self._woken.set()
 
     async def _rest(self) -> None:
         """Wait for the next thing to do: a slot, a call's end, results that are old enough."""
-        if self._dry and not (self._held or self._calls or self._results):
+        if self._is_idle and self._dry and not self._work:
             return
-        waits = [LOOK_EVERY, self._look_at - _now()]
-        if self._held and self._free:
-            wait = self.ledger.seconds_until(self._held[0][0])
-            waits.append(wait + OVERDUE if self._is_unpaced else wait - LEAD / 2)
-        if self._results:
-            waits.append(self._oldest_result + RECORD_EVERY - _now())
+        waits = [LOOK_EVERY]
+        if not self._is_claiming:
+            waits.append(self._claims_in)
+        if len(self._commits) < COMMITS:
+            if self._held and self._free > 0 and not self._is_troubled:
+                slot = self.ledger.seconds_until(self._held[0][0]) - LEAD / 2
+                company = self._committed_at + ALONE_AFTER - _now()
+                waits.append(company if self._calls.is_unpaced else slot)
+            if self._calls.results:
+                waits.append(self._calls.oldest + RECORD_EVERY - _now())
         await self._sleep(max(0.0, min(waits)))
 
     async def _sleep(self, seconds: float) -> None:
@@ -291,23 +273,25 @@ class Sender:
 
     async def _finish(self) -> None:
         """Give back what is held, let what is on the wire come to its end, record it."""
-        held = [item[2] for item in self._held]
-        self._held.clear()
-        with suppress(psycopg.OperationalError):  # their leases end by themselves
-            await self.ledger.release(held)
         deadline = _now() + CALL_SECONDS
-        while (self._calls or self._results) and _now() < deadline:
-            if self._calls:
-                await asyncio.wait(self._calls, timeout=1.0, return_when="FIRST_COMPLETED")
-            if self._results:
-                try:
-                    await self._commit([])
-                except psycopg.OperationalError:
-                    await self._reconnect()
+        while not (self._is_idle and not self._work) and _now() < deadline:
+            held = [item[2] for item in self._held]
+            self._held.clear()
+            try:
+                self._raise_of_work()
+                await self.ledger.release(held)  # if that fails, their leases end by themselves
+                if self._calls.results and not self._commits:
+                    await self._commit()
+            except psycopg.OperationalError:
+                await self._reconnect()
+            if waited := self._calls.running | self._work:
+                await asyncio.wait(waited, timeout=1.0, return_when="FIRST_COMPLETED")
 
     async def _reconnect(self) -> None:
         """The database went away: what is on the wire goes on, its results wait for it."""
         log.warning("sender.database_lost")
+        await asyncio.gather(*self._work, return_exceptions=True)
+        self._work.clear()
         deadline = _now() + RECONNECT_SECONDS
         while True:
             try:
@@ -316,18 +300,6 @@ class Sender:
                 if _now() > deadline:
                     raise
                 await asyncio.sleep(0.2)
-
-
-def may_call(telegram_id: int) -> bool:
-    """Whether this environment may call Telegram for a chat: the guard at the one door (S06).
-
-    Outside production only allow-listed chats are ever called; all else is recorded as diverted,
-    which is the sandbox inbox. Without a BOT_TOKEN the sandbox takes everybody.
-    """
-    if settings.ENVIRONMENT == "production" or not settings.BOT_TOKEN:
-        return True
-    allowed = settings.STAGING_ALLOWED_CHATS
-    return allowed is None or telegram_id in allowed
 
 
 def drain(
@@ -370,12 +342,6 @@ async def _watch(outside: threading.Event, sender: Sender) -> None:
     while not outside.is_set():
         await asyncio.sleep(0.1)
     sender.stop()
-
-
-def _current_task() -> asyncio.Task[None]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
 
 
 def _now() -> float:

@@ -53,8 +53,8 @@ def has_work(*, now: datetime, settles: bool = True, advances: bool = True) -> b
 #: What a question before a class is, for the learner's consent.
 QUESTION_CATEGORY = "attendance"
 
-# Who is expected in a class that its course asks about by now, and was not decided about; or was,
-# and what decided it is no longer so. Driven from the courses that ask.
+# Who is expected in a class with a link that its course asks about by now, and was not decided
+# about; or was, and what decided it is no longer so. Driven from the courses that ask.
 _UNDECIDED = """
 WITH asking AS (
     SELECT s.id, s.course_id, s.starts_at
@@ -62,6 +62,7 @@ WITH asking AS (
       JOIN attendance_classsession s
         ON s.course_id = c.id AND s.status = 'scheduled'
        AND s.starts_at > %(now)s AND s.starts_at <= %(now)s + interval '168 hours'
+       AND (s.meeting_code <> '' OR s.meet_url <> '')
      CROSS JOIN LATERAL (
         SELECT p.ask_before_hours FROM attendance_attendancepolicy p
          WHERE p.course_id = c.id AND (p.valid_from IS NULL OR p.valid_from <= s.starts_at)

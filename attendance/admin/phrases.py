@@ -34,6 +34,7 @@ SAID: Mapping[str, str] = {
 _RULES: Mapping[str, str] = {
     "enrolled": "Enrolled when the class began",
     "class_confirmed": "The class is in the calendar",
+    "class_online": "It has a Meet link, or a call",
     "settling_time_over": "The settling time is over",
     "declined": "Declined the invitation, which the policy excuses",
     "identity_verified": "There is an address by which we could have seen them",

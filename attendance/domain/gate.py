@@ -46,7 +46,7 @@ WORDS = {
     "d": "No unresolved guest could be a learner who was not seen",
     "e": "Whoever was not seen could have been recognised",
     "f": "Google answers",
-    "g": "The class is in the calendar",
+    "g": "The class is in the calendar, with a Meet link or a call",
 }
 
 
@@ -66,7 +66,7 @@ def checklist(
         "d": not doubts.held,
         "e": not doubts.unidentified,
         "f": session.google_answers,
-        "g": session.confirmed,
+        "g": session.confirmed and session.online,
     }
     awaited = {
         "a": "A complete reading made after the settling time.",
@@ -75,7 +75,9 @@ def checklist(
         "d": f"{_learners(doubts.held)} for who a guest was; {then}",
         "e": f"{_learners(doubts.unidentified)} for an address of theirs; till then it is unknown.",
         "f": "The newest reading was refused. See the readings for what to do.",
-        "g": "It was cancelled. Nothing is concluded.",
+        "g": "A Meet link or a call; without one it is no class to judge."
+        if session.confirmed
+        else "It was cancelled. Nothing is concluded.",
     }
     until = {"a": absent_from if now < absent_from else None, "c": day, "d": day}
     return tuple(

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_VERIFIED_IDENTITY = "no_verified_identity"
     NOT_ENROLLED = "not_enrolled"
     SESSION_CANCELLED = "session_cancelled"
+    NO_MEET_LINK = "no_meet_link"
 
 
 # What could still make it another conclusion, in words for staff.
@@ -51,6 +52,7 @@ WOULD_CHANGE: Mapping[Reason, str] = {
     Reason.NO_VERIFIED_IDENTITY: "An address by which the learner can be recognised.",
     Reason.NOT_ENROLLED: "An enrolment that covers the start of the class.",
     Reason.SESSION_CANCELLED: "The class being put back into the calendar.",
+    Reason.NO_MEET_LINK: "A Meet link in the calendar, or a call that proves to be this event.",
 }
 
 EXPLAIN: Mapping[Reason, str] = {
@@ -73,4 +75,5 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.NO_VERIFIED_IDENTITY: "No verified identity, so the learner could not have been seen.",
     Reason.NOT_ENROLLED: "The learner was not enrolled when the class began.",
     Reason.SESSION_CANCELLED: "The class was cancelled.",
+    Reason.NO_MEET_LINK: "An event without a Meet link and without a call is no class to judge.",
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from attendance.domain.intervals import Interval, covers
-from attendance.domain.kinds import PRESENT_KINDS, OutcomeKind
+from attendance.domain.kinds import PRESENT_KINDS, Flag, OutcomeKind
 from attendance.domain.presence import Policy, Verdict
 from attendance.domain.reasons import Reason
 
@@ -24,6 +24,8 @@ _LAG_MARGIN = timedelta(minutes=30)
 GUEST_HOLDS_FOR = timedelta(hours=24)
 # Below this share of at least so many expected learners, staff are asked before anyone is missed.
 FEW_BELOW, FEW_OF_AT_LEAST = 0.2, 5
+# By these flags others' stays narrowed the class; a record still unread may widen it again.
+_NARROWED = frozenset({Flag.HOST_LATE, Flag.ENDED_EARLY})
 # Facts fire only while they are fresh; after that, conclusions that had effect are frozen.
 FACTS_FIRE_FOR = timedelta(hours=72)
 
@@ -47,6 +49,8 @@ class ClassEvidence:
     anyone_seen: bool
     few_seen: bool = False  # so few of the expected that the log itself is in doubt
     google_answers: bool = True  # no closed door, no missing right
+    online: bool = True  # it has a Meet link, or a call
+    presence_complete: bool = True  # the log was read past the wait for presence
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def waits_for(*, policy: Policy, lag_p99: timedelta | None) -> timedelta:
 def log_is_complete(
     *, readings: Sequence[Reading], starts_at: datetime, settles_from: datetime, lag: timedelta
 ) -> bool:
-    """Say whether the readings can support an absence in [starts_at, settles_from).
+    """Say whether the readings can support what is missing from [starts_at, settles_from).
 
     Records come up to `lag` late, so an instant counts as read only by a reading made at
     least that much later; and some reading's window must reach past the settling time.
@@ -145,8 +149,20 @@ def _presence_rules(
             outcome=verdict.outcome,
             reason=Reason.NOT_SETTLED_YET,
         ),
+        Rule(
+            "log_complete",
+            str(session.presence_complete).lower(),
+            passed=session.presence_complete or not _may_change(verdict),
+            outcome=verdict.outcome,
+            reason=Reason.SYNC_INCOMPLETE,
+        ),
         _verdict_rule(verdict),
     )
+
+
+def _may_change(verdict: Verdict) -> bool:
+    """Say whether records that are still unread could make this presence another kind."""
+    return verdict.outcome != OutcomeKind.ATTENDED or not _NARROWED.isdisjoint(verdict.flags)
 
 
 def _excuse_rules(
@@ -199,10 +215,11 @@ def _fact(name: str, passed: bool, outcome: OutcomeKind, reason: Reason) -> Rule
     return Rule(name, str(passed).lower(), passed, outcome, reason)
 
 
-def _common_rules(learner: LearnerEvidence, session: ClassEvidence) -> tuple[Rule, Rule]:
+def _common_rules(learner: LearnerEvidence, session: ClassEvidence) -> tuple[Rule, ...]:
     return (
         _fact("enrolled", learner.enrolled, OutcomeKind.UNKNOWN, Reason.NOT_ENROLLED),
         _fact("class_confirmed", session.confirmed, OutcomeKind.UNKNOWN, Reason.SESSION_CANCELLED),
+        _fact("class_online", session.online, OutcomeKind.UNKNOWN, Reason.NO_MEET_LINK),
     )
 
 

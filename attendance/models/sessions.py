@@ -10,6 +10,9 @@ from django.db.models import F, Q
 from attendance.domain.kinds import SessionStatus
 from attendance.models.courses import Course
 
+# The calendar gives it a Meet link, so somebody can come to it.
+LINKED = ~Q(meeting_code="", meet_url="")
+
 
 class ClassSessionQuerySet(models.QuerySet["ClassSession"]):
     """Reads of classes."""
@@ -101,3 +104,8 @@ class ClassSession(models.Model):
 
     def __str__(self) -> str:
         return f"class {self.pk} of course {self.course_id} at {self.starts_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def has_link(self) -> bool:
+        """Whether the calendar gives it a Meet link."""
+        return bool(self.meeting_code or self.meet_url)

@@ -52,6 +52,7 @@ class FakeGoogle:
     records: list[Record] = field(default_factory=list)
     calendars: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)  # the calendars' own names
+    zones: dict[str, str] = field(default_factory=dict)  # and their time zones
     clock: Callable[[], datetime] | None = None  # what is not yet visible then, is not shown
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -136,6 +137,7 @@ class FakeGoogle:
         page: dict[str, Any] = {
             "kind": "calendar#events",
             "summary": self.titles.get(calendar_id, ""),
+            "timeZone": self.zones.get(calendar_id, ""),
             "items": found[first : first + size],
         }
         if first + size < len(found):

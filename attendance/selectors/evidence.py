@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -108,6 +109,12 @@ def evidence(*, session: ClassSession) -> Evidence:
     runs = _runs(session.starts_at, settles_from)
     newest = runs[-1] if runs else None
     row, policy = _policy(session, newest)
+    read_past = partial(
+        log_is_complete,
+        readings=_complete(runs),
+        starts_at=session.starts_at,
+        settles_from=settles_from,
+    )
     roster = read_roster(session=session, seen=stays)
     guests = _hints(unknown, roster.expected)
     by_name = _trust_names(guests, unknown, stays) if policy.names_prove_presence else frozenset()
@@ -121,15 +128,12 @@ def evidence(*, session: ClassSession) -> Evidence:
         known=ClassEvidence(
             confirmed=session.status != SessionStatus.CANCELLED,
             settles_from=settles_from,
-            log_complete=log_is_complete(
-                readings=_complete(runs),
-                starts_at=session.starts_at,
-                settles_from=settles_from,
-                lag=policy.settle_missed,
-            ),
+            log_complete=read_past(lag=policy.settle_missed),
+            presence_complete=read_past(lag=policy.settle_positive),
             anyone_seen=bool(people),
             few_seen=bool(people) and not session.few_is_right and _is_too_few(roster, stays),
             google_answers=newest is None or newest.failure not in _DARK,
+            online=session.has_link or bool(devices) or session.matches.exists(),
         ),
         expected=roster.expected,
         identified=roster.identified,

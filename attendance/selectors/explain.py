@@ -15,6 +15,8 @@ from attendance.domain.reasons import EXPLAIN, WOULD_CHANGE, Reason
 from attendance.models import ClassSession, Endpoint, Learner, Outcome
 from attendance.selectors.evidence import Evidence, evidence
 
+_NO_CLASS = frozenset({Reason.SESSION_CANCELLED, Reason.NO_MEET_LINK})
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutcomeExplanation:
@@ -49,7 +51,7 @@ def explain_outcome(
     _, conclusion = known.conclusion(learner_id=learner.pk, now=now)
     current = Outcome.objects.filter(learner=learner, session=session, is_current=True).first()
     reason = Reason(current.reason) if current else conclusion.reason
-    if current is None and now < session.ends_at:
+    if current is None and now < session.ends_at and reason not in _NO_CLASS:
         reason = Reason.NOT_SETTLED_YET
     inside = union(
         clip(

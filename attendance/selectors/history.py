@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from attendance.domain import streaks
 from attendance.domain.kinds import Flag, OutcomeKind, PledgeState, RunState, SessionStatus, Source
+from attendance.domain.reasons import Reason
 from attendance.domain.streaks import Past
 from attendance.models import (
     AttendanceEvent,
@@ -24,11 +25,13 @@ from attendance.models import (
     Pledge,
     SyncRun,
 )
+from attendance.models.sessions import LINKED
 
 PROMISED = (PledgeState.YES, PledgeState.KEPT, PledgeState.BROKEN)
 SYNC_EVERY = timedelta(minutes=10)
 STREAK_LOOKS_BACK = 50
-_AHEAD = (SessionStatus.SCHEDULED,)
+# What is no class: streaks and firsts step over it. What staff or an import say of it counts.
+NO_CLASS = Q(session__status=SessionStatus.CANCELLED) | Q(reason=Reason.NO_MEET_LINK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,7 @@ def streaks_of(asked: Iterable[Asked]) -> dict[Asked, int]:
             session__starts_at__lte=max(row.starts_at for row in wanted),
             is_current=True,
         )
-        .exclude(session__status=SessionStatus.CANCELLED)
+        .exclude(NO_CLASS)
         .order_by("-session__starts_at", "-session_id")
         .values_list(
             "learner_id", "session__course_id", "session_id", "session__starts_at",
@@ -98,9 +101,8 @@ def next_session(*, course_id: int | None, after: datetime) -> ClassSession | No
 def next_sessions(course_ids: Iterable[int], *, after: datetime) -> dict[int, ClassSession]:
     """The same of many courses, in one statement; a course without a next class is left out."""
     rows = (
-        ClassSession.objects.filter(
-            course_id__in=set(course_ids), status__in=_AHEAD, starts_at__gt=after
-        )
+        _ahead(after)
+        .filter(course_id__in=set(course_ids))
         .select_related("course")
         .order_by("course_id", "starts_at", "id")
         .distinct("course_id")
@@ -108,9 +110,13 @@ def next_sessions(course_ids: Iterable[int], *, after: datetime) -> dict[int, Cl
     return {row.course_id: row for row in rows}
 
 
+def _ahead(after: datetime) -> QuerySet[ClassSession]:
+    """Classes that can be announced: confirmed, and with a link by which to come."""
+    return ClassSession.objects.filter(LINKED, status=SessionStatus.SCHEDULED, starts_at__gt=after)
+
+
 def upcoming(*, learner_id: int, after: datetime, most: int) -> list[ClassSession]:
     """The next confirmed classes of the courses that a learner is in, soonest first."""
-    ahead = ClassSession.objects.filter(status__in=_AHEAD, starts_at__gt=after)
     theirs = Enrolment.objects.filter(
         Q(starts_at__isnull=True) | Q(starts_at__lte=OuterRef("starts_at")),
         Q(ends_at__isnull=True) | Q(ends_at__gt=OuterRef("starts_at")),
@@ -118,7 +124,7 @@ def upcoming(*, learner_id: int, after: datetime, most: int) -> list[ClassSessio
         course=OuterRef("course"),
         course__active=True,
     )
-    rows = ahead.filter(Exists(theirs)).select_related("course")
+    rows = _ahead(after).filter(Exists(theirs)).select_related("course")
     return list(rows.order_by("starts_at", "id")[:most])
 
 
@@ -139,10 +145,13 @@ def find_session(text: str) -> ClassSession | None:
 
 
 def newest_class(*, learner_id: int, until: datetime) -> ClassSession | None:
-    """The class of the learner's courses that began last, cancelled ones left out."""
-    began = ClassSession.objects.filter(
-        course__enrolments__learner=learner_id, starts_at__lte=until
-    ).exclude(status=SessionStatus.CANCELLED)
+    """The class of the learner's courses that began last; what is called off, or has neither link
+    nor call, is none."""
+    began = ClassSession.objects.confirmed().filter(
+        LINKED | Q(matches__isnull=False),
+        course__enrolments__learner=learner_id,
+        starts_at__lte=until,
+    )
     return began.select_related("course").order_by("-starts_at", "-id").first()
 
 

@@ -7,17 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from attendance.domain.kinds import (
-    PRESENT_KINDS,
-    EventKind,
-    Flag,
-    OutcomeKind,
-    SessionStatus,
-)
+from attendance.domain.kinds import PRESENT_KINDS, EventKind, Flag, OutcomeKind
 from attendance.domain.settlement import FACTS_FIRE_FOR
 from attendance.domain.streaks import Past, landmarks, streak
 from attendance.models import AttendanceEvent, ClassSession, Outcome
-from attendance.selectors.history import pledged
+from attendance.selectors.history import NO_CLASS, pledged
 
 
 @dataclass(frozen=True)
@@ -126,7 +120,7 @@ def _history(session: ClassSession, learners: Sequence[int]) -> Mapping[int, lis
             session__course=session.course_id,
             session__starts_at__lt=session.starts_at,
         )
-        .exclude(session__status=SessionStatus.CANCELLED)
+        .exclude(NO_CLASS)
         .order_by("-session__starts_at", "-session_id")
         .values_list("learner_id", "session_id", "outcome", "effective", "flags")
     )

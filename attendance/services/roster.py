@@ -156,14 +156,21 @@ def upsert_courses(*, calendar_ids: Iterable[str]) -> dict[str, Course]:
 
 
 @transaction.atomic
-def upsert_course(*, calendar_id: str, title: str = "", now: datetime) -> Course:
-    """Make the course of this calendar, with the default policy, or give it its title.
+def upsert_course(
+    *, calendar_id: str, title: str = "", time_zone: str = "", now: datetime
+) -> Course:
+    """Make the course of this calendar, with the default policy, or give it its title and zone.
 
-    An empty title keeps the one it has. The same call again changes nothing; `now` is taken
-    for the sake of callers that treat all upserts alike.
+    An empty title or zone (an IANA name) keeps the one it has. The same call again changes
+    nothing; `now` is taken for the sake of callers that treat all upserts alike.
     """
     course = upsert_courses(calendar_ids=[calendar_id])[calendar_id.strip()]
-    if title.strip() and course.title != title.strip():
-        course.title = title.strip()
-        course.save(update_fields=["title"])
+    given = {"title": title.strip(), "time_zone": time_zone.strip()}
+    changed = {
+        name: text for name, text in given.items() if text not in {"", getattr(course, name)}
+    }
+    for name, text in changed.items():
+        setattr(course, name, text)
+    if changed:
+        course.save(update_fields=list(changed))
     return course

@@ -303,7 +303,9 @@ def _ask(known: Evidence, work: _Work, now: datetime) -> None:
     is_over = known.known.confirmed and now >= settles_from + known.policy.settle_missed
     doubts = {
         ReviewKind.LOW_SHARE: known.known.few_seen,
-        ReviewKind.NO_DATA: known.known.log_complete and not known.known.anyone_seen,
+        ReviewKind.NO_DATA: known.known.online
+        and known.known.log_complete
+        and not known.known.anyone_seen,
     }
     if is_over:
         questions += [_doubt(kind, known, now) for kind, holds in doubts.items() if holds]
@@ -340,6 +342,8 @@ def _move_on(known: Evidence, work: _Work, now: datetime) -> None:
 
 def _next(known: Evidence, work: _Work, now: datetime) -> tuple[SessionStatus, datetime | None]:
     settles_from, policy = known.known.settles_from, known.policy
+    if not known.known.online:
+        return SessionStatus.NO_DATA, None  # a link, or a call, brings it back
     if now < settles_from + policy.settle_positive:
         return SessionStatus.ENDED, settles_from + policy.settle_positive
     if now < settles_from + policy.settle_missed:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import available_timezones
 
 from django.db.models import Max
 
@@ -100,7 +101,7 @@ def _read_calendars(
         changed = 0
         try:
             for page in door.events(calendar_id=calendar_id, starts_at=starts_at, ends_at=ends_at):
-                course = _named(course, page.title, now)
+                course = _as_told(course, page, now)
                 events = [event for event in map(parse_event, page.events) if event is not None]
                 change = store_events(course=course, events=events, now=now)
                 changed += change.new + change.changed
@@ -117,11 +118,13 @@ def _read_calendars(
     return report
 
 
-def _named(course: Course, title: str, now: datetime) -> Course:
-    """The calendar's name is the course's, until staff give it another."""
-    if course.title:
+def _as_told(course: Course, page: google_door.CalendarPage, now: datetime) -> Course:
+    """The calendar's name and zone are the course's, until staff give it others."""
+    title = "" if course.title else page.title[:TITLE_AT_MOST]
+    zone = "" if course.time_zone or page.time_zone not in available_timezones() else page.time_zone
+    if not title and not zone:
         return course
-    return upsert_course(calendar_id=course.calendar_id, title=title[:TITLE_AT_MOST], now=now)
+    return upsert_course(calendar_id=course.calendar_id, title=title, time_zone=zone, now=now)
 
 
 def _calendar_window(

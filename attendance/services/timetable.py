@@ -134,13 +134,13 @@ def _copy(session: ClassSession, event: CalendarEvent) -> bool:
 
 def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | None:
     """Change a known class; return None, "changed", or the fact that others should hear of."""
-    was_cancelled = session.status == SessionStatus.CANCELLED
+    was_cancelled, had_link = session.status == SessionStatus.CANCELLED, session.has_link
     if event.cancelled:
         if was_cancelled:
             return None
         session.status = SessionStatus.CANCELLED
         session.next_check_at, session.changed_at = None, now
-        return EventKind.SESSION_CANCELLED
+        return EventKind.SESSION_CANCELLED if had_link else "changed"
     period = (session.starts_at, session.ends_at)
     if not _copy(session, event) and not was_cancelled:
         return None
@@ -151,7 +151,10 @@ def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | 
         session.next_check_at = session.ends_at
     elif session.ends_at <= now:
         session.next_check_at = now  # who declined may be news for what was concluded
-    return EventKind.SESSION_MOVED if moved else "changed"
+    # Without a link it is announced to nobody: one that comes or goes moves the next class, too.
+    announced = had_link or session.has_link
+    news = announced and (moved or had_link != session.has_link)
+    return EventKind.SESSION_MOVED if news else "changed"
 
 
 def _withdraw(sessions: list[ClassSession], now: datetime) -> None:
@@ -186,7 +189,8 @@ def _publish(course: Course, facts: list[tuple[EventKind, ClassSession]], now: d
                 kind=kind.value,
                 learner_id=learner,
                 session=session,
-                key=f"{kind}:{learner}:{session.pk}:{session.starts_at:%Y%m%dT%H%M%SZ}",
+                # By when it changed: a class may be moved back to where it was once.
+                key=f"{kind}:{learner}:{session.pk}:{now:%Y%m%dT%H%M%S.%fZ}",
                 occurred_at=now,
                 recorded_at=now,
                 expires_at=session.ends_at + FACTS_FIRE_FOR,

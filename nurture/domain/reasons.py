@@ -65,6 +65,7 @@ class Reason(StrEnum):
     TOO_LATE_TO_ASK = "too_late_to_ask"
     TAKEN_BACK = "taken_back"
     NOT_AHEAD = "not_ahead"
+    NO_LINK_YET = "no_link_yet"
     NOBODY_IS_ASKED = "nobody_is_asked"
     NOT_ASKED_YET = "not_asked_yet"
     NOT_EXPECTED = "not_expected"
@@ -125,6 +126,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.TOO_LATE_TO_ASK: "The class begins before the hours in which the learner may be asked.",
     Reason.TAKEN_BACK: "The planned question was withdrawn; it is decided anew.",
     Reason.NOT_AHEAD: "The class has begun, or will not be held.",
+    Reason.NO_LINK_YET: "Without a Meet link in the calendar it is no class to ask about.",
     Reason.NOBODY_IS_ASKED: "The course asks nobody beforehand; its policy says so.",
     Reason.NOT_ASKED_YET: "The time to ask before this class has not come.",
     Reason.NOT_EXPECTED: "The learner is not enrolled in the course when the class begins.",

@@ -66,12 +66,17 @@ def moment(text: str) -> datetime:
     """The value of --at: a moment with its zone, for a world whose clock may be simulated."""
     if settings.ENVIRONMENT != "local" or settings.BOT_TOKEN:
         raise CommandError("--at needs ENVIRONMENT=local and no BOT_TOKEN: the clock is simulated")
+    return instant("--at", text)
+
+
+def instant(name: str, text: str) -> datetime:
+    """The value of an option: a moment with its zone."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise CommandError(f"--at: {text!r} is no ISO date and time") from None
+        raise CommandError(f"{name}: {text!r} is no ISO date and time") from None
     if at.tzinfo is None:
-        raise CommandError("--at: say the zone too, for example 2026-11-24T09:00:00Z")
+        raise CommandError(f"{name}: say the zone too, for example 2026-11-24T09:00:00Z")
     return at
 
 

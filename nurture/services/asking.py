@@ -14,6 +14,7 @@ from attendance import selectors as attendance_selectors
 from attendance import services as attendance
 from attendance.domain.kinds import PledgeState
 from attendance.models import ClassSession, Pledge
+from attendance.models.sessions import LINKED
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import UNSENT
@@ -63,7 +64,7 @@ def ask_pledges(*, now: datetime, limit: int = 500, tally: Tally | None = None) 
 
 
 def _locked(keys: set[int], now: datetime) -> dict[int, ClassSession]:
-    rows = ClassSession.objects.filter(pk__in=keys, status="scheduled", starts_at__gt=now)
+    rows = ClassSession.objects.filter(LINKED, pk__in=keys, status="scheduled", starts_at__gt=now)
     held = rows.select_for_update(skip_locked=True, no_key=True, of=("self",))
     return {row.pk: row for row in held.select_related("course").order_by("pk")}
 

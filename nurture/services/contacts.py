@@ -173,7 +173,9 @@ def _problems(cell: Mapping[str, str], seen: _Seen, line: int) -> Iterator[str]:
     elif first := seen.emails.get(key):
         yield f"{email!r} is the same address as in line {first}"
     seen.emails.setdefault(key, line)
-    if len(cell.get("name", "")) > 200:
+    if not cell.get("name"):
+        yield "the name is missing"
+    elif len(cell["name"]) > 200:
         yield "the name is longer than 200 characters"
     if zone and zone not in _zones():
         yield f"unknown time zone {zone!r}"

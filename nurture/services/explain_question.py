@@ -59,6 +59,7 @@ def _about_the_class(learner: Learner, session: ClassSession, now: datetime) -> 
     ahead = session.status == SessionStatus.SCHEDULED and session.starts_at > now
     starts = {"status": session.status, "starts_at": session.starts_at.isoformat()}
     yield Rule("class_ahead", starts, ahead, Reason.NOT_AHEAD)
+    yield Rule("class_online", {"link": session.meet_url}, session.has_link, Reason.NO_LINK_YET)
     asks_from = attendance.asks_from(session)
     yield Rule("course_asks", {}, asks_from is not None, Reason.NOBODY_IS_ASKED)
     enrolled = attendance.is_expected(learner_id=learner.pk, session=session)

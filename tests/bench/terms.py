@@ -94,6 +94,7 @@ def _classes(
         ClassSession(
             course=course, event_id=f"c{number}e{place}", title="Lesson", starts_at=at,
             ends_at=at + HOUR, changed_at=BEGINS, status="scheduled",
+            meeting_code=f"m{number}x{place}",
         )
         for place, at in enumerate(starts)
         if at + HOUR + SETTLES < term.ends + timedelta(days=14)

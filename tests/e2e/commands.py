@@ -61,7 +61,7 @@ def run(*arguments: str, env: Mapping[str, str], fails: bool = False) -> dict[st
         check=False,
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1]) if not fails else {}
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
 

@@ -63,6 +63,7 @@ def make_session(*, course: Course | None = None, **overrides: Any) -> ClassSess
         "starts_at": starts_at,
         "ends_at": starts_at + timedelta(hours=1),
         "title": "Lesson 4",
+        "meeting_code": f"lesson{number}",
         "changed_at": starts_at,
     }
     return ClassSession.objects.create(**(values | overrides))

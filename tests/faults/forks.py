@@ -133,7 +133,7 @@ def _drain(
     """
     from django.conf import settings
 
-    from delivery import consequences, ledger, postgres, queries, sender
+    from delivery import calls, consequences, ledger, postgres, queries, sender
     from delivery.telegram import TelegramGateway, gateway
 
     def hasty() -> TelegramGateway:
@@ -152,7 +152,7 @@ def _drain(
         consequences.BREAKER_WAIT = timedelta(seconds=probe_seconds)
         sender.TIDY_EVERY = probe_seconds / 2
     if poison:
-        _poison(sender.Sender if poison[0] == "_send" else ledger.Ledger, *poison)
+        _poison(calls.Calls if poison[0] == "_send" else ledger.Ledger, *poison)
     door = hasty if call_seconds else gateway
     if naive:
         queries.RESCUE_SENDING = queries.RESCUE_LEASED.replace("'leased' AND", "'sending' AND")
@@ -181,10 +181,10 @@ def _poison(owner: Any, method: str, delivery: int) -> None:
     """`kill -9` on itself where it is to handle that delivery."""
     handle = getattr(owner, method)
 
-    async def deadly(self: Any, what: Any) -> Any:
-        if delivery in [held.id for held in (what if isinstance(what, list) else [what])]:
+    async def deadly(self: Any, *one: Any, **many: Any) -> Any:
+        if delivery in [held.id for held in (*one, *many.get("intents", ()))]:
             os.kill(os.getpid(), signal.SIGKILL)
-        return await handle(self, what)
+        return await handle(self, *one, **many)
 
     setattr(owner, method, deadly)
 

@@ -73,7 +73,7 @@ def test_what_cannot_be_known_is_listed_soon(
     log.info("%s: listed after %.1f s (lease %.0f s): %s", how.name, took, LEASE, dict(states()))
 
 
-@pytest.mark.parametrize("where", ["_send", "intend"])
+@pytest.mark.parametrize("where", ["_send", "commit"])
 def test_a_message_that_kills_its_worker_is_put_aside(
     receiver: Receiver, workers: Forks, where: str
 ) -> None:
@@ -86,9 +86,9 @@ def test_a_message_that_kills_its_worker_is_put_aside(
         deaths += workers.drain(poison=[where, poison.pk]) == -signal.SIGKILL
     settled(workers)
     poison.refresh_from_db()
-    aside = {"_send": ("unknown", "worker_died"), "intend": ("dead", "poison")}
+    aside = {"_send": ("unknown", "worker_died"), "commit": ("dead", "poison")}
     assert (poison.status, poison.reason) == aside[where]
     found = states()
-    assert found["dead"] == (where == "intend")
+    assert found["dead"] == (where == "commit")
     assert found["sent"] >= 60 - 1 - deaths * sender.IN_FLIGHT
     log.info("poison in %s: %s workers died: %s", where, deaths, dict(found))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from delivery import clock
-from nurture.management.base import JsonCommand, moment
+from nurture.management.base import JsonCommand, instant
 from nurture.services import explain
 from nurture.services.explain import Explanation
 from nurture.services.explain_question import explain_question
@@ -34,7 +33,7 @@ class Command(JsonCommand):
         parser.add_argument(
             "--asked", action="store_true", help="with --session: why they were asked, or not"
         )
-        parser.add_argument("--at", metavar="ISO", help="as if it were then (local only)")
+        parser.add_argument("--at", metavar="ISO", help="as of that moment")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Explain."""
@@ -43,10 +42,9 @@ class Command(JsonCommand):
             raise CommandError("Name a sequence, or a class with --session ID; one of the two.")
         if options["asked"] and not session:
             raise CommandError("--asked is about a class: name it with --session ID.")
-        at = moment(options["at"]) if options["at"] else None
-        with clock.simulated(at) if at is not None else nullcontext():
-            now = clock.now()
-            found = _ask(options["email"], slug, session, asked=options["asked"], now=now)
+        # Nothing is written and no clock is asked but this one, so it may be moved everywhere.
+        now = instant("--at", options["at"]) if options["at"] else clock.now()
+        found = _ask(options["email"], slug, session, asked=options["asked"], now=now)
         lines = [
             f"{'✓' if rule['passed'] else '✗'} {rule['rule']}: {rule['input']}"
             for rule in found.rules

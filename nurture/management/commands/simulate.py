@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from nurture.management.base import JsonCommand
+from nurture.management.base import JsonCommand, instant
 from nurture.services.simulation import Backtest, NotSimulatedError, backtest, compare
 
 
@@ -34,7 +33,7 @@ class Command(JsonCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Simulate, and tell."""
-        since, until = _moment("--since", options["since"]), _moment("--until", options["until"])
+        since, until = instant("--since", options["since"]), instant("--until", options["until"])
         slug = options["sequence"]
         try:
             found = backtest(slug=slug, since=since, until=until, version=options["number"])
@@ -63,13 +62,3 @@ def _lines(found: Backtest, report: dict[str, Any]) -> list[str]:
         f"{totals['journeys']} journeys, {sent} messages sent. Digest {found.digest[:16]}."
     )
     return lines
-
-
-def _moment(name: str, text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandError(f"{name}: {text!r} is no ISO date and time") from None
-    if at.tzinfo is None:
-        raise CommandError(f"{name}: say the zone too, for example 2026-11-24T09:00:00Z")
-    return at

@@ -1,4 +1,4 @@
-"""Classes whose records are doubted as a whole: hardly anybody seen, or nobody (N04)."""
+"""Classes whose records are doubted: hardly anybody seen, nobody, or half a reading (N04)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import pytest
 from attendance import services
 from attendance.models import ClassSession
 from attendance.services import review
+from attendance.services.matching import link_known
 from tests.factories.classes import (
+    facts,
     judge,
     make_class,
     make_course,
     open_items,
     outcome_of,
+    read_log,
     stay,
 )
 
@@ -61,3 +64,37 @@ def test_a_class_without_anybody_is_no_data_until_records_come() -> None:
     judge(session, after=timedelta(hours=4))
     assert outcome_of(rosa, session).outcome == "missed"
     assert open_items("no_data") == []
+
+
+def test_half_a_reading_says_full_presence_and_nothing_that_the_rest_could_change() -> None:
+    """A page may hold the second half of a stay, or the record of somebody who came first."""
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=rosa.email)
+    stay(session, email=amir.email, start=40)
+    now = session.ends_at + timedelta(minutes=35)
+
+    link_known(now=now)
+    services.settle_session(session_id=session.pk, now=now)
+
+    assert (outcome_of(rosa, session).effective, facts(amir)) == (True, [])
+    assert (outcome_of(amir, session).outcome, outcome_of(amir, session).reason) == (
+        "partial", "sync_incomplete",
+    )  # fmt: skip
+    stay(session, email=amir.email, end=39)
+    judge(session, after=timedelta(minutes=40))
+    assert facts(amir) == ["attended", "first_attended"]
+
+
+def test_a_reading_that_ends_before_the_wait_is_over_does_not_cover_the_class() -> None:
+    course, (amir,) = make_course("Amir Lindt")
+    session = make_class(course)
+    stay(session, email=amir.email, start=40)
+    read_log(at=session.ends_at + timedelta(minutes=20))
+    link_known(now=session.ends_at)
+
+    services.settle_session(session_id=session.pk, now=session.ends_at + timedelta(minutes=40))
+
+    assert not outcome_of(amir, session).effective
+    judge(session, after=timedelta(minutes=41))
+    assert facts(amir) == ["partial"]

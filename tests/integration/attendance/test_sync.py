@@ -54,18 +54,33 @@ def test_the_outcomes_are_the_truth(world: World, google: Google) -> None:
     assert missed() > 0
 
 
-def test_a_course_is_named_as_its_calendar_until_staff_name_it(
+def test_a_course_is_named_as_its_calendar_and_keeps_its_time_until_staff_say_otherwise(
     world: World, fake: FakeGoogle, google: Google
 ) -> None:
     """Texts may say {{ course_title }}; an import of learners knows calendar ids only."""
     one, other = sorted(world.calendars)
-    Course.objects.filter(calendar_id=other).update(title="Spanish for nurses")
+    Course.objects.filter(calendar_id=other).update(
+        title="Spanish for nurses", time_zone="America/Bogota"
+    )
     fake.titles = {one: "Algebra", other: "spanish-2"}
+    fake.zones = {one: "Europe/Madrid", other: "Europe/Madrid"}
 
     read(google)
 
-    titles = dict(Course.objects.values_list("calendar_id", "title"))
-    assert titles == {one: "Algebra", other: "Spanish for nurses"}
+    assert set(Course.objects.values_list("calendar_id", "title", "time_zone")) == {
+        (one, "Algebra", "Europe/Madrid"),
+        (other, "Spanish for nurses", "America/Bogota"),
+    }
+
+
+def test_a_zone_that_nobody_knows_is_not_taken(
+    world: World, fake: FakeGoogle, google: Google
+) -> None:
+    fake.zones = dict.fromkeys(world.calendars, "Mars/Olympus")
+
+    read(google)
+
+    assert set(Course.objects.values_list("time_zone", flat=True)) == {""}
 
 
 def test_reading_twice_changes_nothing(google: Google) -> None:

@@ -69,6 +69,7 @@ def test_a_withdrawn_consent_stays_withdrawn(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         (",Nobody,,,", "line 3: the e-mail address is missing"),
+        ("b@x.org,,,,", "line 3: the name is missing"),
         ("nobody,Nobody,,,", "line 3: 'nobody' is not an e-mail address"),
         ("r.osa+x@gmail.com,Again,,,", "line 3: .* same address as in line 2"),
         ("b@x.org,Bea,Mars/North,,", "line 3: unknown time zone 'Mars/North'"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -343,6 +344,22 @@ def test_the_command_says_the_same() -> None:
     ]  # fmt: skip
     with pytest.raises(CommandError, match="Name a sequence"):
         call_command("explain", contact.learner.email)
+
+
+def test_a_moment_may_be_named_in_production(settings: Any) -> None:
+    """Staff ask on Monday why nobody heard on Friday; nothing is written, so no clock is harmed."""
+    settings.ENVIRONMENT, settings.BOT_TOKEN = "production", "1:a"
+    contact = make.make_contact()
+    last_class(contact)
+    out = StringIO()
+
+    for at in (make.NOW, make.NOW + timedelta(days=30)):
+        call_command(
+            "explain", contact.learner.email, SLUG, "--json", "--at", at.isoformat(), stdout=out
+        )
+
+    told = [json.loads(line) for line in out.getvalue().splitlines() if line.startswith("{")]
+    assert [row["verdict"] for row in told] == ["would_enter", "fact_expired"]
 
 
 def test_a_class_is_explained_by_either_name() -> None:

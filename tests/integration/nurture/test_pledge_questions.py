@@ -76,7 +76,7 @@ def event(session: ClassSession, **changed: Any) -> CalendarEvent:
     known: dict[str, Any] = {
         "event_id": session.event_id, "starts_at": session.starts_at, "ends_at": session.ends_at,
         "title": session.title, "recurring_event_id": "", "original_start_at": None,
-        "meeting_code": "", "meet_url": "", "organizer_email": "", "declined": (),
+        "meeting_code": session.meeting_code, "meet_url": "", "organizer_email": "", "declined": (),
         "cancelled": False,
     }  # fmt: skip
     return CalendarEvent(**(known | changed))
@@ -258,6 +258,21 @@ def test_a_class_that_moves_is_asked_about_anew(course: Course) -> None:
     assert "Thursday 12 March" in question().text
     assert question().expires_at == moved.starts_at
     assert codes() == {"asked": 1}
+
+
+def test_an_event_that_loses_its_link_asks_nobody_until_it_has_one(course: Course) -> None:
+    session, rosa = ahead(course), pupil(course)
+    tick()
+
+    store_events(course=course, events=[event(session, meeting_code="")], now=NOON)
+    tick()
+
+    assert Delivery.objects.get().status == "cancelled"
+    found = explain_question(email=rosa.learner.email, session_id=session.event_id, now=NOON)
+    assert found.verdict == "no_link_yet"
+    store_events(course=course, events=[event(session)], now=NOON + HOUR)
+    tick(NOON + HOUR)
+    assert question().text.startswith("Will you come")
 
 
 def test_a_cancelled_class_asks_nobody_and_a_revived_one_does(course: Course) -> None:

@@ -40,6 +40,7 @@ def test_all_points_hold_of_a_class_without_doubts() -> None:
         ("e", GOOD, replace(NOBODY, unidentified=2)),
         ("f", replace(GOOD, google_answers=False), NOBODY),
         ("g", replace(GOOD, confirmed=False), NOBODY),
+        ("g", replace(GOOD, online=False), NOBODY),
     ],
 )
 def test_each_doubt_fails_its_own_point(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from attendance.domain.kinds import EventKind, OutcomeKind
+from attendance.domain.kinds import EventKind, Flag, OutcomeKind
 from attendance.domain.presence import Policy, Verdict
 from attendance.domain.reasons import EXPLAIN, Reason
 from attendance.domain.settlement import (
@@ -44,6 +44,7 @@ def test_missed_is_said_when_every_rule_holds() -> None:
         pytest.param(
             {}, {"confirmed": False}, LAG, "unknown", Reason.SESSION_CANCELLED, id="confirmed"
         ),
+        pytest.param({}, {"online": False}, LAG, "unknown", Reason.NO_MEET_LINK, id="link"),
         pytest.param(
             {"identified": False}, {}, LAG, "unknown", Reason.NO_VERIFIED_IDENTITY, id="identity"
         ),
@@ -91,9 +92,9 @@ def test_each_rule_alone_holds_missed_back(
     assert sum(not rule.passed for rule in found.rules) == 1
 
 
-def test_presence_needs_half_an_hour_and_no_complete_log() -> None:
+def test_full_presence_needs_half_an_hour_and_no_complete_log() -> None:
     there = replace(ABSENT, verdict=PRESENT, identified=False)
-    session = replace(CLASS, log_complete=False, anyone_seen=False)
+    session = replace(CLASS, log_complete=False, presence_complete=False, anyone_seen=False)
 
     early = conclude(learner=there, session=session, policy=Policy(), now=T0)
     settled = conclude(
@@ -102,6 +103,31 @@ def test_presence_needs_half_an_hour_and_no_complete_log() -> None:
 
     assert (early.outcome, early.effective) == (OutcomeKind.ATTENDED, False)
     assert (settled.outcome, settled.effective) == (OutcomeKind.ATTENDED, True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "flags"),
+    [
+        (OutcomeKind.LATE, ()),
+        (OutcomeKind.LEFT_EARLY, ()),
+        (OutcomeKind.PARTIAL, ()),
+        (OutcomeKind.ATTENDED, (Flag.HOST_LATE,)),
+        (OutcomeKind.ATTENDED, (Flag.ENDED_EARLY,)),
+    ],
+)
+def test_presence_that_unread_records_could_change_needs_the_log_past_its_wait(
+    outcome: OutcomeKind, flags: tuple[Flag, ...]
+) -> None:
+    there = replace(ABSENT, verdict=replace(PRESENT, outcome=outcome, flags=flags))
+    half_read = replace(CLASS, log_complete=False, presence_complete=False)
+    now = T0 + timedelta(minutes=30)
+
+    held = conclude(learner=there, session=half_read, policy=Policy(), now=now)
+    read = replace(half_read, presence_complete=True)
+    said = conclude(learner=there, session=read, policy=Policy(), now=now)
+
+    assert (held.outcome, held.effective, held.reason) == (outcome, False, Reason.SYNC_INCOMPLETE)
+    assert (said.outcome, said.effective) == (outcome, True)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ DEPLOYED = {
     "ALLOWED_HOSTS": "telbot.example.org",
     "PUBLIC_URL": "https://telbot.example.org",
 }
+KEY = "A" * 43 + "="
 
 
 def test_a_laptop_needs_no_setting() -> None:
@@ -54,6 +55,9 @@ def test_a_deployment_names_what_is_missing(missing: str) -> None:
         pytest.param("TELEGRAM_SENDS_PER_SECOND", "0", "positive", id="rate of zero"),
         pytest.param("TELEGRAM_SENDS_PER_SECOND", "inf", "positive", id="endless rate"),
         pytest.param("TELEGRAM_API_URL", "api.telegram.org", "http", id="no scheme"),
+        pytest.param("TELEGRAM_API_URL", "ftp://x", "http", id="no scheme of the web"),
+        pytest.param("FIELD_ENCRYPTION_KEY", "zz", "base64", id="no key"),
+        pytest.param("FIELD_ENCRYPTION_KEY", f"{KEY},{KEY[:-4]}", "32 bytes", id="a short second"),
         pytest.param("STAGING_ALLOWED_CHATS", "12,x", "chat ids", id="chat that is no number"),
         pytest.param("DATABASE_URL", "mysql://db/telbot", "postgres", id="another database"),
         pytest.param("REDIS_URL", "localhost:6379", "redis", id="no URL of Redis"),
@@ -88,6 +92,18 @@ def test_all_chats_are_accepted_only_for_a_loopback_receiver() -> None:
     assert env.read(loopback)["STAGING_ALLOWED_CHATS"] is None
     with pytest.raises(ImproperlyConfigured, match="STAGING_ALLOWED_CHATS"):
         env.read({"STAGING_ALLOWED_CHATS": "*"})
+
+
+def test_a_wrong_receiver_is_called_by_its_own_name_only() -> None:
+    with pytest.raises(ImproperlyConfigured, match="TELEGRAM_API_URL") as refused:
+        env.read({"STAGING_ALLOWED_CHATS": "*", "TELEGRAM_API_URL": "ftp://x"})
+
+    assert "STAGING_ALLOWED_CHATS" not in str(refused.value)
+
+
+def test_encryption_keys_may_be_several_for_a_change() -> None:
+    assert env.read({"FIELD_ENCRYPTION_KEY": f"{KEY}, {KEY}"})["FIELD_ENCRYPTION_KEY"] == (KEY, KEY)
+    assert env.read({})["FIELD_ENCRYPTION_KEY"] == ()
 
 
 def test_the_service_account_is_json_or_a_path(tmp_path: Path) -> None:
