@@ -14,7 +14,7 @@ from attendance.admin.base import minute, person
 from attendance.admin.phrases import SAID, judged_by, outcome_pill, policy_words, rule_words
 from attendance.domain.kinds import OutcomeKind
 from attendance.domain.reasons import EXPLAIN
-from attendance.models import Learner, Outcome
+from attendance.models import AttendanceEvent, Learner, Outcome
 from attendance.selectors import ClassPage, Device, Person, Stranger
 from attendance.services.corrections import DECIDABLE
 from attendance.services.review import RECORDS
@@ -43,7 +43,8 @@ class Row:
     by_name: bool
     question: Any
     choices: Sequence[tuple[str, str]]
-    followed: Sequence[SafeString]
+    facts: Sequence[SafeString]  # that went out, as links
+    followed: Sequence[SafeString]  # what was done because of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +100,15 @@ def _row(page: ClassPage, who: Person, followed: Sequence[SafeString]) -> Row:
         by_name=who.by_name,
         question=who.question,
         choices=corrections_of(outcome),
+        facts=[link(fact, _fact(fact)) for fact in who.facts],
         followed=followed,
     )
+
+
+def _fact(fact: AttendanceEvent) -> str:
+    """A fact, and in how many classes in a row it held."""
+    words = fact.kind.replace("_", " ")
+    return f"{words} ({fact.streak} in a row)" if fact.streak > 1 else words
 
 
 def corrections_of(outcome: Outcome | None) -> list[tuple[str, str]]:

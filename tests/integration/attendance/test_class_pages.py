@@ -144,6 +144,18 @@ def test_the_page_tells_who_why_and_what_is_awaited(client: Client, held: ClassS
     )
 
 
+def test_the_second_absence_in_a_row_is_told_as_such(client: Client) -> None:
+    """P33: a row of absences stands beside the fact that a trigger may ask for."""
+    course, (_, amir) = make_course("Rosa Maro", "Amir Lindt")
+    for weeks in (0, 1):
+        session = make_class(course, weeks=weeks)
+        stay(session, email=amir.email)
+        judge(session)
+    staff(client, "viewer")
+
+    assert "missed (2 in a row)" in client.get(page(session)).content.decode()
+
+
 def test_one_outcome_alone_can_be_shown(client: Client, held: ClassSession) -> None:
     staff(client, "viewer")
     rosa = Learner.objects.get(name="Rosa Maro")
