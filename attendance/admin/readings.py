@@ -104,7 +104,8 @@ class SyncRunAdmin(Console):
 
     def heading(self, row: models.SyncRun) -> str:
         """By source and time."""
-        return f"{self.what(row).capitalize()}, {absolute(row.started_at)}"
+        what = self.what(row)
+        return f"{what[0].upper()}{what[1:]}, {absolute(row.started_at)}"
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

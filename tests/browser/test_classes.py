@@ -103,6 +103,10 @@ def test_the_story_of_a_class_with_two_doubtful_guests(
     desk.check("review-question")
     at.set_viewport_size({"width": 1440, "height": 900})
 
+    at.keyboard.press("?")
+    keys = at.inner_text("dialog[open]")
+    at.keyboard.press("Escape")
+
     # The first answer, with two keys; its effect is there before.
     at.keyboard.press("1")
     at.wait_for_selector("#confirm:focus")
@@ -142,6 +146,8 @@ def test_the_story_of_a_class_with_two_doubtful_guests(
     withdrawn = at.inner_text(row)
     desk.check("class-withdrawn")
 
+    for words in ("This is Rosa Maro", "A visitor, no learner", "Later: the next question"):
+        assert words in keys, words
     assert "pending → attended" in foreseen
     assert outcome_of(rosa, session).outcome == "attended"
     assert "We missed you active" in went_out
