@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nurture.admin import dry_runs, journeys, people, scenarios, sequences, texts
+from nurture.admin import classes, dry_runs, journeys, people, scenarios, sequences, texts
 
-__all__ = ["dry_runs", "journeys", "people", "scenarios", "sequences", "texts"]
+__all__ = ["classes", "dry_runs", "journeys", "people", "scenarios", "sequences", "texts"]
