@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nurture.services.deliveries import observe_deliveries
+from nurture.services.drafts import DraftChangedError, checksum_of, save_draft
 from nurture.services.engine import TickReport, advance_due, has_upkeep, has_work, tick
 from nurture.services.events import learner_did, process_events
 from nurture.services.holding import (
@@ -23,11 +24,13 @@ from nurture.services.sequences import (
 from nurture.services.versions import spec_of
 
 __all__ = [
+    "DraftChangedError",
     "ImportResult",
     "TickReport",
     "UnknownSequenceError",
     "advance_due",
     "answered_pledge",
+    "checksum_of",
     "export",
     "has_upkeep",
     "has_work",
@@ -41,6 +44,7 @@ __all__ = [
     "release_stream",
     "resume",
     "resume_all",
+    "save_draft",
     "spec_of",
     "tick",
 ]

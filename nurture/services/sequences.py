@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,10 +13,10 @@ from nurture import sequence_files
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import InFlight, Mode
 from nurture.models import Sequence, SequenceVersion, VersionStatus
+from nurture.services.drafts import canonical_of, replace_draft
 from nurture.services.endings import exit_journey
 from nurture.services.in_flight import settle_in_flight
 from nurture.services.journeys import locked, open_journeys
-from nurture.services.versions import write_version
 from nurture.services.world import World
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def import_sequence(*, source: str, now: datetime, by: User | None = None) -> Im
     nothing, so it is safe to run twice.
     """
     spec = sequence_files.read(source)
-    canonical = sequence_files.write(spec)
-    checksum = hashlib.sha256(canonical.encode()).hexdigest()
+    canonical, checksum = canonical_of(spec)
     sequence, _ = Sequence.objects.get_or_create(
         slug=spec.slug, defaults={"name": spec.name, "mode": spec.mode.value}
     )
@@ -55,11 +53,7 @@ def import_sequence(*, source: str, now: datetime, by: User | None = None) -> Im
     present = sequence.draft_version or sequence.published_version
     if present is not None and present.checksum == checksum:
         return ImportResult(sequence=sequence, version=present, changed=False)
-    if sequence.draft_version is not None:
-        sequence.draft_version.delete()
-    version = write_version(sequence, spec, canonical=canonical, checksum=checksum, now=now, by=by)
-    Sequence.objects.filter(pk=sequence.pk).update(draft_version=version)
-    sequence.refresh_from_db()
+    version = replace_draft(sequence, spec, canonical, checksum, now=now, by=by)
     return ImportResult(sequence=sequence, version=version, changed=True)
 
 
