@@ -8,13 +8,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from attendance.admin.base import table
 from config.console.confirmation import Question
@@ -22,6 +22,7 @@ from config.console.pages import Console, ReadOnlyInline, may
 from config.console.words import link
 from delivery.clock import now
 from nurture import flags, models, selectors, services
+from nurture.admin.editor import EditorPages
 from nurture.domain.leaving import Leaving, ranked
 from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
@@ -107,7 +108,7 @@ class TriggerInline(ReadOnlyInline):
 
 
 @admin.register(models.Sequence)
-class SequenceAdmin(Console):
+class SequenceAdmin(EditorPages, Console):
     """A sequence: what is published, what is a draft, who is inside."""
 
     list_display = ("name", "slug", "label", "published", "draft", "inside", "ended")
@@ -118,6 +119,9 @@ class SequenceAdmin(Console):
     readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
     fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read", "who_left")
     actions = ("publish_draft", "hold", "let_go")
+    actions_list = ("begin",)
+    actions_detail = ("write", "begin_alike")
+    empty_words = "Nothing is written yet. Begin with one of ours and change its words."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
         """With the number of journeys."""
@@ -198,6 +202,22 @@ class SequenceAdmin(Console):
     def heading(self, row: models.Sequence) -> str:
         """By its name."""
         return row.name
+
+    @action(description="New sequence", url_path="begin", permissions=["edit"])
+    def begin(self, request: HttpRequest) -> HttpResponse:
+        """To the page on which a sequence begins."""
+        return HttpResponseRedirect(reverse("admin:nurture_sequence_new"))
+
+    @action(description="Write", url_path="write")
+    def write(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the editor; who may not edit reads it there."""
+        return HttpResponseRedirect(reverse("admin:nurture_sequence_edit", args=[object_id]))
+
+    @action(description="Duplicate", url_path="duplicate", permissions=["edit"])
+    def begin_alike(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the page on which a sequence begins, like this one."""
+        url = reverse("admin:nurture_sequence_new")
+        return HttpResponseRedirect(f"{url}?like=row:{object_id}")
 
     @admin.action(description="Publish the draft", permissions=["publish"])
     def publish_draft(

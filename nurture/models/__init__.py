@@ -20,6 +20,7 @@ from nurture.models.sequences import (
     Step,
     VersionStatus,
 )
+from nurture.models.staff import StaffChat
 from nurture.models.texts import BotText
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "PledgeQuestion",
     "Sequence",
     "SequenceVersion",
+    "StaffChat",
     "StaffTask",
     "Step",
     "TaskKind",
