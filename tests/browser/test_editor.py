@@ -187,7 +187,7 @@ def test_the_whole_editor_by_keyboard_alone(desk_of: DesksOf) -> None:
     hello = sequence.draft_version.steps.get(key="hello")
     assert (hello.enabled, hello.texts["es"]) == (True, "Hola")
     assert hello.buttons[-1] == [["More", "https://example.org"]]
-    assert sequence.draft_version.steps.get(position=9).text == "Last words."
+    assert sequence.draft_version.steps.get(key="step").text == "Last words."
 
 
 def test_a_viewer_reads_it(desk_of: DesksOf) -> None:

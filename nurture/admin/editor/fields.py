@@ -149,7 +149,7 @@ def header() -> dict[str, forms.Field]:
         "mode": choice(
             "When it is published",
             [(Mode.LIVE, "live"), (Mode.DRY_RUN, "dry run"), (Mode.STOPPED, "off")],
-            "Live sends. A dry run decides and writes as if, and sends nothing. Off: nobody enters.",
+            "Live sends. A dry run decides as if, and sends nothing. Off: nobody enters.",
         ),
         "entry.key": choice(
             "One run per",

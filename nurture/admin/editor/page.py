@@ -84,7 +84,7 @@ class StepRow:
         if self.next.at is None:
             return self.next.why
         there = self.next.at.astimezone(ANNS_ZONE)
-        return f"{'at the latest ' if self.next.latest else ''}{there:%a %H:%M}"
+        return f"{'at the latest ' if self.next.latest else ''}{there:%a %d %b %H:%M}"
 
     @property
     def begins(self) -> str:
@@ -243,7 +243,7 @@ class Page:
         inner = rows(state, "parts") if kind in GROUPS else {}
         return Question(
             path=path,
-            f=self._fields(fields.question(groups=depth < GROUPS_TO), path),
+            f=self._fields(fields.question(groups=depth < GROUPS_TO or kind in GROUPS), path),
             kind=kind if kind in GROUPS else "valued" if kind in VALUED else "leaf" if kind else "",
             parts=tuple(
                 self._question(f"{path}.parts.{number}", row, depth=depth + 1)

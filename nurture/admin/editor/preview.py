@@ -39,7 +39,7 @@ class Preview:
     """One message as its reader would see it; `problem` where there is nothing to see."""
 
     who: str
-    text: SafeString = SafeString("")
+    text: str = ""  # safe for a page
     source: str = ""  # as it is handed to Telegram
     problem: str = ""
     units: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
@@ -31,8 +31,10 @@ from nurture.texts import SAMPLE, VARIABLES
 
 EDIT, TEST = "nurture.edit_sequence", "nurture.test_sequence"
 TAGS = [
-    ("b", "Bold"), ("i", "Italic"), ("u", "Underlined"), ("s", "Struck out"),
-    ("tg-spoiler", "Spoiler"), ("code", "Code"), ("blockquote", "Quote"), ("a", "Link"),
+    ("b", "Bold", "format_bold"), ("i", "Italic", "format_italic"),
+    ("u", "Underlined", "format_underlined"), ("s", "Struck out", "strikethrough_s"),
+    ("tg-spoiler", "Spoiler", "visibility_off"), ("code", "Code", "code"),
+    ("blockquote", "Quote", "format_quote"), ("a", "Link", "link"),
 ]  # fmt: skip
 
 
@@ -45,7 +47,7 @@ class Turn:
     state: State
     checksum: str
     may_edit: bool
-    done: Done = Done()
+    done: Done = field(default_factory=Done)
     refused: DraftChangedError | None = None
     link: str = ""
     said: str = ""

@@ -10,18 +10,18 @@
   let changed = Boolean(by("ed-all").dataset.changed);
   let leaving = false;
   let timer = 0;
-  let turn = 0;
+  let turn = 0;  // rises with each change of rows, so that a look from before it is not shown
+  let looks = 0;
+  let queue = Promise.resolve();
 
   // --- asking the server ------------------------------------------------------------------------
 
   const ask = async (action) => {
-    const mine = ++turn;
     const body = new FormData(form);
     body.set("do", action);
     const answer = await fetch(location.href, { method: "POST", body, headers: { "X-Part": "1" } });
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    return mine === turn ? page : null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
 
   // Failing is said, and what was typed stays where it is.
@@ -49,11 +49,13 @@
   };
 
   // A button that changes rows: the same page, made anew, with the focus where it belongs.
-  const operate = (action, focus) => safely(async () => {
+  // One after the other: a key that is held down moves a row once for each time it repeats.
+  const operate = (action, focus) => { queue = queue.then(() => safely(() => change(action, focus))); };
+  const change = async (action, focus) => {
+    turn += 1;
     const opened = open();
     const at = scrollY;
     const page = await ask(action);
-    if (!page) return;
     const words = page.getElementById("ed-said").textContent;
     put(page, opened);
     changed = true;
@@ -61,12 +63,14 @@
     focusOn(focus || by("ed-all").dataset.focus);
     say("");
     setTimeout(() => say(words), 50);
-  });
+  };
 
   // What is shown of what stands in the form; the fields themselves are left alone.
   const look = () => safely(async () => {
+    const before = turn;
+    const mine = ++looks;
     const page = await ask("look");
-    if (!page) return;
+    if (before !== turn || mine !== looks) return;
     for (const part of page.querySelectorAll("[data-live]")) {
       const here = by(part.id);
       if (here) here.replaceWith(part);
@@ -76,7 +80,7 @@
   });
 
   const soon = (after) => { clearTimeout(timer); timer = setTimeout(look, after); };
-  const again = () => { if (form.querySelector("[data-again]")) soon(1000); };
+  const again = () => { if (form.querySelector("[data-poll]")) soon(1000); };
 
   form.addEventListener("submit", (event) => {
     const action = event.submitter && event.submitter.value;
