@@ -203,17 +203,17 @@ class SequenceAdmin(EditorPages, Console):
         """By its name."""
         return row.name
 
-    @action(description="New sequence", url_path="begin", permissions=["edit"])
+    @action(description="New sequence", url_path="begin", permissions=["edit"])  # type: ignore[operator]  # unfold says that it is none
     def begin(self, request: HttpRequest) -> HttpResponse:
         """To the page on which a sequence begins."""
         return HttpResponseRedirect(reverse("admin:nurture_sequence_new"))
 
-    @action(description="Write", url_path="write")
+    @action(description="Open the editor", url_path="write")  # type: ignore[operator]  # unfold says that it is none
     def write(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """To the editor; who may not edit reads it there."""
         return HttpResponseRedirect(reverse("admin:nurture_sequence_edit", args=[object_id]))
 
-    @action(description="Duplicate", url_path="duplicate", permissions=["edit"])
+    @action(description="Duplicate", url_path="duplicate", permissions=["edit"])  # type: ignore[operator]  # unfold says that it is none
     def begin_alike(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """To the page on which a sequence begins, like this one."""
         url = reverse("admin:nurture_sequence_new")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from delivery import clock
 from delivery.models import Delivery
@@ -32,9 +32,8 @@ def field(page: Page, name: str) -> str:
 
 
 def order(page: Page) -> list[str]:
-    return page.eval_on_selector_all(
-        ".ed-step[data-name]", "rows => rows.map(row => row.dataset.name)"
-    )
+    names = "rows => rows.map(row => row.dataset.name)"
+    return list(page.eval_on_selector_all(".ed-step[data-name]", names))
 
 
 def test_an_author_writes_looks_and_tries(desk_of: DesksOf) -> None:
@@ -103,8 +102,13 @@ def test_steps_come_go_and_change_places(desk_of: DesksOf) -> None:
     page.wait_for_selector("[data-name=call]")
     page.click("[aria-label='Duplicate call']")
     page.wait_for_selector("[data-name='call-2']")
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.goto(desk.url + NEW)
 
     assert asked == ["beforeunload"]

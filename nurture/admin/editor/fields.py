@@ -130,7 +130,8 @@ def _keep(widget: Any, values: Iterable[str]) -> None:
     """What was chosen is among the choices, in the order in which it was."""
     if isinstance(widget, forms.CheckboxSelectMultiple):
         first = [one for value in values for one in widget.choices if one[0] == value]
-        widget.choices = [*first, *(one for one in widget.choices if one not in first)]
+        if first != [one for one in widget.choices if one in first]:
+            widget.choices = [*first, *(one for one in widget.choices if one not in first)]
     elif isinstance(widget, forms.Select):
         known = {value for value, _ in widget.choices}
         unknown = [(value, f"{value} (not known here)") for value in values if value not in known]
@@ -139,6 +140,10 @@ def _keep(widget: Any, values: Iterable[str]) -> None:
 
 def header() -> dict[str, forms.Field]:
     """The sequence as a whole."""
+    return {**_what_it_is(), **_who_enters(), **_when_it_writes(), **_its_limits()}
+
+
+def _what_it_is() -> dict[str, forms.Field]:
     return {
         "name": line("Name", "What staff call it. Learners never see it."),
         "category": line(
@@ -151,6 +156,11 @@ def header() -> dict[str, forms.Field]:
             [(Mode.LIVE, "live"), (Mode.DRY_RUN, "dry run"), (Mode.STOPPED, "off")],
             "Live sends. A dry run decides as if, and sends nothing. Off: nobody enters.",
         ),
+    }
+
+
+def _who_enters() -> dict[str, forms.Field]:
+    return {
         "entry.key": choice(
             "One run per",
             [(EntryKey.SESSION, "class that caused it"), (EntryKey.LEARNER, "learner")],
@@ -165,11 +175,17 @@ def header() -> dict[str, forms.Field]:
         ),
         **length("entry.after", "After how long"),
         "entry.open": count(
-            "Runs at a time", "So many may be open for one learner; a further one is refused, not "
-            "queued.",
+            "Runs at a time",
+            "So many may be open for one learner; a further one is refused, not queued.",
         ),
+    }
+
+
+def _when_it_writes() -> dict[str, forms.Field]:
+    return {
         "window.opens": clock(
-            "Sends from", "Local time of the learner. Both times empty: at any hour. The end may "
+            "Sends from",
+            "Local time of the learner. Both times empty: at any hour. The end may "
             "lie after midnight. The learner's quiet hours hold besides.",
         ),
         "window.closes": clock("until"),
@@ -184,6 +200,11 @@ def header() -> dict[str, forms.Field]:
             "Facts count from the entry on. A correction of the class that caused the run ends it "
             "always.",
         ),
+    }
+
+
+def _its_limits() -> dict[str, forms.Field]:
+    return {
         "priority": count(
             "Priority", "0 to 10000. Where two sequences want the same learner, the smaller number "
             "is asked first. Empty: 100.",
@@ -219,17 +240,29 @@ def trigger(courses: Choices) -> dict[str, forms.Field]:
 def step(following: Choices, languages: Iterable[str]) -> dict[str, forms.Field]:
     """A step of any kind; which fields count, its kind says."""
     targets: Choices = [("", "– choose a step –"), *following]
+    texts = {f"texts.{code}": text(f"Text ({code})") for code in languages}
+    return {**_itself(), **_its_wait(), "text": text("Text"), **texts, **_by_kind(targets)}
+
+
+def _itself() -> dict[str, forms.Field]:
     return {
         "key": line(
-            "Key", "Its name for good: small letters, digits, - and _. Runs under way find their "
+            "Key",
+            "Its name for good: small letters, digits, - and _. Runs under way find their "
             "place by it, so a changed key is another step.",
         ),
         "kind": choice("Kind", KINDS),
         "enabled": switch("On"),
+    }
+
+
+def _its_wait() -> dict[str, forms.Field]:
+    return {
         "wait.form": choice(
             "When",
             [
-                (WaitKind.AFTER, "a while after the step before"), (WaitKind.AT, "at a local time"),
+                (WaitKind.AFTER, "a while after the step before"),
+                (WaitKind.AT, "at a local time"),
                 (WaitKind.BEFORE_NEXT_SESSION, "before the next class"),
                 (WaitKind.UNTIL_EVENT, "when something happens"),
             ],
@@ -239,8 +272,8 @@ def step(following: Choices, languages: Iterable[str]) -> dict[str, forms.Field]
         **length("wait.after", "How long after", "0 minutes: at once. A day is 24 hours here."),
         "wait.at": clock("At", "Local time of the learner."),
         "wait.plus_days": count(
-            "Days on", "0: today if the time is still ahead, else tomorrow. A day is one of the "
-            "calendar.",
+            "Days on",
+            "0: today if the time is still ahead, else tomorrow. A day is one of the calendar.",
         ),
         "wait.on": several("Only on", WEEK, "The first such day from then on. None: any day."),
         **length("wait.before", "How long before"),
@@ -252,8 +285,11 @@ def step(following: Choices, languages: Iterable[str]) -> dict[str, forms.Field]
             "When the learner", [(name, _EVENT_WORDS[name]) for name in WAIT_EVENTS]
         ),
         **length("wait.or_after", "At the latest after"),
-        "text": text("Text"),
-        **{f"texts.{code}": text(f"Text ({code})") for code in languages},
+    }
+
+
+def _by_kind(targets: Choices) -> dict[str, forms.Field]:
+    return {
         **length(
             "expires", "Of use for", "Not sent later than this after its planned moment. Empty: "
             "always of use.",

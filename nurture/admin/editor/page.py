@@ -14,7 +14,8 @@ from django.utils.datastructures import MultiValueDict
 
 from attendance.models import Course
 from nurture.admin.editor import fields
-from nurture.admin.editor.document import GROUPS, VALUED, Draft, languages_of
+from nurture.admin.editor.document import GROUPS, VALUED, languages_of
+from nurture.admin.editor.draft import Draft
 from nurture.admin.editor.state import State, fields_of, part, rows, said
 from nurture.domain import wording
 from nurture.domain.example import Coming, coming
@@ -69,6 +70,8 @@ class StepRow:
     step: Step | None = None
     next: Coming | None = None
     problems: tuple[str, ...] = ()
+    wrong_buttons: tuple[str, ...] = ()
+    wrong_arms: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -141,20 +144,25 @@ class Page:
 
     @cached_property
     def rules(self) -> Mapping[str, str]:
-        """What it says besides its steps, in words."""
-        return wording.rules(self.draft.spec) if self.draft.spec else {}
+        """What it says besides its steps, in words; courses by their titles."""
+        said = wording.rules(self.draft.spec) if self.draft.spec else {}
+        starts = said.get("Starts on", "")
+        for calendar, title in self._courses:
+            starts = starts.replace(calendar, title)
+        return said | ({"Starts on": starts} if starts else {})
 
     @cached_property
     def triggers(self) -> list[Row]:
         """What starts it."""
-        courses = [
-            (course.calendar_id, course.title or course.calendar_id)
-            for course in Course.objects.filter(active=True).order_by("title")
-        ]
         return [
-            Row(path=path, f=self._fields(fields.trigger(courses), path))
+            Row(path=path, f=self._fields(fields.trigger(self._courses), path))
             for path in (f"triggers.{number}" for number in rows(self.state, "triggers"))
         ]
+
+    @cached_property
+    def _courses(self) -> fields.Choices:
+        rows = Course.objects.filter(active=True).order_by("title")
+        return [(course.calendar_id, course.title or course.calendar_id) for course in rows]
 
     @cached_property
     def languages(self) -> list[str]:
@@ -220,6 +228,8 @@ class Page:
                 if at.startswith(f"{path}.")
                 for message in messages
             ),
+            wrong_buttons=tuple(self.draft.problems.get(f"{path}.buttons", ())),
+            wrong_arms=tuple(self.draft.problems.get(f"{path}.arms", ())),
             **more,
         )
 

@@ -34,11 +34,12 @@ MANY = frozenset({"exit_when", "days", "on"})
 
 
 def _inner(state: State, way: Iterable[str]) -> State | None:
+    found: Any = state
     for name in way:
-        state = state.setdefault(name, {})
-        if not isinstance(state, dict):
+        found = found.setdefault(name, {})
+        if not isinstance(found, dict):
             return None
-    return state
+    return found
 
 
 def fields_of(state: Mapping[str, Any], prefix: str = "") -> MultiValueDict[str, str]:

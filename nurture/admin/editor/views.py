@@ -30,6 +30,8 @@ from nurture.services import DraftChangedError, trying
 from nurture.texts import SAMPLE, VARIABLES
 
 EDIT, TEST = "nurture.edit_sequence", "nurture.test_sequence"
+#: What the script asks for instead of a whole page.
+PARTS = {"part": "part", "live": "live"}
 TAGS = [
     ("b", "Bold", "format_bold"), ("i", "Italic", "format_italic"),
     ("u", "Underlined", "format_underlined"), ("s", "Struck out", "strikethrough_s"),
@@ -71,7 +73,7 @@ class EditorPages:
             path("new/", wrap(self.new_view), name="nurture_sequence_new"),
             path("<int:pk>/edit/", wrap(self.edit_view), name="nurture_sequence_edit"),
         ]
-        return ours + super().get_urls()  # type: ignore[misc, no-any-return]
+        return ours + super().get_urls()
 
     def has_edit_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Whether they write drafts."""
@@ -198,7 +200,7 @@ class EditorPages:
         sequence = turn.sequence
         return self._render(
             turn.request,
-            "part" if turn.request.headers.get("X-Part") else "edit",
+            PARTS.get(turn.request.headers.get("X-Part", ""), "edit"),
             title=sequence.name,
             turn=turn,
             sequence=sequence,

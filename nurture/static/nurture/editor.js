@@ -16,10 +16,10 @@
 
   // --- asking the server ------------------------------------------------------------------------
 
-  const ask = async (action) => {
+  const ask = async (action, part) => {
     const body = new FormData(form);
     body.set("do", action);
-    const answer = await fetch(location.href, { method: "POST", body, headers: { "X-Part": "1" } });
+    const answer = await fetch(location.href, { method: "POST", body, headers: { "X-Part": part } });
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
@@ -55,12 +55,13 @@
     turn += 1;
     const opened = open();
     const at = scrollY;
-    const page = await ask(action);
+    const page = await ask(action, "part");
     const words = page.getElementById("ed-said").textContent;
     put(page, opened);
     changed = true;
     scrollTo(0, at);
     focusOn(focus || by("ed-all").dataset.focus);
+    if (/^(look|show)/.test(action) && !focus.startsWith("handle-")) by("ed-preview").scrollIntoView({ block: "nearest" });
     say("");
     setTimeout(() => say(words), 50);
   };
@@ -69,7 +70,7 @@
   const look = () => safely(async () => {
     const before = turn;
     const mine = ++looks;
-    const page = await ask("look");
+    const page = await ask("look", "live");
     if (before !== turn || mine !== looks) return;
     for (const part of page.querySelectorAll("[data-live]")) {
       const here = by(part.id);

@@ -117,7 +117,7 @@ def test_the_second_of_two_editors_loses_nothing(client_of: Callable[[str], Clie
     ben = User.objects.create_user("ben")
     theirs = services.save_draft(
         sequence=sequence, source=make.PLAIN.replace("we missed you", "where were you"),
-        expected_checksum=mine["checksum"], by=ben, now=make.NOW,
+        expected_checksum=str(mine["checksum"]), by=ben, now=make.NOW,
     )  # fmt: skip
 
     page = send(client, sequence, mine, "save").content.decode()
@@ -167,7 +167,7 @@ def test_a_sequence_begins(like: str, client_of: Callable[[str], Client]) -> Non
     if like == "row":
         asked["like"] = f"row:{sequence.pk}"
 
-    answer = client.post(url, asked)
+    answer: Any = client.post(url, asked)
 
     made = Sequence.objects.get(slug="spring")
     assert answer.url == address(made)

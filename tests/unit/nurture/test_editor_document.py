@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nurture
-from nurture.admin.editor.document import Draft, state_of
+from nurture.admin.editor.document import state_of
+from nurture.admin.editor.draft import Draft
 from nurture.admin.editor.operations import operate
 from nurture.admin.editor.state import State, fields_of, from_fields, rows
 from nurture.sequence_files import read, write
