@@ -201,3 +201,28 @@ def test_a_viewer_reads_it(desk_of: DesksOf) -> None:
     desk.check("editor-read-only")
     assert page.locator("[name=do]:visible").count() == 0
     expect(page.locator(field(page, "name"))).to_be_disabled()
+
+
+def test_it_works_without_a_script(desk_of: DesksOf) -> None:
+    """The page as it came, sent back, is the file as it was; and a change is saved."""
+    sequence = make_sequence(EVERY_KEY)
+    desk = desk_of("author")
+    browser = desk.page.context.browser
+    assert browser is not None
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 900})
+    context.add_cookies(desk.page.context.cookies())  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(desk.url + edit(sequence))
+    page.click("[data-save]")
+    expect(page.locator("text=Nothing to save: it says what is published.")).to_be_visible()
+    page.click("[aria-label='Move hello down']")
+    expect(page.locator(".ed-step").first).to_contain_text("pause")
+    page.click("[data-save]")
+    expect(page.locator("text=Saved as version 2")).to_be_visible()
+    context.close()
+
+    sequence.refresh_from_db()
+    assert sequence.draft_version is not None
+    assert [step.key for step in sequence.draft_version.steps.order_by("position")][:2] == [
+        "pause", "hello",
+    ]  # fmt: skip

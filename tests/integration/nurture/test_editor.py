@@ -12,10 +12,12 @@ from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 
 import delivery.tasks
+from delivery.inbound import InboundMessage
 from delivery.models import Chat, Delivery
 from nurture import services
 from nurture.admin.editor.document import state_of
 from nurture.admin.editor.state import fields_of
+from nurture.inbound import handle
 from nurture.models import Journey, Sequence, StaffChat
 from nurture.services import trying
 from nurture.services.roles import set_up_roles
@@ -274,3 +276,19 @@ def test_staff_link_their_own_chat_once(client_of: Callable[[str], Client]) -> N
     assert trying.follow_link(token=token, chat=mine, now=now)  # safe to run twice
     assert not trying.follow_link(token=token, chat=other, now=now)
     assert [row.chat for row in trying.staff_chats()] == [Chat.objects.get(pk=mine.pk)]
+
+
+def test_the_bot_answers_who_links_a_chat_of_staff() -> None:
+    user = User.objects.create_user("ann", is_staff=True)
+    token = trying.offer_link(user=user, now=make.NOW)
+
+    def start(chat: Chat) -> str:
+        said = InboundMessage(
+            update_id=1, chat_id=chat.telegram_id, user_id=chat.telegram_id, first_name="Ann",
+            language_code="en", text=f"/start {token}", command="start", argument=token,
+        )  # fmt: skip
+        return handle(said, now=make.NOW)[0].text
+
+    assert "Tests of messages can be sent to this chat now." in start(make_chat())
+    assert "This link cannot be used any more." in start(make_chat())
+    assert "This link cannot be used any more." in start(make.make_contact().chat or make_chat())
