@@ -112,10 +112,16 @@ class Page:
     def problems(self) -> list[tuple[str, str]]:
         """Every problem with the id of its field, for the list on top."""
         return [
-            (f"id_{self._nearest(path)}", message)
+            (f"id_{self._nearest(path)}", f"{self._step_of(path)}{message}")
             for path, messages in self.draft.problems.items()
             for message in messages
         ]
+
+    def _step_of(self, path: str) -> str:
+        """Which step a problem is about, in front of it."""
+        first, _, rest = path.partition(".")
+        key = said(part(self.state, f"steps.{rest.partition('.')[0]}"), "key")
+        return f"{key}: " if first == "steps" and key else ""
 
     def _nearest(self, path: str) -> str:
         """The path of a field, or of the row that a problem is about."""
