@@ -181,6 +181,13 @@ def test_the_whole_editor_by_keyboard_alone(desk_of: DesksOf) -> None:
     tab_to(page, field(page, "steps.9.text"))
     keys.type("Last words.")
     page.wait_for_selector("#ed-preview >> text=Last words.")
+    tab_to(page, field(page, "steps.9.when.is"))
+    keys.type("attended")
+    tab_to(page, "details[data-fold=limits] summary")
+    keys.press("Enter")
+    tab_to(page, field(page, "priority"))
+    keys.press("Control+a")
+    keys.type("5")
     keys.press("Control+p")
     page.wait_for_selector("#ed-preview >> text=Last words.")
     keys.press("Control+s")
@@ -191,7 +198,9 @@ def test_the_whole_editor_by_keyboard_alone(desk_of: DesksOf) -> None:
     hello = sequence.draft_version.steps.get(key="hello")
     assert (hello.enabled, hello.texts["es"]) == (True, "Hola")
     assert hello.buttons[-1] == [["More", "https://example.org"]]
-    assert sequence.draft_version.steps.get(key="step").text == "Last words."
+    assert sequence.draft_version.priority == 5
+    last = sequence.draft_version.steps.get(key="step")
+    assert (last.text, last.when) == ("Last words.", {"op": "is", "name": "attended"})
 
 
 def test_a_viewer_reads_it(desk_of: DesksOf) -> None:
