@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.urls import reverse
 from playwright.sync_api import Dialog, Page, expect
 
@@ -201,6 +202,25 @@ def test_the_whole_editor_by_keyboard_alone(desk_of: DesksOf) -> None:
     assert sequence.draft_version.priority == 5
     last = sequence.draft_version.steps.get(key="step")
     assert (last.text, last.when) == ("Last words.", {"op": "is", "name": "attended"})
+
+
+def test_whoever_is_logged_out_while_writing_loses_nothing(desk_of: DesksOf) -> None:
+    """The page says so and stays; logged in again elsewhere, the same page is saved."""
+    sequence = make_sequence()
+    desk = desk_of("author")
+    page = desk.open(edit(sequence))
+    page.fill(field(page, "steps.1.text"), "A long letter.")
+    Session.objects.all().delete()
+    page.keyboard.press("Control+s")
+    page.wait_for_selector("text=You are logged out.")
+    assert page.input_value(field(page, "steps.1.text")) == "A long letter."
+
+    page.context.add_cookies(desk_of("author").page.context.cookies())  # type: ignore[arg-type]
+    page.keyboard.press("Control+s")
+    page.wait_for_selector("text=Saved as version 2")
+    sequence.refresh_from_db()
+    assert sequence.draft_version is not None
+    assert sequence.draft_version.steps.get().text == "A long letter."
 
 
 def test_a_viewer_reads_it(desk_of: DesksOf) -> None:

@@ -162,8 +162,10 @@ class EditorPages:
         if version == turn.sequence.published_version:
             words = "Nothing to save: it says what is published."
         self.message_user(turn.request, words, messages.SUCCESS)
-        step = said(part(turn.state, "look"), "step")
-        return HttpResponseRedirect(f"{_address('edit', turn.sequence)}?step={step}")
+        to = f"{_address('edit', turn.sequence)}?step={said(part(turn.state, 'look'), 'step')}"
+        if turn.request.headers.get("X-Part"):  # the script goes there; see save() in editor.js
+            return HttpResponse(headers={"X-To": to})
+        return HttpResponseRedirect(to)
 
     def _try(self, turn: Turn, verb: str) -> None:
         """Send a test, or make a link by which staff link their own chat."""

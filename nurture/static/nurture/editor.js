@@ -16,16 +16,30 @@
 
   // --- asking the server ------------------------------------------------------------------------
 
-  const ask = async (action, part) => {
+  // Whoever logs in anew in another tab has another token; the form still has the one it came with.
+  const token = () => (document.cookie.match(/csrftoken=([^;]+)/) || [])[1];
+
+  const send = async (action, part) => {
     const body = new FormData(form);
     body.set("do", action);
+    if (token()) body.set("csrfmiddlewaretoken", token());
     const answer = await fetch(location.href, { method: "POST", body, headers: { "X-Part": part } });
+    if (answer.redirected) throw new Error("You are logged out. Log in in another tab, then try again.");
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
-    return new DOMParser().parseFromString(await answer.text(), "text/html");
+    return answer;
   };
 
+  const read = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
+  const ask = async (action, part) => read(await send(action, part));
+
   // Failing is said, and what was typed stays where it is.
-  const safely = (run) => run().catch((error) => say(`Not done: ${error.message} Your text is still here.`));
+  const safely = (run) => run().catch((error) => {
+    const words = `Not done: ${error.message} What you typed is still here.`;
+    const alert = document.createElement("p");
+    Object.assign(alert, { id: "ed-alert", className: "tb-note tb-bad", textContent: words });
+    alert.setAttribute("role", "alert");
+    by("ed-problems").replaceChildren(alert);
+  });
 
   const open = () => new Set([...form.querySelectorAll("details[open][data-fold]")].map((fold) => fold.dataset.fold));
 
@@ -66,6 +80,18 @@
     setTimeout(() => say(words), 50);
   };
 
+  // Saved, the page comes anew; refused, it stays with what was typed.
+  const save = (action) => {
+    queue = queue.then(() => safely(async () => {
+      const answer = await send(action, "part");
+      const to = answer.headers.get("X-To");
+      turn += 1;
+      if (!to) { put(await read(answer), open()); return; }
+      leaving = true;
+      location.assign(to);
+    }));
+  };
+
   // What is shown of what stands in the form; the fields themselves are left alone.
   const look = () => safely(async () => {
     const before = turn;
@@ -85,9 +111,10 @@
 
   form.addEventListener("submit", (event) => {
     const action = event.submitter && event.submitter.value;
-    if (!action || action === "save" || action === "over") { leaving = true; return; }
+    if (!action) return;
     event.preventDefault();
     clearTimeout(timer);
+    if (action === "save" || action === "over") { save(action); return; }
     operate(action, action === "look" || action.startsWith("show ") ? action : "");
   });
 
