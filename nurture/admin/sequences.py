@@ -8,13 +8,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from attendance.admin.base import table
 from config.console.confirmation import Question
@@ -119,9 +119,6 @@ class SequenceAdmin(EditorPages, Console):
     readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
     fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read", "who_left")
     actions = ("publish_draft", "hold", "let_go")
-    actions_list = ("begin",)
-    actions_detail = ("write", "begin_alike")
-    empty_words = "Nothing is written yet. Begin with one of ours and change its words."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
         """With the number of journeys."""
@@ -202,22 +199,6 @@ class SequenceAdmin(EditorPages, Console):
     def heading(self, row: models.Sequence) -> str:
         """By its name."""
         return row.name
-
-    @action(description="New sequence", url_path="begin", permissions=["edit"])  # type: ignore[operator]  # unfold says that it is none
-    def begin(self, request: HttpRequest) -> HttpResponse:
-        """To the page on which a sequence begins."""
-        return HttpResponseRedirect(reverse("admin:nurture_sequence_new"))
-
-    @action(description="Open the editor", url_path="write")  # type: ignore[operator]  # unfold says that it is none
-    def write(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """To the editor; who may not edit reads it there."""
-        return HttpResponseRedirect(reverse("admin:nurture_sequence_edit", args=[object_id]))
-
-    @action(description="Duplicate", url_path="duplicate", permissions=["edit"])  # type: ignore[operator]  # unfold says that it is none
-    def begin_alike(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """To the page on which a sequence begins, like this one."""
-        url = reverse("admin:nurture_sequence_new")
-        return HttpResponseRedirect(f"{url}?like=row:{object_id}")
 
     @admin.action(description="Publish the draft", permissions=["publish"])
     def publish_draft(

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
+from unfold.decorators import action
 
 import delivery.tasks
 from delivery import selectors as delivery_selectors
@@ -65,6 +66,9 @@ class EditorPages:
     log_change: Any
     log_addition: Any
     has_view_permission: Any
+    actions_list = ("begin",)
+    actions_detail = ("write", "begin_alike")
+    empty_words = "Nothing is written yet. Begin with one of ours and change its words."
 
     def get_urls(self) -> list[URLPattern]:
         """The editor's pages come before Django's own."""
@@ -78,6 +82,22 @@ class EditorPages:
     def has_edit_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Whether they write drafts."""
         return request.user.has_perm(EDIT)
+
+    @action(description="New sequence", url_path="begin", permissions=["edit"])  # type: ignore[operator]  # unfold says that it is none
+    def begin(self, request: HttpRequest) -> HttpResponse:
+        """To the page on which a sequence begins."""
+        return HttpResponseRedirect(reverse("admin:nurture_sequence_new"))
+
+    @action(description="Open the editor", url_path="write")  # type: ignore[operator]  # unfold says that it is none
+    def write(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the editor; who may not edit reads it there."""
+        return HttpResponseRedirect(reverse("admin:nurture_sequence_edit", args=[object_id]))
+
+    @action(description="Duplicate", url_path="duplicate", permissions=["edit"])  # type: ignore[operator]  # unfold says that it is none
+    def begin_alike(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the page on which a sequence begins, like this one."""
+        url = reverse("admin:nurture_sequence_new")
+        return HttpResponseRedirect(f"{url}?like=row:{object_id}")
 
     # --- a new one ----------------------------------------------------------------------------
 
