@@ -13,10 +13,17 @@ from playwright.sync_api import Dialog, Page, expect
 from delivery import clock
 from delivery.models import Delivery
 from nurture.models import Sequence
-from nurture.services import trying
+from nurture.services import checksum_of, save_draft, trying
 from tests.browser.desk import Desk
 from tests.factories.delivery import make_chat
-from tests.factories.nurture import make_contact, make_course, make_fact, make_sequence, settle
+from tests.factories.nurture import (
+    PLAIN,
+    make_contact,
+    make_course,
+    make_fact,
+    make_sequence,
+    settle,
+)
 from tests.unit.nurture.test_editor_document import EVERY_KEY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -221,6 +228,28 @@ def test_whoever_is_logged_out_while_writing_loses_nothing(desk_of: DesksOf) -> 
     sequence.refresh_from_db()
     assert sequence.draft_version is not None
     assert sequence.draft_version.steps.get().text == "A long letter."
+
+
+def test_the_second_of_two_editors_is_told_what_differs(desk_of: DesksOf) -> None:
+    """P29: refused, readable, and theirs may still be put in its place."""
+    sequence = make_sequence()
+    desk = desk_of("author")
+    page = desk.open(edit(sequence))
+    page.fill(field(page, "steps.1.text"), "Mine.")
+    save_draft(
+        sequence=sequence, source=PLAIN.replace("we missed you", "where were you"),
+        expected_checksum=checksum_of(sequence.published_version),
+        by=User.objects.create_user("ben"), now=clock.now(),
+    )  # fmt: skip
+    page.keyboard.press("Control+s")
+    page.wait_for_selector("text=ben saved this sequence while you wrote.")
+    desk.check("editor-refused")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.click("text=Save mine in its place")
+    page.wait_for_selector("text=Saved as version 2")
+    sequence.refresh_from_db()
+    assert sequence.draft_version is not None
+    assert sequence.draft_version.steps.get().text == "Mine."
 
 
 def test_a_viewer_reads_it(desk_of: DesksOf) -> None:
