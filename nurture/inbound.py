@@ -25,6 +25,7 @@ from nurture.services import (
     preferences,
     privacy,
     stored,
+    trying,
 )
 from nurture.voice import Voice
 from nurture.words import WORDS, language
@@ -180,6 +181,9 @@ class _Talk:
         return self._say("button_too_old")
 
     def _open_link(self, token: str) -> Sequence[Reply]:
+        if token.startswith(trying.PREFIX):
+            linked = trying.follow_link(token=token, chat=self.chat, now=self.now)
+            return self._say("staff_linked" if linked else "link_refused")
         found = links.open_link(token=token, chat=self.chat, now=self.now)
         if isinstance(found, links.Linked):
             return self._linked(found, again=True)

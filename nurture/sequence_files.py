@@ -59,11 +59,15 @@ class Problem:
 
 
 class SequenceFileError(ValueError):
-    """The file is not a sequence. Every problem is named; nothing was taken from it."""
+    """The file is not a sequence. Every problem is named; nothing was taken from it.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `spec`: what could be understood of it, with defaults for what could not; only to be shown.
+    """
+
+    def __init__(self, problems: Sequence[Problem], spec: SequenceSpec | None = None) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+        self.spec = spec
 
 
 def read(text: str) -> SequenceSpec:
@@ -86,7 +90,8 @@ def read(text: str) -> SequenceSpec:
         raise SequenceFileError([Problem(line=1, message="expected `sequence:` and its keys")])
     spec = reader.sequence(root)
     if reader.problems or spec is None:
-        raise SequenceFileError(sorted(reader.problems, key=lambda problem: problem.line))
+        found = sorted(reader.problems, key=lambda problem: problem.line)
+        raise SequenceFileError(found, spec)
     return spec
 
 

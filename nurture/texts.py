@@ -49,7 +49,8 @@ _RAW = re.compile(r"\{%-?\s*raw\s*-?%\}")
 _NAME_LENGTH = 64
 _MOST = 20_000  # characters of anything that a text makes
 _MOST_NUMBER = 10**15
-_SAMPLE: Mapping[str, object] = {
+#: What previews and checks say where there is no learner.
+SAMPLE: Mapping[str, object] = {
     "first_name": "Rosa",
     "last_name": "Maro",
     "course_title": "Spanish A2",
@@ -153,10 +154,10 @@ def check(text: str) -> list[str]:
 
 def _samples() -> list[dict[str, object]]:
     hostile = [
-        {name: value if name in _OURS else text for name, value in _SAMPLE.items()}
+        {name: value if name in _OURS else text for name, value in SAMPLE.items()}
         for text in _HOSTILE
     ]
-    return [dict(_SAMPLE), *hostile]
+    return [dict(SAMPLE), *hostile]
 
 
 def render(text: str, variables: Mapping[str, object]) -> str:

@@ -49,6 +49,7 @@ _EN = {
     "link_conflict": (
         "This link could not be used here. Nothing was changed; the school will look into it."
     ),
+    "staff_linked": "Linked. Tests of messages can be sent to this chat now.",
     "welcome_back": "Hello again, {name}. You are linked; /status shows what is next.",
     "welcome_stopped": (
         "Hello again, {name}. You asked me not to write, so I do not. Would you like me to?"
@@ -205,6 +206,7 @@ _ES = {
     "link_conflict": (
         "Este enlace no se pudo usar aquí. No se ha cambiado nada; la escuela lo revisará."
     ),
+    "staff_linked": "Vinculado. Ahora se pueden enviar pruebas de mensajes a este chat.",
     "welcome_back": "Hola de nuevo, {name}. Estás vinculado; /status muestra lo próximo.",
     "welcome_stopped": (
         "Hola de nuevo, {name}. Me pediste que no escribiera, y no lo hago. ¿Quieres que vuelva?"

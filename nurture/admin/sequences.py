@@ -22,6 +22,7 @@ from config.console.pages import Console, ReadOnlyInline, may
 from config.console.words import link
 from delivery.clock import now
 from nurture import flags, models, selectors
+from nurture.admin.editor import EditorPages
 from nurture.admin.insight import InsightPages
 from nurture.admin.publishing import PublishingPages
 from nurture.domain.leaving import Leaving, ranked
@@ -109,7 +110,7 @@ class TriggerInline(ReadOnlyInline):
 
 
 @admin.register(models.Sequence)
-class SequenceAdmin(InsightPages, PublishingPages, Console):
+class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
     """A sequence: what is published, what is a draft, who is inside."""
 
     list_display = ("name", "slug", "label", "published", "draft", "inside", "ended")

@@ -24,6 +24,7 @@ from nurture.models.sequences import (
     Step,
     VersionStatus,
 )
+from nurture.models.staff import StaffChat
 from nurture.models.texts import BotText
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Sequence",
     "SequenceEdit",
     "SequenceVersion",
+    "StaffChat",
     "StaffTask",
     "Step",
     "TaskKind",

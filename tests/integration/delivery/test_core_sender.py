@@ -253,6 +253,20 @@ def test_a_daily_cap_is_kept_and_recorded(receiver: Receiver) -> None:
     assert (first.status, second.status, second.reason) == ("sent", "skipped", "capped")
 
 
+def test_a_test_counts_in_no_cap_and_none_holds_it(receiver: Receiver) -> None:
+    """P22."""
+    chat = make_chat()
+    tried, counted, again = (
+        make_delivery(chat=chat, cap_per_day=1, is_test=is_test) for is_test in (True, False, True)
+    )
+
+    drain()
+
+    for row in (tried, counted, again):
+        row.refresh_from_db()
+        assert row.status == "sent"
+
+
 def test_a_reply_goes_out_though_its_chat_agreed_to_nothing(receiver: Receiver) -> None:
     now = clock.now()
     chat = services.meet_chat(telegram_id=5, now=now)
