@@ -92,7 +92,7 @@ class PublishingPages:
         if request.method == "POST" and not self.may_publish(request):
             raise PermissionDenied
         if sequence.draft_version is None:
-            return self._show(request, sequence, "publish", found=None)
+            return self._page_of(request, sequence, "publish", found=None)
         step = Publication(request, sequence)
         if (
             request.method == "POST"
@@ -105,7 +105,7 @@ class PublishingPages:
         found = look_closely(
             sequence=sequence, by=_who(request), now=now(), count_missing=_may_count(request)
         )
-        return self._show(
+        return self._page_of(
             request,
             sequence,
             "publish",
@@ -124,7 +124,7 @@ class PublishingPages:
     def _ask(self, request: HttpRequest, step: Publication) -> HttpResponse:
         """Exactly what would change, and whether to do it."""
         blast = step.blast
-        return self._show(
+        return self._page_of(
             request,
             step.sequence,
             "publish_confirm",
@@ -174,7 +174,7 @@ class PublishingPages:
                 return HttpResponseRedirect(reverse("admin:nurture_sequence_publish", args=[pk]))
         edits = sequence.edits.select_related("by").order_by("-at", "-pk")[: MOST_EDITS + 1]
         present = sequence.draft_version or sequence.published_version
-        return self._show(
+        return self._page_of(
             request,
             sequence,
             "versions",
@@ -213,7 +213,7 @@ class PublishingPages:
         if request.method == "POST":
             raise PermissionDenied
         version = sequence.draft_version or sequence.published_version
-        return self._show(
+        return self._page_of(
             request,
             sequence,
             "scenarios",
@@ -233,7 +233,7 @@ class PublishingPages:
             if not problem:
                 return HttpResponseRedirect(reverse("admin:nurture_sequence_mode", args=[pk]))
         inside = sequence.journeys.filter(status__in=OPEN).count()
-        return self._show(
+        return self._page_of(
             request,
             sequence,
             "mode",
@@ -274,7 +274,7 @@ class PublishingPages:
             raise Http404("there is no such sequence")
         return found
 
-    def _show(
+    def _page_of(
         self, request: HttpRequest, sequence: Sequence, name: str, **more: Any
     ) -> TemplateResponse:
         context = {

@@ -138,7 +138,7 @@ class EditorPages:
             state = state_of(source)
             state["look"] = {"step": str(request.GET.get("step", ""))}
             seen = services.checksum_of(present)
-            return self._show(Turn(request, sequence, state, seen, may_edit))
+            return self._show_turn(Turn(request, sequence, state, seen, may_edit))
         state = from_fields(request.POST) | {"sequence": sequence.slug}
         turn = Turn(request, sequence, state, said(state, "checksum"), may_edit)
         return self._act(turn, str(request.POST.get("do", "save")))
@@ -156,13 +156,13 @@ class EditorPages:
             self._try(turn, verb)
         else:
             turn.done = operate(turn.state, do)
-        return self._show(turn)
+        return self._show_turn(turn)
 
     def _save(self, turn: Turn) -> HttpResponse:
         page = Page(turn.state, now())
         if page.draft.problems:
             turn.said = "Nothing was saved. Put right what is named below."
-            return self._show(turn)
+            return self._show_turn(turn)
         try:
             version = services.save_draft(
                 sequence=turn.sequence,
@@ -173,7 +173,7 @@ class EditorPages:
             )
         except DraftChangedError as refused:
             turn.refused = refused
-            return self._show(turn)
+            return self._show_turn(turn)
         if version.checksum != turn.checksum:
             self.log_change(
                 turn.request, turn.sequence, f"saved the draft, version {version.number}"
@@ -216,7 +216,7 @@ class EditorPages:
             may_see_learners=turn.request.user.has_perm("attendance.view_learner"),
         )
 
-    def _show(self, turn: Turn) -> HttpResponse:
+    def _show_turn(self, turn: Turn) -> HttpResponse:
         page = Page(turn.state, now())
         look = self._look(turn, page)
         sequence = turn.sequence
