@@ -221,9 +221,7 @@ def _classes(learner: Learner) -> list[ClassLine]:
     both = outcomes.values_list(*said).union(pledges.values_list(*said), all=True)
     lines: dict[int, dict[str, Any]] = {}
     for session, title, at, pk, what, why, seconds in both.order_by("-session__starts_at"):
-        line = lines.setdefault(
-            session, {"session_id": session, "title": title, "starts_at": at}
-        )
+        line = lines.setdefault(session, {"session_id": session, "title": title, "starts_at": at})
         if seconds < 0:
             line["pledge"] = what
         else:

@@ -93,8 +93,8 @@ def _without_indexes(tables: list[str]) -> Iterator[None]:
             cursor.execute(definition)
 
 
-# A learner's number n gives all else: course n % courses, chat n, contact n. Journey j is of learner
-# j % learners, delivery d of learner d % learners and journey d % journeys, but for Rosa's.
+# A learner's number n gives all else: course n % courses, chat n, contact n. Journey j is of
+# learner j % learners, delivery d of learner d % learners and journey d % journeys.
 _ROWS = {
     "attendance_learner": """
         (id, email, email_key, name, created_at)
@@ -132,7 +132,8 @@ _ROWS = {
         (id, learner_id, session_id, revision, outcome, flags, present_seconds, share, effective,
          effective_at, is_current, origin, policy_id, reason, inputs, decided_at)
         SELECT n, l, s, 1, kind, '[]', CASE kind WHEN 'missed' THEN 0 ELSE 3000 END,
-               CASE kind WHEN 'missed' THEN 0 ELSE 0.8 END, true, at, true, 'engine', 1 + l %% %(courses)s,
+               CASE kind WHEN 'missed' THEN 0 ELSE 0.8 END, true, at, true,
+               'engine', 1 + l %% %(courses)s,
                CASE kind WHEN 'missed' THEN 'not_seen' ELSE 'seen' END, '{}', at
           FROM generate_series(0, %(learners)s * %(outcomes)s - 1) g
          CROSS JOIN LATERAL (SELECT g + 1 AS n, 1 + g %% %(learners)s AS l,
@@ -145,10 +146,10 @@ _ROWS = {
          identifier, identifier_key, identifier_type, display_name, device_type, is_external, kind,
          identity_level, identity_rule, learner_id)
         SELECT o.id, o.session_id, 'd' || o.id, 'e' || o.session_id, o.decided_at,
-               o.decided_at + interval '50 minutes', 'given', 'l' || o.learner_id || '@crowd.example',
-               'l' || o.learner_id || '@crowd.example', 'email_address', 'Learner ' || o.learner_id,
+               o.decided_at + interval '50 minutes', 'given', i.value_key, i.value_key,
+               'email_address',               'Learner ' || o.learner_id,
                'web', false, 'human', 1, 'email', o.learner_id
-          FROM attendance_outcome o""",
+          FROM attendance_outcome o JOIN attendance_learneridentity i ON i.id = o.learner_id""",
     "attendance_pledge": """
         (id, learner_id, session_id, state, asked_at, answered_at, source)
         SELECT n, 1 + n %% %(learners)s,
