@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from delivery.models.chats import Chat, ChatKind, Consent, Reachability
-from delivery.models.deliveries import Attempt, AttemptOutcome, Delivery, InboundUpdate, Lane
+from delivery.models.deliveries import (
+    Attempt,
+    AttemptOutcome,
+    DeadDelivery,
+    Delivery,
+    InboundUpdate,
+    Lane,
+    UnknownDelivery,
+)
 from delivery.models.functions import BusinessNow
 from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
 
@@ -16,6 +24,7 @@ __all__ = [
     "Chat",
     "ChatKind",
     "Consent",
+    "DeadDelivery",
     "Delivery",
     "Gate",
     "InboundUpdate",
@@ -23,4 +32,5 @@ __all__ = [
     "Lane",
     "Reachability",
     "Scope",
+    "UnknownDelivery",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -169,18 +170,48 @@ class Delivery(models.Model):
                 condition=Q(settled_at__isnull=False, observed_at__isnull=True),
                 name="delivery_settled_unseen",
             ),
-            # Read by the work queues of staff: what needs a person.
+            # Read by the work queues of staff and by the lists of each such end. What is sent,
+            # nearly all, is not in it.
             models.Index(
-                fields=["settled_at"],
-                condition=Q(status__in=[Status.UNKNOWN, Status.DEAD]),
-                name="delivery_needs_person",
+                fields=["status", "id"],
+                condition=Q(status__in=[s for s in _ENDS if s != Status.SENT]),
+                name="delivery_ended_unsent",
             ),
+            # Read by the list of deliveries: tests, and what went to the sandbox inbox instead.
+            models.Index(
+                fields=["id"],
+                condition=Q(is_test=True) | Q(diverted=True),
+                name="delivery_set_apart",
+            ),
+            # Read by the list of deliveries, for a span of time. A few pages in all, and changes
+            # of a row that leave due_at alone do not touch it.
+            BrinIndex(fields=["due_at"], autosummarize=True, name="delivery_due_brin"),
             # Read by the daily cap in the intent, and by the learner's page.
             models.Index(fields=["chat", "sent_at"], name="delivery_chat_sent"),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class UnknownDelivery(Delivery):
+    """The work queue of what cannot be known: a list of its own, no table."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "delivery that cannot be known"
+        verbose_name_plural = "deliveries that cannot be known"
+
+
+class DeadDelivery(Delivery):
+    """The work queue of what was given up: a list of its own, no table."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "delivery that was given up"
+        verbose_name_plural = "deliveries that were given up"
 
 
 class AttemptOutcome(models.TextChoices):

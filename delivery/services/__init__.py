@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from delivery.services.again import preview_again, send_again, withhold
+from delivery.services.again import (
+    drop,
+    preview_again,
+    preview_back,
+    send_again,
+    take_back,
+    withdraw,
+    withhold,
+)
 from delivery.services.chats import (
     DEFAULT_CATEGORY,
     has_consent,
@@ -40,6 +48,7 @@ __all__ = [
     "claim_settled",
     "close_gate",
     "draft",
+    "drop",
     "enqueue",
     "enqueue_many",
     "ensure_pacing",
@@ -51,6 +60,7 @@ __all__ = [
     "meet_chat",
     "open_gate",
     "preview_again",
+    "preview_back",
     "register_chat",
     "register_chats",
     "resolve_by_evidence",
@@ -61,5 +71,7 @@ __all__ = [
     "set_reachability",
     "snooze",
     "stream_key",
+    "take_back",
+    "withdraw",
     "withhold",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -110,6 +111,8 @@ class Journey(models.Model):
             models.Index(
                 fields=["session"], condition=Q(status__in=OPEN), name="nurture_journey_of_class"
             ),
+            # Read by the list of journeys, for a span of time: a few pages in all.
+            BrinIndex(fields=["started_at"], autosummarize=True, name="nurture_journey_brin"),
             # Read by exit rules, /stop and the learner's page.
             models.Index(
                 fields=["learner"], condition=Q(status__in=OPEN), name="nurture_journey_of_learner"
@@ -150,6 +153,8 @@ class Decision(models.Model):
             models.Index(
                 fields=["learner", "sequence", "-decided_at"], name="nurture_decision_of_learner"
             ),
+            # Read by the list of decisions, for a span of time: a few pages in all.
+            BrinIndex(fields=["decided_at"], autosummarize=True, name="nurture_decision_brin"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,69 @@
+"""Lists of millions of rows: pages that cost what they show, and a search for people first."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import QuerySet
+
+#: How many rows can be leafed through; whoever looks for an older one searches or filters.
+MOST = 10_000
+#: How many people a search may mean; their rows are then found by index.
+MOST_PEOPLE = 1_000
+
+
+class CappedPaginator(Paginator):
+    """Counts no further than MOST, in the order of the list, so that no table is read through.
+
+    Beyond that it says about how many there are, if nothing is filtered: as PostgreSQL counted
+    them last.
+    """
+
+    template_name = "console/pagination.html"
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows can be leafed through."""
+        return min(self._counted, MOST)
+
+    @cached_property
+    def _counted(self) -> int:
+        rows: Any = self.object_list
+        if not isinstance(rows, QuerySet):
+            return len(rows)
+        return int(rows.values("pk")[: MOST + 1].count())
+
+    @property
+    def said(self) -> str:
+        """How many there are, in words."""
+        if self._counted <= MOST:
+            return f"{self._counted:,}"
+        rows: Any = self.object_list
+        return f"over {MOST:,}" if rows.query.where else f"about {_estimate(rows):,}"
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there are more than can be leafed through."""
+        return self._counted > MOST
+
+
+def _estimate(rows: QuerySet[Any]) -> int:
+    """About how many rows a table has, on three figures."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+            [f'"{rows.model._meta.db_table}"'],
+        )
+        counted = max(int(cursor.fetchone()[0]), MOST)
+    return round(counted, 3 - len(str(counted)))
+
+
+def of_people(rows: QuerySet[Any], field: str, people: QuerySet[Any]) -> QuerySet[Any]:
+    """The rows whose `field` is one of these people: found first, at most MOST_PEOPLE of them.
+
+    In one statement the planner might read a large table through and look at each row's person.
+    """
+    return rows.filter(**{f"{field}__in": list(people.values_list("pk", flat=True)[:MOST_PEOPLE])})
