@@ -60,6 +60,8 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Delivery",
         (
             ("Deliveries", "delivery_delivery", "send"),
+            ("Cannot be known", "delivery_unknowndelivery", "unknown_document"),
+            ("Given up", "delivery_deaddelivery", "unsubscribe"),
             ("Chats", "delivery_chat", "chat"),
             ("Gates", "delivery_gate", "fence"),
             ("Updates", "delivery_inboundupdate", "inbox"),

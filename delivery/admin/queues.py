@@ -17,7 +17,6 @@ from delivery.admin.base import chat_of, try_words, why_of
 from delivery.admin.deliveries import DeliveryAdmin
 from delivery.domain.again import why_not_again
 from delivery.domain.reasons import EXPLAIN
-from delivery.domain.states import Status
 
 QUARANTINE = timedelta(minutes=15)
 
@@ -25,7 +24,6 @@ QUARANTINE = timedelta(minutes=15)
 class QueueAdmin(DeliveryAdmin):
     """A work queue: what happened to each, and what each choice does, above the list."""
 
-    of = Status.UNKNOWN
     told: str
     means: tuple[tuple[str, str], ...]
     list_display = ("beginning", chat_of, "happened", "since", "may_go_again", "stream_words")
@@ -33,11 +31,9 @@ class QueueAdmin(DeliveryAdmin):
     list_before_template = "admin/delivery/queue.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Of one state, with the tries."""
+        """With the tries, and the clock that quarantine goes by."""
         rows: QuerySet[Any] = super().get_queryset(request)
-        return (
-            rows.filter(status=self.of).annotate(now=models.BusinessNow()).prefetch_related("tries")
-        )
+        return rows.annotate(now=models.BusinessNow()).prefetch_related("tries")
 
     @admin.display(description="what happened")
     def happened(self, row: models.Delivery) -> SafeString:
@@ -73,7 +69,6 @@ class QueueAdmin(DeliveryAdmin):
 class UnknownAdmin(QueueAdmin):
     """What cannot be known."""
 
-    of = Status.UNKNOWN
     actions = ("confirm_arrival", "again", "drop")
     told = (
         "Each of these may have arrived, or not: the request went out and no answer was recorded."
@@ -93,7 +88,6 @@ class UnknownAdmin(QueueAdmin):
 class DeadAdmin(QueueAdmin):
     """What was given up."""
 
-    of = Status.DEAD
     actions = ("again", "drop")
     told = (
         "Each of these certainly did not go out: it failed as often as it may be tried, or workers"

@@ -194,8 +194,22 @@ class Delivery(models.Model):
         return f"delivery {self.pk}"
 
 
+class _InState(models.Manager["Delivery"]):
+    """Deliveries that stand as a work queue's do."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self.status = status
+
+    def get_queryset(self) -> models.QuerySet[Delivery]:
+        """By the index of what ended unsent."""
+        return super().get_queryset().filter(status=self.status)
+
+
 class UnknownDelivery(Delivery):
     """The work queue of what cannot be known: a list of its own, no table."""
+
+    objects = _InState(Status.UNKNOWN)
 
     class Meta:
         proxy = True
@@ -206,6 +220,8 @@ class UnknownDelivery(Delivery):
 
 class DeadDelivery(Delivery):
     """The work queue of what was given up: a list of its own, no table."""
+
+    objects = _InState(Status.DEAD)
 
     class Meta:
         proxy = True

@@ -102,7 +102,7 @@ class LearnerAdmin(attendance.LearnerAdmin):
             "active": [row.pk for row in page.journeys if row.status == "active"],
             "paused": [row.pk for row in page.journeys if row.status == "paused"],
             "may_pause": may("nurture.pause_journey"),
-            "may_edit": self.has_change_permission(request),
+            "has_change_permission": self.has_change_permission(request),
             "may_export": page.contact is not None and may("attendance.export_learner"),
             "may_erase": page.contact is not None and may("attendance.erase_learner"),
         }
@@ -120,6 +120,8 @@ class LearnerAdmin(attendance.LearnerAdmin):
         """Why a sequence does, did or did not write to the learner: the deciding rule first."""
         page = self._page(request, pk)
         slug = request.GET.get("sequence", "")
+        if not slug:
+            return HttpResponseRedirect(reverse("admin:attendance_learner_change", args=[pk]))
         chosen = next((row for row in page.sequences if row.slug == slug), None)
         if chosen is None:
             raise Http404("no such sequence")

@@ -28,6 +28,7 @@ from nurture.models import (
     StaffTask,
 )
 from tests.factories.delivery import make_delivery
+from tests.factories.nurture import settle
 from tests.factories.school import LONG_AGO, make_school
 
 
@@ -42,6 +43,8 @@ def make_everything() -> None:
     """A school, and what a school of itself does not bring."""
     make_school()
     make_delivery()
+    for status, reason in (("unknown", "no_answer"), ("dead", "too_many_tries")):
+        settle(make_delivery(), at=LONG_AGO, status=status, reason=reason)
     flags.seed()
     services.draw_audit(now=LONG_AGO + timedelta(days=7))
     Sample.objects.create(name="sample", percent=1)
