@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_time
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 #: How many rows can be leafed through; whoever looks for an older one searches or filters.
 MOST = 10_000
@@ -67,3 +72,28 @@ def of_people(rows: QuerySet[Any], field: str, people: QuerySet[Any]) -> QuerySe
     In one statement the planner might read a large table through and look at each row's person.
     """
     return rows.filter(**{f"{field}__in": list(people.values_list("pk", flat=True)[:MOST_PEOPLE])})
+
+
+class SpanFilter(RangeDateTimeFilter):
+    """From a day to a day, on the clock of whoever looks; times are optional.
+
+    unfold's own compares moments without a zone, and ignores a day without a time.
+    """
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows within the span; a date that is none counts as none."""
+        begins, ends = self._moment("from", time.min), self._moment("to", time.max)
+        if begins:
+            queryset = queryset.filter(**{f"{self.field_path}__gte": begins})
+        return queryset.filter(**{f"{self.field_path}__lte": ends}) if ends else queryset
+
+    def _moment(self, end: str, otherwise: time) -> datetime | None:
+        day, at = (
+            str(self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") or "")
+            for part in (0, 1)
+        )
+        try:
+            date, clock = parse_date(day), parse_time(at)
+        except ValueError:  # 31 February
+            return None
+        return timezone.make_aware(datetime.combine(date, clock or otherwise)) if date else None

@@ -53,8 +53,9 @@ class ChatAdmin(Console):
         self, request: HttpRequest, queryset: QuerySet[models.Chat], search_term: str
     ) -> tuple[QuerySet[models.Chat], bool]:
         """By whole words of name, address or id."""
-        found = queryset.filter(pk__in=found_chats(search_term).values("pk"))
-        return (found if search_term else queryset), False
+        if not search_term:
+            return queryset, False
+        return queryset.filter(pk__in=found_chats(search_term).values("pk")), False
 
     @admin.display(description="whose")
     def whose(self, row: models.Chat) -> str:
@@ -108,8 +109,9 @@ class ConsentAdmin(Console):
         self, request: HttpRequest, queryset: QuerySet[models.Consent], search_term: str
     ) -> tuple[QuerySet[models.Consent], bool]:
         """By whose it is."""
-        found = of_people(queryset, "chat", found_chats(search_term)) if search_term else queryset
-        return found, False
+        if not search_term:
+            return queryset, False
+        return of_people(queryset, "chat", found_chats(search_term)), False
 
     @admin.display(description="to what")
     def what(self, row: models.Consent) -> str:

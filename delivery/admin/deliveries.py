@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from config.console.choices import WithChoices
 from config.console.confirmation import Question
+from config.console.lists import SpanFilter, of_people
 from config.console.pages import Console, ReadOnlyInline, may
 from config.console.words import link, moment
 from delivery import models, services
@@ -235,7 +236,7 @@ class DeliveryAdmin(Decided):
     list_select_related = (f"chat__{WHOSE}",)
     list_filter = (
         ("status", ChoicesDropdownFilter),
-        ("due_at", RangeDateTimeFilter),
+        ("due_at", SpanFilter),
         SetApartFilter,
     )
     search_fields = ("=dedupe_key",)
@@ -254,10 +255,10 @@ class DeliveryAdmin(Decided):
         """By whom it is for, found first, or by its key."""
         if not search_term:
             return queryset, False
-        chats = list(found_chats(search_term).values_list("pk", flat=True)[:1000])
-        if chats:
-            return queryset.filter(chat__in=chats), False
-        return queryset.filter(dedupe_key=search_term), False
+        chats = found_chats(search_term)
+        if not chats.exists():
+            return queryset.filter(dedupe_key=search_term), False
+        return of_people(queryset, "chat", chats), False
 
     def heading(self, row: models.Delivery) -> str:
         """By whom it is for and its first words."""

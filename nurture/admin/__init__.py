@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nurture.admin import journeys, people, people_page, sequences, texts
+from nurture.admin import decisions, journeys, people, people_page, sequences, texts
 
-__all__ = ["journeys", "people", "people_page", "sequences", "texts"]
+__all__ = ["decisions", "journeys", "people", "people_page", "sequences", "texts"]

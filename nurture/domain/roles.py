@@ -32,6 +32,7 @@ DEEDS = (
     Deed("nurture.change_words", "bottext", "Can change what the bot says"),
     Deed("nurture.hold_sequence", "sequence", "Can hold a sequence and let it go on"),
     Deed("nurture.pause_journey", "journey", "Can pause and resume journeys"),
+    Deed("nurture.end_journey", "journey", "Can end journeys and move them to a newer version"),
     Deed("nurture.finish_stafftask", "stafftask", "Can close tasks"),
 )
 
@@ -59,6 +60,7 @@ OPERATOR = (
     "delivery.switch_gate",
     "nurture.hold_sequence",
     "nurture.pause_journey",
+    "nurture.end_journey",
     "nurture.finish_stafftask",
     "nurture.change_contact",
     "waffle.change_flag",

@@ -7,6 +7,7 @@ from nurture.services.engine import TickReport, advance_due, has_upkeep, has_wor
 from nurture.services.events import learner_did, process_events
 from nurture.services.holding import (
     answered_pledge,
+    end_all,
     pause,
     pause_all,
     release_stream,
@@ -28,6 +29,7 @@ __all__ = [
     "UnknownSequenceError",
     "advance_due",
     "answered_pledge",
+    "end_all",
     "export",
     "has_upkeep",
     "has_work",
