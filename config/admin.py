@@ -131,7 +131,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _of_classes() -> list[dict[str, Any]]:
     present = now()
     settled = ClassSession.objects.filter(settled_at__gt=present - timedelta(days=7))
-    missed = Outcome.objects.filter(is_current=True, effective=True, outcome="missed")
+    missed = Outcome.objects.filter(
+        is_current=True,
+        effective=True,
+        outcome="missed",
+        decided_at__gt=present - timedelta(days=7),
+    )
     journeys = Journey.objects.filter(status="active")
     sent = Delivery.objects.filter(sent_at__gt=present - timedelta(days=1))
     return [
@@ -142,7 +147,7 @@ def _of_classes() -> list[dict[str, Any]]:
             "status__exact=settled",
         ),
         _figure(
-            "Missed, as it stands",
+            "Missed in a week",
             missed.count(),
             "attendance_outcome",
             "outcome__exact=missed&is_current__exact=1",
@@ -162,11 +167,14 @@ def _of_staff() -> list[dict[str, Any]]:
 
 
 def _owed() -> list[tuple[str, str, int]]:
-    counts = selectors.count_by_status()
+    words = {
+        "pending": "Waiting to go out",
+        "unknown": "Cannot be known",
+        "failed": "Refused by Telegram",
+    }
     return [
-        ("Waiting to go out", "pending", counts["pending"]),
-        ("Cannot be known", "unknown", counts["unknown"]),
-        ("Refused by Telegram", "failed", counts["failed"]),
+        (said, status, Delivery.objects.filter(status=status).count())
+        for status, said in words.items()
     ]
 
 

@@ -41,7 +41,7 @@ class ReviewItemAdmin(Console):
     """Questions to staff, with the evidence."""
 
     list_display = ("words", class_of, "holds", "label", "asked")
-    list_select_related = ("learner", "session", "endpoint")
+    list_select_related = ("learner", "session")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     search_fields = (
         "learner__email", "learner__name", "mark", "session__title", "endpoint__display_name",
@@ -49,6 +49,11 @@ class ReviewItemAdmin(Console):
     search_help_text = "A name or address as it stood in the call, a learner, or a class"
     ordering = ("-state", "-pk")  # open ones first
     actions = ("as_visitors", "as_staff", "as_bots", "as_left")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
+        """With the guests; joined to them, a page might read the whole log of calls."""
+        rows: QuerySet[ReviewItem] = super().get_queryset(request)
+        return rows.prefetch_related("endpoint")
 
     def heading(self, row: ReviewItem) -> str:
         """The question."""

@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='delivery',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['due_at'], name='delivery_due_brin'),
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['due_at'], pages_per_range=16, name='delivery_due_brin'),
         ),
         migrations.RunSQL(
             GUARD.format(dead="'pending', 'cancelled'", cancelled="'pending'"),

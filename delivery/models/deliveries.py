@@ -185,7 +185,9 @@ class Delivery(models.Model):
             ),
             # Read by the list of deliveries, for a span of time. A few pages in all, and changes
             # of a row that leave due_at alone do not touch it.
-            BrinIndex(fields=["due_at"], autosummarize=True, name="delivery_due_brin"),
+            BrinIndex(
+                fields=["due_at"], autosummarize=True, pages_per_range=16, name="delivery_due_brin"
+            ),
             # Read by the daily cap in the intent, and by the learner's page.
             models.Index(fields=["chat", "sent_at"], name="delivery_chat_sent"),
         ]

@@ -15,10 +15,10 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name='decision',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['decided_at'], name='nurture_decision_brin'),
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['decided_at'], pages_per_range=16, name='nurture_decision_brin'),
         ),
         migrations.AddIndex(
             model_name='journey',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['started_at'], name='nurture_journey_brin'),
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['started_at'], pages_per_range=16, name='nurture_journey_brin'),
         ),
     ]

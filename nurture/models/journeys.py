@@ -112,7 +112,12 @@ class Journey(models.Model):
                 fields=["session"], condition=Q(status__in=OPEN), name="nurture_journey_of_class"
             ),
             # Read by the list of journeys, for a span of time: a few pages in all.
-            BrinIndex(fields=["started_at"], autosummarize=True, name="nurture_journey_brin"),
+            BrinIndex(
+                fields=["started_at"],
+                autosummarize=True,
+                pages_per_range=16,
+                name="nurture_journey_brin",
+            ),
             # Read by exit rules, /stop and the learner's page.
             models.Index(
                 fields=["learner"], condition=Q(status__in=OPEN), name="nurture_journey_of_learner"
@@ -154,7 +159,12 @@ class Decision(models.Model):
                 fields=["learner", "sequence", "-decided_at"], name="nurture_decision_of_learner"
             ),
             # Read by the list of decisions, for a span of time: a few pages in all.
-            BrinIndex(fields=["decided_at"], autosummarize=True, name="nurture_decision_brin"),
+            BrinIndex(
+                fields=["decided_at"],
+                autosummarize=True,
+                pages_per_range=16,
+                name="nurture_decision_brin",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,6 @@ from django.db.models import (
     F,
     IntegerField,
     OuterRef,
-    Q,
     QuerySet,
     Subquery,
     Value,
@@ -235,8 +234,7 @@ def _to_do(learner: Learner) -> list[ToDo]:
     tasks = StaffTask.objects.filter(learner=learner, done_at=None).annotate(
         model=Value("nurture_stafftask"), words=F("note")
     )
-    about_guests = Q(learner=learner) | Q(endpoint__learner=learner)
-    reviews = ReviewItem.objects.filter(about_guests, state="open").annotate(
+    reviews = ReviewItem.objects.filter(learner=learner, state="open").annotate(
         model=Value("attendance_reviewitem"), words=F("session__title")
     )
     both = tasks.values_list(*said).union(reviews.values_list(*said), all=True)

@@ -22,7 +22,7 @@ django.setup()
 
 from django.contrib import admin  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
-from django.db import connection, reset_queries  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.urls import reverse  # noqa: E402
@@ -33,24 +33,30 @@ from tests.bench.report import Figures, expect  # noqa: E402
 from tests.bench.worlds import own_database  # noqa: E402
 
 MOST_QUERIES, MOST_MS, MOST_RATIO = 15, 400, 2
+#: Pages of one row that gather evidence from everywhere; no list and none of many rows.
+ASKS_MORE = {"attendance.outcome", "nurture.sequence"}
 #: Lists as staff narrow them: search, filters.
 NARROWED = {
     "learners: rosa": "admin:attendance_learner_changelist ?q=rosa",
-    "learners: an address": "admin:attendance_learner_changelist ?q=l7@crowd.example",
+    "learners: an address": "admin:attendance_learner_changelist ?q=l1@crowd.example",
     "journeys: rosa maro": "admin:nurture_journey_changelist ?q=rosa+maro",
     "journeys: active": "admin:nurture_journey_changelist ?status__exact=active",
     "journeys: paused": "admin:nurture_journey_changelist ?status__exact=paused",
     "journeys: page 15": "admin:nurture_journey_changelist ?p=15",
-    "decisions: an address": "admin:nurture_decision_changelist ?q=l7@crowd.example",
+    "decisions: an address": "admin:nurture_decision_changelist ?q=l1@crowd.example",
     "deliveries: rosa": "admin:delivery_delivery_changelist ?q=rosa",
-    "deliveries: an address": "admin:delivery_delivery_changelist ?q=l7@crowd.example",
+    "deliveries: an address": "admin:delivery_delivery_changelist ?q=l1@crowd.example",
     "deliveries: sent": "admin:delivery_delivery_changelist ?status__exact=sent",
     "deliveries: pending": "admin:delivery_delivery_changelist ?status__exact=pending",
     "deliveries: failed": "admin:delivery_delivery_changelist ?status__exact=failed",
     "deliveries: on the wire": "admin:delivery_delivery_changelist ?status__exact=sending",
     "deliveries: tests": "admin:delivery_delivery_changelist ?apart=test",
     "deliveries: of March": "admin:delivery_delivery_changelist"
-    " ?due_at_from_0=2026-03-01&due_at_from_1=00:00&due_at_to_0=2026-03-08&due_at_to_1=00:00",
+    " ?due_at_from_0=2026-03-01&due_at_to_0=2026-03-31",
+    "journeys: of March": "admin:nurture_journey_changelist"
+    " ?started_at_from_0=2026-03-01&started_at_to_0=2026-03-31",
+    "decisions: of March": "admin:nurture_decision_changelist"
+    " ?decided_at_from_0=2026-03-01&decided_at_to_0=2026-03-31",
 }
 
 
@@ -93,17 +99,19 @@ def somebody() -> Iterator[Client]:
 
 
 def _page(client: Client, url: str, rounds: int) -> tuple[int, float]:
-    answer = client.get(url)  # the first one compiles templates
-    expect(url, answer.status_code, 200)
-    with CaptureQueriesContext(connection) as seen:
-        client.get(url)
-    took = []
+    with CaptureQueriesContext(connection) as seen:  # this one compiles templates, too
+        expect(url, client.get(url).status_code, 200)
+    queries, took = len(seen), []
     for _ in range(rounds):
-        reset_queries()
         began = time.perf_counter()
         client.get(url)
         took.append((time.perf_counter() - began) * 1000)
-    return len(seen), statistics.median(took)
+    return queries, statistics.median(took)
+
+
+def asks_often(queries: dict[str, int]) -> dict[str, int]:
+    """Of pages with so many queries, those that have too many."""
+    return {name: n for name, n in queries.items() if n > MOST_QUERIES and name not in ASKS_MORE}
 
 
 def main() -> None:
@@ -123,8 +131,9 @@ def main() -> None:
         figures[name] = {"queries": queries, "few_ms": beside, "ms": ms, "ratio": ms / beside}
     sys.stdout.write(f"  aimed at: {MOST_QUERIES} queries, {MOST_MS} ms, ratio {MOST_RATIO}\n")
     sys.stdout.write(json.dumps({"short": short, "pages": figures}) + "\n")
-    asks_often = {name: queries for name, (queries, _) in many.items() if queries > MOST_QUERIES}
-    expect("pages with too many queries", asks_often, {})
+    expect(
+        "pages with too many queries", asks_often({name: n for name, (n, _) in many.items()}), {}
+    )
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Crowd:
     learners: int
     journeys: int
     deliveries: int
+    doubtful: int  # deliveries that cannot be known, and as many that were given up
 
     def part(self, of: int) -> Crowd:
         """The same, so many times smaller."""
@@ -40,12 +41,13 @@ class Crowd:
             learners=self.learners // of,
             journeys=self.journeys // of,
             deliveries=self.deliveries // of,
+            doubtful=self.doubtful,
         )
 
 
-LARGE = Crowd(learners=20_000, journeys=100_000, deliveries=1_000_000)
-#: A thousand rows of each: no list is shorter than a page.
-SMALL = Crowd(learners=1_000, journeys=1_000, deliveries=1_000)
+LARGE = Crowd(learners=20_000, journeys=100_000, deliveries=1_000_000, doubtful=1_000)
+#: A thousand rows of each; no list is shorter than a page, however it is filtered.
+SMALL = Crowd(learners=1_000, journeys=1_000, deliveries=1_000, doubtful=60)
 
 
 def fill(crowd: Crowd) -> None:
@@ -59,7 +61,8 @@ def fill(crowd: Crowd) -> None:
         AttendancePolicy.objects.create(pk=course.pk, course=course)
     values = {
         "now": NOW, "learners": crowd.learners, "journeys": crowd.journeys,
-        "deliveries": crowd.deliveries, "courses": len(_COURSES), "classes": CLASSES_OF_COURSE,
+        "deliveries": crowd.deliveries, "apart": crowd.deliveries // crowd.doubtful,
+        "courses": len(_COURSES), "classes": CLASSES_OF_COURSE,
         "outcomes": OUTCOMES_OF_LEARNER, "of_rosa": OF_ROSA,
     }  # fmt: skip
     with connection.cursor() as cursor, _without_indexes(list(_ROWS)):
@@ -69,7 +72,7 @@ def fill(crowd: Crowd) -> None:
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
             )
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        cursor.execute("ANALYZE" if connection.in_atomic_block else "VACUUM ANALYZE")
 
 
 @contextmanager
@@ -191,7 +194,7 @@ _ROWS = {
         (id, learner_id, chat_id, time_zone, language)
         SELECT n, n, n, (ARRAY['Europe/Berlin', 'America/Bogota', 'Asia/Kolkata', ''])[1 + n %% 4],
                'en' FROM generate_series(1, %(learners)s) n""",
-    # Of a thousand: 30 wait, 1 is unknown, 1 dead, 40 ended otherwise unsent, the rest was sent.
+    # Of a hundred: 6 wait, 24 ended unsent, the rest was sent, but for what is in doubt.
     "nurture_deliveries": """
         (id, chat_id, stream, lane, priority, category, dedupe_key, text, buttons, status, reason,
          due_at, run_at, expires_at, window_opens, window_closes, window_days, window_zone,
@@ -213,10 +216,10 @@ _ROWS = {
                CASE WHEN status <> 'pending' THEN due + interval '15 minutes' END, ''
           FROM generate_series(1, %(deliveries)s) n
          CROSS JOIN LATERAL (SELECT CASE
-            WHEN n %% 1000 < 30 THEN 'pending' WHEN n %% 1000 = 30 THEN 'unknown'
-            WHEN n %% 1000 = 31 THEN 'dead' WHEN n %% 1000 < 42 THEN 'failed'
-            WHEN n %% 1000 < 52 THEN 'expired' WHEN n %% 1000 < 62 THEN 'cancelled'
-            WHEN n %% 1000 < 72 THEN 'skipped' ELSE 'sent' END AS status) s
+            WHEN n %% %(apart)s = 1 THEN 'unknown' WHEN n %% %(apart)s = 2 THEN 'dead'
+            WHEN n %% 100 < 6 THEN 'pending' WHEN n %% 100 < 12 THEN 'failed'
+            WHEN n %% 100 < 18 THEN 'expired' WHEN n %% 100 < 24 THEN 'cancelled'
+            WHEN n %% 100 < 30 THEN 'skipped' ELSE 'sent' END AS status) s
          CROSS JOIN LATERAL (SELECT CASE status
             WHEN 'pending' THEN %(now)s + (1 + n %% 300) * interval '1 hour'
             ELSE %(now)s - (%(deliveries)s - n) * (interval '365 days' / %(deliveries)s)
@@ -230,35 +233,36 @@ _ROWS = {
                CASE d.status WHEN 'sent' THEN 200 WHEN 'failed' THEN 400 END,
                CASE d.status WHEN 'failed' THEN 'Bad Request' ELSE '' END, d.message_id
           FROM nurture_deliveries d WHERE d.status IN ('sent', 'unknown', 'failed', 'dead')""",
-    # One in twelve is open; every other of those waits on a message.
+    # One in six is open, of those one in three held; half of the others wait on a message.
     "user_nurture_journeys": """
         (id, sequence_id, version_id, learner_id, entry_key, round, slot, status, exit_reason,
          session_id, course_id, cause_id, step_key, anchor_at, next_action_at, waiting_on_id,
          steps_taken, is_test, started_at, ended_at, paused_at)
         SELECT j, q.id, q.published_version_id, 1 + j %% %(learners)s, 'session:' || j, 1,
-               CASE WHEN j %% 12 = 0 THEN 0 END,
-               CASE WHEN j %% 12 <> 0 THEN CASE WHEN j %% 3 = 1 THEN 'completed' ELSE 'exited' END
-                    WHEN j %% 120 = 0 THEN 'paused' ELSE 'active' END,
-               CASE WHEN j %% 12 <> 0 AND j %% 3 <> 1 THEN 'exit_fact' ELSE '' END,
+               CASE WHEN j %% 6 = 0 THEN 0 END,
+               CASE WHEN j %% 6 <> 0 THEN CASE WHEN j %% 3 = 1 THEN 'completed' ELSE 'exited' END
+                    WHEN j %% 18 = 0 THEN 'paused' ELSE 'active' END,
+               CASE WHEN j %% 6 <> 0 AND j %% 3 <> 1 THEN 'exit_fact' ELSE '' END,
                121 + j %% 1000, 1 + (121 + j %% 1000) %% %(courses)s, j, 'hello', at,
-               CASE WHEN j %% 12 = 0 AND j %% 120 <> 0 AND w.id IS NULL
+               CASE WHEN j %% 6 = 0 AND j %% 18 <> 0 AND w.id IS NULL
                     THEN %(now)s + (j %% 200) * interval '1 hour' END,
                w.id, 1, false, at,
-               CASE WHEN j %% 12 <> 0 THEN at + interval '2 days' END,
-               CASE WHEN j %% 120 = 0 THEN at + interval '1 hour' END
+               CASE WHEN j %% 6 <> 0 THEN at + interval '2 days' END,
+               CASE WHEN j %% 18 = 0 THEN at + interval '1 hour' END
           FROM generate_series(1, %(journeys)s) j
           JOIN (SELECT id, published_version_id, row_number() OVER (ORDER BY id) - 1 AS place,
                        count(*) OVER () AS all_of_them FROM nurture_sequences) q
             ON q.place = (j / %(learners)s) %% q.all_of_them
           LEFT JOIN (SELECT id, row_number() OVER (ORDER BY id) AS place
                        FROM nurture_deliveries WHERE status = 'pending') w
-            ON j %% 24 = 0 AND j %% 120 <> 0 AND w.place = j / 24
+            ON j %% 12 = 0 AND j %% 18 <> 0 AND w.place = j / 12
          CROSS JOIN LATERAL (SELECT %(now)s - (%(journeys)s - j)
             * (interval '365 days' / %(journeys)s) AS at) t""",
     "nurture_decision": """
         (learner_id, sequence_id, journey_id, step_key, code, inputs, delivery_id, event_id,
          decided_at)
-        SELECT k.learner_id, k.sequence_id, k.id, 'hello', 'step_planned',
+        SELECT CASE WHEN d.id <= %(of_rosa)s THEN 1 ELSE k.learner_id END,
+               k.sequence_id, k.id, 'hello', 'step_planned',
                jsonb_build_object('due_at', d.due_at), d.id, NULL, d.created_at
           FROM nurture_deliveries d JOIN user_nurture_journeys k ON k.id = 1 + d.id %% %(journeys)s
         UNION ALL
