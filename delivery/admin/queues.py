@@ -41,7 +41,7 @@ class QueueAdmin(DeliveryAdmin):
         tries = sorted(row.tries.all(), key=lambda one: one.fence)
         evidence = try_words(tries[-1]) if tries else "It was never tried."
         count = f" Tried {len(tries)} times." if len(tries) > 1 else ""
-        return format_html('{}<span class="tb-help">{}{}</span>', why_of(row), evidence, count)
+        return format_html('{}<p class="tb-help">{}{}</p>', why_of(row), evidence, count)
 
     @admin.display(description="since")
     def since(self, row: models.Delivery) -> SafeString:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
@@ -211,7 +213,7 @@ class _InState(models.Manager["Delivery"]):
 class UnknownDelivery(Delivery):
     """The work queue of what cannot be known: a list of its own, no table."""
 
-    objects = _InState(Status.UNKNOWN)
+    objects: ClassVar[Any] = _InState(Status.UNKNOWN)
 
     class Meta:
         proxy = True
@@ -223,7 +225,7 @@ class UnknownDelivery(Delivery):
 class DeadDelivery(Delivery):
     """The work queue of what was given up: a list of its own, no table."""
 
-    objects = _InState(Status.DEAD)
+    objects: ClassVar[Any] = _InState(Status.DEAD)
 
     class Meta:
         proxy = True

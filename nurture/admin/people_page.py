@@ -91,7 +91,7 @@ class LearnerAdmin(attendance.LearnerAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """The page of one learner; every link to a learner leads here."""
-        page = self._page(request, object_id)
+        page = self._read(request, object_id)
         may = request.user.has_perm
         context = {
             "page": page,
@@ -112,13 +112,13 @@ class LearnerAdmin(attendance.LearnerAdmin):
         """The form: name, addresses and courses."""
         return super().change_view(request, str(pk))
 
-    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         """Back to the learner, where the change shows."""
         return HttpResponseRedirect(reverse("admin:attendance_learner_change", args=[obj.pk]))
 
     def why_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Why a sequence does, did or did not write to the learner: the deciding rule first."""
-        page = self._page(request, pk)
+        page = self._read(request, pk)
         slug = request.GET.get("sequence", "")
         if not slug:
             return HttpResponseRedirect(reverse("admin:attendance_learner_change", args=[pk]))
@@ -135,7 +135,7 @@ class LearnerAdmin(attendance.LearnerAdmin):
 
     def forecast_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What the learner will hear in the next fourteen days, by running the engine ahead."""
-        page = self._page(request, pk)
+        page = self._read(request, pk)
         found = forecast(learner_ids=[page.learner.pk], now=now())
         context = {
             "heads": ("When", "Sequence", "Step", "What", "State"),
@@ -144,7 +144,7 @@ class LearnerAdmin(attendance.LearnerAdmin):
         }
         return self._render(request, "forecast", page, context)
 
-    def _page(self, request: HttpRequest, pk: int | str) -> LearnerPage:
+    def _read(self, request: HttpRequest, pk: int | str) -> LearnerPage:
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:

@@ -17,7 +17,7 @@ from delivery.domain.reasons import EXPLAIN as OF_DELIVERY
 from delivery.models import Delivery
 from nurture.domain.reasons import EXPLAIN, Reason
 from nurture.domain.remedies import QUESTIONS
-from nurture.models import Journey
+from nurture.models import Journey, TaskKind
 from nurture.services.explain import Explanation, meaning, would_change
 from nurture.services.learner_page import ClassLine, LearnerPage, ToDo
 from nurture.services.simulation.forecasting import Forecast
@@ -34,6 +34,9 @@ PLEDGE_WORDS = {
     "asked": "was asked", "yes": "will come", "no": "will not come", "kept": "came as promised",
     "broken": "did not come, though promised", "excused": "is excused",
 }  # fmt: skip
+
+#: What a rule saw that says nothing to a person.
+NUMBERS_OF_ROWS = frozenset({"learner", "chat", "journey", "class", "session", "key"})
 
 Cells = tuple[object, ...]
 
@@ -236,7 +239,8 @@ def _to_do(page: LearnerPage) -> Section:
 
 def _to_do_link(row: ToDo) -> SafeString:
     url = reverse(f"admin:{row.model}_change", args=[row.pk])
-    return format_html('<a class="tb-link" href="{}">{}</a>', url, row.kind.replace("_", " "))
+    words = TaskKind(row.kind).label if row.kind in TaskKind.values else row.kind
+    return format_html('<a class="tb-link" href="{}">{}</a>', url, words.replace("_", " "))
 
 
 def _identities(page: LearnerPage) -> Section:
@@ -291,6 +295,8 @@ def seen(inputs: Mapping[str, Any], zone: str) -> str:
 
 def _pairs(inputs: Mapping[str, Any], zone: str) -> Iterator[str]:
     for key, value in inputs.items():
+        if key in NUMBERS_OF_ROWS:
+            continue
         if isinstance(value, Mapping):
             yield from _pairs(value, zone)
         elif value not in (None, "", [], {}):

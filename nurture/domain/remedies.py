@@ -85,7 +85,7 @@ REMEDIES: Mapping[str, str] = {
     "snoozed": "Time, or the learner ending the quiet with /resume.",
     "capped": "Time: a day later there is room again.",
     "held_by_gate": "Open the gate, under Gates, once its reason is dealt with.",
-    "pending": "Its time.",
+    "pending": "Nothing needs to: it goes out at its time.",
     "unknown": _UNKNOWN,
     "no_answer": _UNKNOWN,
     "dead": _DEAD,

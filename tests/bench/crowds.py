@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 
@@ -59,7 +60,7 @@ def fill(crowd: Crowd) -> None:
         Course(pk=n, calendar_id=f"c{n}@crowd.example", title=f"Course {n}") for n in _COURSES
     ):
         AttendancePolicy.objects.create(pk=course.pk, course=course)
-    values = {
+    values: dict[str, Any] = {
         "now": NOW, "learners": crowd.learners, "journeys": crowd.journeys,
         "deliveries": crowd.deliveries, "apart": crowd.deliveries // crowd.doubtful,
         "courses": len(_COURSES), "classes": CLASSES_OF_COURSE,

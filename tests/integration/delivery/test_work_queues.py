@@ -158,7 +158,7 @@ def test_a_choice_shows_first_and_acts_when_confirmed(
 
     act(client, UNKNOWN, action, row, confirmed="1")
     assert status(row) == becomes
-    assert LogEntry.objects.get().content_type.model == "delivery"
+    assert LogEntry.objects.get(content_type__model="delivery").object_id == str(row.pk)
 
 
 def test_what_was_given_up_is_dropped_for_good() -> None:
@@ -216,6 +216,7 @@ def test_what_is_due_by_now_or_untrue_by_now_stays_withdrawn() -> None:
 
 def test_a_search_finds_the_deliveries_of_a_person() -> None:
     contact = nurture.make_contact(name="Rosa Maro")
+    assert contact.chat is not None
     make_delivery(chat=contact.chat, text="For Rosa")
     make_delivery(text="For nobody in particular")
     client = staff()
