@@ -20,7 +20,7 @@ MOST = 10_000
 MOST_PEOPLE = 1_000
 
 
-class CappedPaginator(Paginator[Any]):
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts no further than MOST, in the order of the list, so that no table is read through.
 
     Beyond that it says about how many there are, if nothing is filtered: as PostgreSQL counted
