@@ -88,7 +88,7 @@ def _of_learners() -> None:
 def _of_delivery() -> None:
     delivery, at = Delivery.objects.order_by("pk")[0], LONG_AGO
     Attempt.objects.create(
-        delivery=delivery, fence=1, started_at=at, finished_at=at, outcome="accepted",
+        delivery=delivery, fence=1, started_at=at, finished_at=at, outcome="sent",
         message_id=1, http_status=200,
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
