@@ -16,12 +16,13 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 #: How many rows can be leafed through; whoever looks for an older one searches or filters.
 MOST = 10_000
-#: How many people a search may mean; their rows are then found by index.
-MOST_PEOPLE = 1_000
+#: The same of a search or a filter, whose rows may lie far apart: twenty pages.
+MOST_NARROWED = 1_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than MOST, in the order of the list, so that no table is read through.
+    """Counts no further than can be leafed through, in the order of the list: no table is read
+    through for it.
 
     Beyond that it says about how many there are, if nothing is filtered: as PostgreSQL counted
     them last.
@@ -32,27 +33,38 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         """How many rows can be leafed through."""
-        return min(self._counted, MOST)
+        return min(self._counted, self.most)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether rows are searched or filtered."""
+        rows: Any = self.object_list
+        return isinstance(rows, QuerySet) and bool(rows.query.where)
+
+    @property
+    def most(self) -> int:
+        """How many rows can be leafed through at most."""
+        return MOST_NARROWED if self.is_narrowed else MOST
 
     @cached_property
     def _counted(self) -> int:
         rows: Any = self.object_list
         if not isinstance(rows, QuerySet):
             return len(rows)
-        return int(rows.values("pk")[: MOST + 1].count())
+        return int(rows.values("pk")[: self.most + 1].count())
 
     @property
     def said(self) -> str:
         """How many there are, in words."""
-        if self._counted <= MOST:
+        if not self.is_capped:
             return f"{self._counted:,}"
         rows: Any = self.object_list
-        return f"over {MOST:,}" if rows.query.where else f"about {_estimate(rows):,}"
+        return f"over {self.most:,}" if self.is_narrowed else f"about {_estimate(rows):,}"
 
     @property
     def is_capped(self) -> bool:
         """Whether there are more than can be leafed through."""
-        return self._counted > MOST
+        return self._counted > self.most
 
 
 def _estimate(rows: QuerySet[Any]) -> int:
@@ -67,11 +79,12 @@ def _estimate(rows: QuerySet[Any]) -> int:
 
 
 def of_people(rows: QuerySet[Any], field: str, people: QuerySet[Any]) -> QuerySet[Any]:
-    """The rows whose `field` is one of these people: found first, at most MOST_PEOPLE of them.
+    """The rows whose `field` is one of these people, who are found first.
 
     In one statement the planner might read a large table through and look at each row's person.
+    With their keys it goes by index: by theirs if they are few, by that of the list if many.
     """
-    return rows.filter(**{f"{field}__in": list(people.values_list("pk", flat=True)[:MOST_PEOPLE])})
+    return rows.filter(**{f"{field}__in": list(people.order_by().values_list("pk", flat=True))})
 
 
 class SpanFilter(RangeDateTimeFilter):
