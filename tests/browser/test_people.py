@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from playwright.sync_api import Browser
 
-from attendance.models import LearnerIdentity, Pledge
+from attendance.models import Enrolment, LearnerIdentity, Pledge
 from delivery import clock
 from delivery.models import Attempt, Delivery
 from delivery.services import set_consent
@@ -66,6 +66,7 @@ def test_a_learners_page_is_for_everybody_and_answers_in_place(
     LearnerIdentity.objects.create(
         learner=learner, kind="email", value_key=learner.email, status="verified", created_at=at
     )
+    Enrolment.objects.create(learner=learner, course=coming.course)  # beside her first course
     desk = desk_of("admin")
 
     page = desk.open(reverse("admin:attendance_learner_change", args=[learner.pk]))
