@@ -30,6 +30,7 @@ class Bell:
     actor: Actor[[], None]
     due: Callable[[], bool]
     every_seconds: float = 0.0
+    for_workers: bool = False  # nothing that the clock could do itself
     next_look: float = field(default=0.0, init=False)
     is_alone: bool = field(default=False, init=False)
     _work: threading.Thread | None = field(default=None, init=False)
@@ -52,6 +53,8 @@ class Bell:
             # Redis is only the doorbell: without it the clock does the work itself, beside its
             # looks, so that learners are answered while a long lot goes out.
             log.warning("clock.redis_unreachable", extra={"actor": self.actor.actor_name})
+            if self.for_workers:
+                return
             self.is_alone = True
             self._work = threading.Thread(target=self._do, name=self.actor.actor_name)
             self._work.start()
@@ -75,11 +78,12 @@ def timetable() -> list[Bell]:
     import delivery.inbound_tasks
     import delivery.selectors
     import delivery.tasks
-    import nurture.services
+    import nurture.services.figures
     import nurture.tasks
 
     # Each before those that go on with what it leaves.
     return [
+        Bell(actor=delivery.tasks.show_life, due=_show_life, every_seconds=15, for_workers=True),
         Bell(
             actor=nurture.tasks.tick,
             due=lambda: nurture.services.has_upkeep(now=delivery.clock.now()),
@@ -99,7 +103,21 @@ def timetable() -> list[Bell]:
             due=lambda: nurture.services.has_work(now=delivery.clock.now()),
         ),
         Bell(actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
+        Bell(
+            actor=nurture.tasks.count_hours,
+            due=lambda: nurture.services.figures.hours_are_due(now=delivery.clock.now()),
+            every_seconds=60,
+        ),
     ]
+
+
+def _show_life() -> bool:
+    """The clock notes that it runs, and has the workers do the same."""
+    from delivery.models import Process
+    from delivery.services.heartbeats import beat
+
+    beat(Process.CLOCK)
+    return True
 
 
 def run(bells: Sequence[Bell], *, stopping: threading.Event) -> None:

@@ -25,10 +25,12 @@ from attendance.google_errors import GoogleError
 from attendance.models import Course
 from config import views
 from delivery.gateways import Call
+from delivery.models import Process
 from delivery.services.gates import TOKEN
 from delivery.services.installation import arm, remember_bot
 from delivery.telegram import gateway
 from nurture import flags
+from nurture.services.alerts import MISSING_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -223,6 +225,22 @@ def _gates() -> Item:
     return Item(name="gates", verdict=verdict, value=value or "all open", source="delivery_gate")
 
 
+def _processes() -> Item:
+    alive = delivery.selectors.standing().processes
+    missing = [
+        str(process.label)
+        for process in (Process.CLOCK, Process.WORKER)
+        if process not in alive or alive[process].seconds_ago > MISSING_SECONDS
+    ]
+    value = f"not seen of late: {', '.join(missing)}; start it" if missing else "clock and worker"
+    return Item(
+        name="processes",
+        verdict="not_yet" if missing else "pass",
+        value=value,
+        source="delivery_heartbeat",
+    )
+
+
 CHECKS: dict[str, Callable[[], Item]] = {
     "settings": _settings,
     "database": _database,
@@ -236,4 +254,5 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "google": _google,
     "calendars": _calendars,
     "gates": _gates,
+    "processes": _processes,
 }

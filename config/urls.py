@@ -7,11 +7,15 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config import second_factor
+from config.admin.overview import fragment
+from config.admin.rollout import rollout
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/second-factor/", second_factor.verify, name="second_factor"),
     path("admin/second-factor/set-up/", second_factor.set_up, name="second_factor_set_up"),
+    path("admin/overview/", admin.site.admin_view(fragment), name="overview"),
+    path("admin/rollout/", admin.site.admin_view(rollout), name="rollout"),
     path("admin/", admin.site.urls),
     path("telegram/", include("delivery.urls")),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,102 @@ SELECT EXISTS (
                   AND b.closed_until > (SELECT clock_timestamp())
                   AND b.updated_at < (SELECT clock_timestamp()) - interval '15 seconds')
 """
+
+# How many of what waits are counted; more are "more than".
+COUNTED = 10_000
+
+# Each part ends at the index of the claim, and counts no further than COUNTED.
+_QUEUES = """
+SELECT s.key, s.scope, s.closed_until > clock_timestamp(), s.reason, s.closed_by, s.updated_at,
+       n.due, n.oldest
+  FROM delivery_gate s
+ CROSS JOIN LATERAL (
+    SELECT count(*) AS due, min(x.due_at) AS oldest
+      FROM (SELECT d.due_at FROM nurture_deliveries d
+             WHERE d.stream = s.key AND d.status = 'pending' AND d.lane = 1
+               AND d.due_at <= (SELECT telbot_now()) AND d.run_at <= (SELECT telbot_now())
+             ORDER BY d.due_at, d.run_at, d.id LIMIT 10001) x) n
+ UNION ALL
+SELECT 'replies', 'stream', false, '', '', NULL, count(*), min(x.due_at)
+  FROM (SELECT d.due_at FROM nurture_deliveries d
+         WHERE d.status = 'pending' AND d.lane = 0
+           AND d.due_at <= (SELECT telbot_now()) AND d.run_at <= (SELECT telbot_now())
+         ORDER BY d.due_at, d.run_at, d.id LIMIT 10001) x
+ ORDER BY 1
+"""
+
+# What came to its end, hour by hour, and what learners said of themselves: a word or a button, but
+# no command.
+_BY_HOUR = """
+SELECT date_trunc('hour', d.settled_at, 'UTC') AS hour, d.status, d.reason, count(*)
+  FROM nurture_deliveries d
+ WHERE d.settled_at >= %(since)s AND d.settled_at < %(until)s AND d.settled_at IS NOT NULL
+   AND NOT d.is_test
+ GROUP BY 1, 2, 3
+ UNION ALL
+SELECT date_trunc('hour', u.received_at, 'UTC'), 'heard', '', count(*)
+  FROM delivery_inboundupdate u
+ WHERE u.received_at >= %(since)s AND u.received_at < %(until)s
+   AND (u.payload ? 'callback_query'
+        OR u.payload ? 'message' AND left(u.payload #>> '{message,text}', 1) IS DISTINCT FROM '/')
+ GROUP BY 1
+"""
+
+# One row for each kind of process that was seen in seven days, or one without.
+_STANDING = """
+SELECT (SELECT count(*) FROM (SELECT FROM nurture_deliveries
+                               WHERE status = 'unknown' LIMIT 10001) x),
+       (SELECT count(*) FROM (SELECT FROM nurture_deliveries WHERE status = 'dead' LIMIT 10001) x),
+       EXISTS (SELECT FROM (SELECT outcome FROM delivery_attempt ORDER BY id DESC LIMIT 1000) x
+                WHERE x.outcome = 'sent'),
+       coalesce((SELECT bot_username FROM delivery_installation LIMIT 1), ''),
+       (SELECT received_at FROM delivery_inboundupdate ORDER BY id DESC LIMIT 1),
+       p.name, p.seen_at, extract(epoch FROM clock_timestamp() - p.seen_at)::float, p.minutes,
+       greatest(p.minutes,
+                ceil(extract(epoch FROM clock_timestamp() - p.first_at) / 60)::int)
+  FROM (SELECT) one
+  LEFT JOIN (SELECT h.name, max(h.seen_at) AS seen_at, min(h.first_at) AS first_at,
+                    sum(h.minutes)::int AS minutes
+               FROM delivery_heartbeat h
+              WHERE h.hour > clock_timestamp() - interval '7 days' GROUP BY h.name) p ON true
+ ORDER BY p.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A gate and what is due behind it; a row of its own for the replies, which have none."""
+
+    key: str
+    scope: str  # models.Scope
+    closed: bool
+    reason: str  # why it is closed
+    closed_by: str
+    updated_at: datetime | None
+    due: int  # at most COUNTED + 1, which means more
+    oldest: datetime | None  # when the first of them was due
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """When a kind of process was seen last, and in how many minutes of its last seven days."""
+
+    seen_at: datetime
+    seconds_ago: float
+    minutes: int
+    of: int  # minutes since it was first seen, at most those of seven days
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How delivery stands, as far as a few rows tell."""
+
+    unknown: int  # both at most COUNTED + 1, which means more
+    dead: int
+    has_sent: bool  # among the last tries is one that arrived
+    bot_username: str
+    heard_at: datetime | None
+    processes: dict[str, Alive]  # by models.Process; what was not seen in seven days is not there
 
 
 def has_due() -> bool:
@@ -181,3 +278,37 @@ def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
 def bot_username() -> str:
     """The name under which learners find the bot, without @; empty while nobody asked Telegram."""
     return Installation.objects.values_list("bot_username", flat=True).first() or ""
+
+
+def queues() -> list[Queue]:
+    """Every gate with what is due behind it, as the database's clock says, and the replies.
+
+    The gates of the bot hold back all, and of their own nothing.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUES)
+        return [Queue(*row) for row in cursor.fetchall()]
+
+
+def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, str, int]]:
+    """What happened in [since, until): hour (UTC), what, its reason, how often.
+
+    What is the status of a delivery that came to its end in that hour, or `heard`: a learner wrote
+    or pressed something. Tests do not count.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_HOUR, {"since": since, "until": until})
+        return list(cursor.fetchall())
+
+
+def standing() -> Standing:
+    """What needs a person, what is known of the bot, and who is alive, in one cheap statement.
+
+    When processes were seen is real time, never simulated.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING)
+        rows = cursor.fetchall()
+    alive = {row[5]: Alive(*row[6:]) for row in rows if row[5]}
+    unknown, dead, has_sent, bot, heard_at = rows[0][:5]
+    return Standing(unknown, dead, has_sent, bot, heard_at, alive)

@@ -10,7 +10,9 @@ import redis
 from dramatiq.errors import BrokerConnectionError
 
 from delivery import clock, selectors, sender
+from delivery.models import Process
 from delivery.services.gates import ensure_pacing
+from delivery.services.heartbeats import beat
 from delivery.services.installation import arm
 from delivery.telegram import gateway
 
@@ -56,6 +58,12 @@ def drain_deliveries() -> None:
     # Also while stopping: the bell is for the workers that stay.
     if selectors.has_due() and not selectors.blocking_gates():
         ring()
+
+
+@dramatiq.actor(queue_name="delivery", max_retries=0, time_limit=10_000, max_age=10_000)
+def show_life() -> None:
+    """Note that a worker hears its bells. Rung by the clock; never run by the clock itself."""
+    beat(Process.WORKER)
 
 
 def ring() -> None:

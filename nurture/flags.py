@@ -8,10 +8,11 @@ place is drawn once and for ever.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from waffle.models import Flag, Switch
 
 from delivery import selectors as delivery_selectors
@@ -26,6 +27,26 @@ QUESTIONS = "pledge-question"  # the stream of what the bot itself asks before a
 EVERYBODY = 100.0
 _FINEST = Decimal("0.1")  # as waffle's column keeps it
 _MOST = Decimal("99.9")
+
+_STAND = """
+SELECT f.name, f.everyone, coalesce(f.percent, 0)::float FROM waffle_flag f WHERE f.name = 'nurture'
+ UNION ALL
+SELECT s.name, s.active, 0 FROM waffle_switch s WHERE s.name IN ('attendance', 'deliver')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How all switches stand; the streams are gates of delivery."""
+
+    percent: float  # of nurture, 0 to 100
+    attendance: bool
+    deliver: bool
+
+    @property
+    def percent_words(self) -> str:
+        """`on`, `off`, or the percentage of nurture."""
+        return _share_in_words(self.percent)
 
 
 class UnknownSwitchError(LookupError):
@@ -56,6 +77,20 @@ def seed() -> None:
         name=DELIVER,
         defaults={"active": True, "note": "Whether anything is sent; change it with `switch`."},
     )
+
+
+def stand() -> Stand:
+    """All switches by one statement; a row that is missing is made first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STAND)
+        found = {name: (on, percent) for name, on, percent in cursor.fetchall()}
+    if found.keys() != {NURTURE, ATTENDANCE, DELIVER}:
+        seed()
+        return stand()
+    everyone, percent = found[NURTURE]
+    if everyone is not None:
+        percent = EVERYBODY if everyone else 0.0
+    return Stand(percent=percent, attendance=found[ATTENDANCE][0], deliver=found[DELIVER][0])
 
 
 def rollout_percent() -> float:
@@ -97,13 +132,18 @@ def set_nurture(*, percent: float) -> None:
 
     Raises ValueError for any other number. Safe to run twice.
     """
+    check_percent(percent)
+    flag = _flag(lock=True)
+    flag.everyone, flag.percent = _stored(percent)
+    flag.save()
+
+
+def check_percent(percent: float) -> None:
+    """Raise ValueError for what is no percentage of learners: 0 to 100, in tenths."""
     if not 0 <= percent <= EVERYBODY:
         raise ValueError(f"{percent} is no percentage from 0 to 100")
     if Decimal(str(percent)) % _FINEST:
         raise ValueError(f"{percent} is finer than a tenth of a percent")
-    flag = _flag(lock=True)
-    flag.everyone, flag.percent = _stored(percent)
-    flag.save()
 
 
 @transaction.atomic
@@ -159,8 +199,7 @@ def state(name: str) -> str:
     Raises UnknownSwitchError for a name that is none.
     """
     if name == NURTURE:
-        share = rollout_percent()
-        return _on_off(share > 0) if share in {0.0, EVERYBODY} else f"{share:g}%"
+        return _share_in_words(rollout_percent())
     if name == ATTENDANCE:
         return _on_off(attendance_is_on())
     if name == DELIVER:
@@ -212,6 +251,10 @@ def _set_switch(name: str, on: bool) -> None:
     row = _switch(name, lock=True)
     row.active = on
     row.save()
+
+
+def _share_in_words(share: float) -> str:
+    return _on_off(share > 0) if share in {0.0, EVERYBODY} else f"{share:g}%"
 
 
 def _on_off(on: bool) -> str:

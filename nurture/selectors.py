@@ -148,6 +148,50 @@ SELECT x.task, x.key, x.reason
  ORDER BY x.key
 """
 
+# What began and what came to its end, hour by hour.
+_BY_HOUR = """
+SELECT date_trunc('hour', j.started_at, 'UTC') AS hour, 'started', count(*)
+  FROM user_nurture_journeys j
+ WHERE j.started_at >= %(since)s AND j.started_at < %(until)s AND NOT j.is_test
+ GROUP BY 1
+ UNION ALL
+SELECT date_trunc('hour', j.ended_at, 'UTC'),
+       CASE WHEN j.status = 'completed' THEN 'completed' ELSE j.exit_reason END, count(*)
+  FROM user_nurture_journeys j
+ WHERE j.ended_at >= %(since)s AND j.ended_at < %(until)s AND j.ended_at IS NOT NULL
+   AND NOT j.is_test
+ GROUP BY 1, 2
+"""
+
+_STANDING = """
+SELECT (SELECT count(*) FROM nurture_stafftask WHERE done_at IS NULL),
+       EXISTS (SELECT FROM nurture_sequences WHERE published_version_id IS NOT NULL),
+       EXISTS (SELECT FROM nurture_contact WHERE chat_id IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What waits for a person, and what there is."""
+
+    open_tasks: int
+    has_published: bool
+    has_linked: bool  # a learner has opened the bot
+
+
+def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
+    """What journeys did in [since, until): hour (UTC), what, how often.
+
+    What is `started`, `completed`, or the reason for which one was left. Tests do not count.
+    """
+    values = {"since": since, "until": until}
+    return [(row[0], row[1], row[2]) for row in _rows(_BY_HOUR, values)]
+
+
+def standing() -> Standing:
+    """Counts as they are, in one cheap statement."""
+    return Standing(*_rows(_STANDING, {})[0])
+
 
 def undecided(
     *, now: datetime, percent: float, limit: int, among: Iterable[int] | None = None

@@ -12,6 +12,7 @@ from delivery import clock
 from delivery import selectors as delivery_selectors
 from delivery import tasks as delivery_tasks
 from nurture import services
+from nurture.services import backtests, figures
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,28 @@ def tick() -> None:
         log.info("nurture.tick", extra={"facts": report.facts, "deliveries": report.deliveries})
     if delivery_selectors.has_due() and not delivery_selectors.blocking_gates():
         delivery_tasks.ring()
+
+
+@dramatiq.actor(queue_name="nurture", max_retries=0, time_limit=300_000, max_age=60_000)
+def count_hours() -> None:
+    """Count what happened in the hours that are over. Safe to ring twice: one does it."""
+    figures.count_hours(now=clock.now())
+
+
+@dramatiq.actor(queue_name="backtests", max_retries=0, time_limit=1_800_000, max_age=3_600_000)
+def run_backtests() -> None:
+    """Run every backtest that staff wait for. Safe to ring at any time: each is claimed."""
+    done = backtests.run_waiting(now=clock.now())
+    if done:
+        log.info("nurture.backtests", extra={"backtests": done})
+
+
+def ring_for_backtests() -> None:
+    """Say that somebody waits for a backtest; its page rings again while it waits."""
+    try:
+        run_backtests.send()
+    except (redis.RedisError, BrokerConnectionError):
+        log.warning("nurture.redis_unreachable")
 
 
 def ring() -> None:

@@ -14,6 +14,7 @@ from delivery.models.deliveries import (
 )
 from delivery.models.functions import BusinessNow
 from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
+from delivery.models.heartbeats import Heartbeat, Process
 
 __all__ = [
     "OPEN",
@@ -27,9 +28,11 @@ __all__ = [
     "DeadDelivery",
     "Delivery",
     "Gate",
+    "Heartbeat",
     "InboundUpdate",
     "Installation",
     "Lane",
+    "Process",
     "Reachability",
     "Scope",
     "UnknownDelivery",

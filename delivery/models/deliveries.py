@@ -190,6 +190,14 @@ class Delivery(models.Model):
             BrinIndex(
                 fields=["due_at"], autosummarize=True, pages_per_range=16, name="delivery_due_brin"
             ),
+            # Read by the figures of a day, which need no more than what is in it. A row enters with
+            # its end, so claims and intents do not pay for it.
+            models.Index(
+                fields=["settled_at"],
+                include=["status", "reason"],
+                condition=Q(settled_at__isnull=False, is_test=False),
+                name="delivery_settled_day",
+            ),
             # Read by the daily cap in the intent, and by the learner's page.
             models.Index(fields=["chat", "sent_at"], name="delivery_chat_sent"),
         ]
@@ -292,6 +300,9 @@ class InboundUpdate(models.Model):
             ),
             # Read by the condition `replied`: what a chat said last.
             models.Index(fields=["chat_key", "received_at"], name="delivery_update_of_chat"),
+            # Read by the figures of a day. Updates are stored in the order of their time, so a
+            # summary of each stretch of the table is enough, and costs next to nothing.
+            BrinIndex(fields=["received_at"], autosummarize=True, name="delivery_update_day"),
         ]
 
     def __str__(self) -> str:

@@ -40,9 +40,11 @@ from delivery.services.gates import (
     open_gate,
     stream_key,
 )
+from delivery.services.heartbeats import beat
 
 __all__ = [
     "DEFAULT_CATEGORY",
+    "beat",
     "cancel",
     "cancel_each",
     "claim_settled",

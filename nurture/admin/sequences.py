@@ -23,6 +23,7 @@ from config.console.pages import Console, ReadOnlyInline, may
 from config.console.words import link
 from delivery.clock import now
 from nurture import flags, models, selectors, services
+from nurture.admin.insight import InsightPages
 from nurture.domain.leaving import Leaving, ranked
 from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
@@ -113,7 +114,7 @@ class TriggerInline(ReadOnlyInline):
 
 
 @admin.register(models.Sequence)
-class SequenceAdmin(Console):
+class SequenceAdmin(InsightPages, Console):
     """A sequence: what is published, what is a draft, who is inside."""
 
     list_display = ("name", "slug", "label", "published", "draft", "inside", "ended")

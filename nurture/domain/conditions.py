@@ -54,6 +54,14 @@ def leaves(condition: Condition | None) -> Iterator[Condition]:
         yield from leaves(part)
 
 
+def answers(condition: Condition | None, facts: ConditionFacts) -> dict[str, bool]:
+    """What each question in a condition is answered: the inputs of what was decided by it."""
+    return {
+        f"{leaf.name}:{leaf.value}" if leaf.value else leaf.name: _answer(leaf, facts)
+        for leaf in leaves(condition)
+    }
+
+
 def _answer(condition: Condition, facts: ConditionFacts) -> bool:
     match condition.name:
         case "tag":

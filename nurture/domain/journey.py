@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from nurture.domain.conditions import ConditionFacts, holds
+from nurture.domain.conditions import ConditionFacts, answers, holds
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import (
     DueAt,
@@ -239,7 +239,7 @@ class _Walk:
         if due is None:
             return position + 1, None
         if step.when is not None and not holds(step.when, self.facts):
-            self.note(step, Reason.CONDITION_FALSE)
+            self.note(step, Reason.CONDITION_FALSE, **answers(step.when, self.facts))
             return position + 1, None
         if step.kind is StepKind.MESSAGE and isinstance(due, DueAt):
             return position + 1, self._message(step, due.at)
@@ -309,8 +309,9 @@ class _Walk:
         return position + 1, None
 
     def _branch(self, step: Step) -> int:
-        to = step.options["then" if holds(step.options["when"], self.facts) else "else"]
-        self.note(step, Reason.BRANCH_TAKEN, to=to)
+        when = step.options["when"]
+        to = step.options["then" if holds(when, self.facts) else "else"]
+        self.note(step, Reason.BRANCH_TAKEN, to=to, **answers(when, self.facts))
         return self.position_of(to)
 
     def _split(self, step: Step) -> int:

@@ -65,7 +65,12 @@ def ranked(rows: Iterable[Leaving]) -> list[Leaving]:
 
     Equal ones by how often they were sent, then by name.
     """
-    return sorted(rows, key=lambda row: (-row.interval[0], -row.share, -row.messages, row.step_key))
+    return sorted(rows, key=rank)
+
+
+def rank(row: Leaving) -> tuple[float, float, int, str]:
+    """What `ranked` orders by."""
+    return -row.interval[0], -row.share, -row.messages, row.step_key
 
 
 def worst(rows: Iterable[Leaving]) -> Leaving | None:

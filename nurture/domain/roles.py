@@ -28,6 +28,7 @@ DEEDS = (
     Deed("delivery.switch_gate", "gate", "Can close and open gates"),
     Deed("nurture.edit_sequence", "sequence", "Can write drafts of sequences"),
     Deed("nurture.test_sequence", "sequence", "Can send a test to a staff chat"),
+    Deed("nurture.backtest_sequence", "sequence", "Can run a sequence over recorded weeks"),
     Deed("nurture.publish_sequence", "sequence", "Can publish a draft"),
     Deed("nurture.change_words", "bottext", "Can change what the bot says"),
     Deed("nurture.hold_sequence", "sequence", "Can hold a sequence and let it go on"),
@@ -38,7 +39,12 @@ DEEDS = (
 
 #: `app.view_*` is every permission of that kind; personal rows ask for one more (console.pages).
 VIEWER = ("attendance.view_*", "delivery.view_*", "nurture.view_*", "waffle.view_*")
-AUTHOR = (*VIEWER, "nurture.edit_sequence", "nurture.test_sequence")
+AUTHOR = (
+    *VIEWER,
+    "nurture.edit_sequence",
+    "nurture.test_sequence",
+    "nurture.backtest_sequence",
+)
 PUBLISHER = (
     *AUTHOR,
     "nurture.publish_sequence",
@@ -58,6 +64,7 @@ OPERATOR = (
     "delivery.resolve_delivery",
     "delivery.resend_delivery",
     "delivery.switch_gate",
+    "nurture.backtest_sequence",
     "nurture.hold_sequence",
     "nurture.pause_journey",
     "nurture.end_journey",

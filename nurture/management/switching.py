@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import transaction
 
 from delivery import clock
-from nurture import flags, services
+from nurture import services
 from nurture.domain.catching_up import Policy
 from nurture.management.base import ForeseeingCommand, learner_of
 from nurture.models import Journey
+from nurture.services.switches import turn
 
 BY = "command line"
 
@@ -55,10 +55,7 @@ class SwitchCommand(ForeseeingCommand):
             raise CommandError(f"{error}. Nothing was changed.") from None
 
     def _set(self, name: str, to: str, policy: Policy | None, *, as_json: bool) -> None:
-        with transaction.atomic():
-            before = flags.state(name)
-            _set(name, to, policy)
-            after = flags.state(name)
+        before, after = turn(name=name, to=to, by=BY, now=clock.now(), policy=policy)
         report = {"name": name, "before": before, "after": after}
         self.say(f"{name}: {before} → {after}.", report, as_json=as_json)
 
@@ -72,7 +69,7 @@ class SwitchCommand(ForeseeingCommand):
         def action() -> Any:
             if name.startswith(LEARNER):
                 return hold(name.removeprefix(LEARNER), to, policy)()
-            return _set(name, to, policy)
+            return turn(name=name, to=to, by=BY, now=clock.now(), policy=policy)
 
         self.foresee(action, as_json=as_json)
 
@@ -87,48 +84,3 @@ def hold(email: str, to: str, policy: Policy | None) -> Callable[[], int]:
         return lambda: services.pause_all(journeys=journeys, now=clock.now())
     chosen = policy or Policy.LATEST
     return lambda: services.resume_all(journeys=journeys, policy=chosen, now=clock.now())
-
-
-def _set(name: str, to: str, policy: Policy | None) -> None:
-    if policy is not None and not name.startswith(flags.STREAM_PREFIX):
-        raise ValueError("a policy is for stream:<slug> and learner:<email>")
-    if name == flags.NURTURE:
-        _set_nurture(to)
-        return
-    if to not in {"on", "off", "pause", "resume"}:
-        raise ValueError(f"{name} is on or off; a percentage is for nurture only")
-    on = to in {"on", "resume"}
-    if name == flags.ATTENDANCE:
-        flags.set_attendance(on=on)
-    elif name == flags.DELIVER:
-        flags.set_deliver(on=on, by=BY)
-    else:
-        _set_stream(name.removeprefix(flags.STREAM_PREFIX), on, policy)
-
-
-def _set_stream(slug: str, on: bool, policy: Policy | None) -> None:
-    if on:
-        services.release_stream(
-            journeys=Journey.objects.filter(sequence__slug=slug),
-            policy=policy or Policy.LATEST,
-            now=clock.now(),
-        )
-    flags.set_stream(slug=slug, on=on, by=BY)
-
-
-def _set_nurture(to: str) -> None:
-    if to == "pause":
-        flags.pause_nurture()
-    elif to == "resume":
-        flags.resume_nurture()
-    else:
-        flags.set_nurture(percent=_percent(to))
-
-
-def _percent(text: str) -> float:
-    if text in {"on", "off"}:
-        return flags.EVERYBODY if text == "on" else 0.0
-    try:
-        return float(text.removesuffix("%"))
-    except ValueError:
-        raise ValueError(f"{text!r} is neither on, off nor a percentage") from None

@@ -8,8 +8,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('attendance', '0006_ask_before'),
-        ('delivery', '0010_work_queues'),
-        ('nurture', '0010_roles'),
+        ('delivery', '0011_work_queues'),
+        ('nurture', '0012_insight'),
     ]
 
     operations = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from nurture.models.backtests import BacktestRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
+from nurture.models.figures import HourlyFigure
 from nurture.models.journeys import (
     OPEN,
     Decision,
@@ -25,11 +27,13 @@ from nurture.models.texts import BotText
 __all__ = [
     "OPEN",
     "AttendanceTrigger",
+    "BacktestRun",
     "BotText",
     "Contact",
     "ContactTag",
     "Decision",
     "HoldoutAssignment",
+    "HourlyFigure",
     "Journey",
     "JourneyStatus",
     "LinkToken",

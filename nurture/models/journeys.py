@@ -28,7 +28,9 @@ class Journey(models.Model):
     """One learner's walk through one published version."""
 
     sequence = models.ForeignKey(Sequence, models.PROTECT, related_name="journeys")
-    version = models.ForeignKey(SequenceVersion, models.PROTECT, related_name="journeys")
+    version = models.ForeignKey(
+        SequenceVersion, models.PROTECT, db_index=False, related_name="journeys"
+    )
     learner = models.ForeignKey(Learner, models.PROTECT, related_name="journeys")
     entry_key = models.CharField(max_length=64)  # session:<id> | learner
     round = models.PositiveIntegerField(default=1)
@@ -117,11 +119,19 @@ class Journey(models.Model):
                 autosummarize=True,
                 pages_per_range=16,
                 name="nurture_journey_brin",
+            # Read by the figures of a day: what came to its end, and how.
+            models.Index(
+                fields=["ended_at"],
+                include=["status", "exit_reason"],
+                condition=Q(ended_at__isnull=False, is_test=False),
+                name="nurture_journey_ended_day",
             ),
             # Read by exit rules, /stop and the learner's page.
             models.Index(
                 fields=["learner"], condition=Q(status__in=OPEN), name="nurture_journey_of_learner"
             ),
+            # Read by the timeline: the runs of a version since a day. Serves the foreign key, too.
+            models.Index(fields=["version", "started_at"], name="nurture_journey_of_version"),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.models import Delivery
 from nurture import texts
+from nurture.domain.conditions import answers
 from nurture.domain.entry import Enter
 from nurture.domain.journey import (
     AddTag,
@@ -215,7 +216,7 @@ def _owe(here: Situation, send: Send) -> str | None:
         Reason.STEP_PLANNED,
         world.now,
         step_key=step.key,
-        inputs={"due_at": send.due_at.isoformat()},
+        inputs={"due_at": send.due_at.isoformat(), **answers(step.when, here.facts)},
         delivery=row,
     )
     journey.step_key, journey.waiting_on, journey.next_action_at = step.key, row, None

@@ -15,13 +15,15 @@ from waffle.models import Sample
 
 from attendance import services
 from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledge
-from delivery.models import Attempt, Delivery, InboundUpdate, Installation
+from delivery.models import Attempt, Delivery, Heartbeat, InboundUpdate, Installation
 from nurture import flags
 from nurture.models import (
+    BacktestRun,
     BotText,
     Contact,
     ContactTag,
     HoldoutAssignment,
+    HourlyFigure,
     LinkToken,
     PledgeQuestion,
     Sequence,
@@ -72,6 +74,10 @@ def _of_learners() -> None:
     HoldoutAssignment.objects.create(
         sequence=sequence, learner=learner, held_out=True, assigned_at=at
     )
+    BacktestRun.objects.create(
+        sequence=sequence, version=1, since=at - timedelta(days=7), until=at, asked_by="someone",
+        asked_at=at,
+    )  # fmt: skip
     LinkToken.objects.create(
         learner=learner, token_hash="0" * 64, created_at=at, expires_at=at + timedelta(days=7)
     )
@@ -81,6 +87,7 @@ def _of_learners() -> None:
     BotText.objects.create(
         key="stopped", language="en", text="Bye.", changed_by="someone", changed_at=at
     )
+    HourlyFigure.objects.create(hour=at, name="sent", count=1)
     ErasedMark.objects.create(mark_hash="0" * 64, person=UUID(int=1), erased_on=at.date())
     StaffTask.objects.create(kind="handover", key="1", learner=learner, note="Call.", created_at=at)
 
@@ -92,4 +99,5 @@ def _of_delivery() -> None:
         message_id=1, http_status=200,
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
+    Heartbeat.objects.create(name="clock", hour=at, first_at=at, seen_at=at, minutes=1)
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)

@@ -45,7 +45,7 @@ def test_a_worker_killed_at_any_line_loses_and_repeats_nothing(
     counted = tmp_path / "lines"
     assert workers.drain(lines=str(counted)) == 0
     lines = int(counted.read_text())
-    points = 24 if SHORT else 260
+    points = 24 if SHORT else 320
     owed = killed = 0
     for number in range(1, points + 1):
         owe(AT_ONCE, first=1000 * number)

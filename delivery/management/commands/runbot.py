@@ -20,6 +20,8 @@ from django.utils.module_loading import import_string
 from delivery import clock
 from delivery.gateways import Call
 from delivery.inbound_tasks import work_off
+from delivery.models import Process
+from delivery.services.heartbeats import beat
 from delivery.services.installation import remember_bot
 from delivery.services.updates import store_updates
 from delivery.telegram import TelegramGateway, gateway, username
@@ -182,6 +184,7 @@ class Poller:
         call = self._wait(self.door.get_updates(offset=self.offset, wait_seconds=seconds))
         if call is None or call.status != 200 or call.body is None:
             return call
+        beat(Process.POLLER)
         updates = call.body.get("result") or []
         if updates:
             self.report.received += len(updates)

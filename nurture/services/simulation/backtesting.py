@@ -125,12 +125,17 @@ def _furnish(shadow: Shadow, version: SequenceVersion) -> None:
     """The people as they are, and this one sequence, live."""
     for model in (Contact, Chat):
         shadow.copy(model)
+    shadow.copy(HoldoutAssignment, "sequence_id = %s", [version.sequence_id])
+    put_on_stage(shadow, version)
+
+
+def put_on_stage(shadow: Shadow, version: SequenceVersion) -> None:
+    """This version published, of the one sequence there is, live for everybody."""
     mine = [version.pk]
     shadow.copy(Sequence, "id = %s", [version.sequence_id])
     shadow.copy(SequenceVersion, "id = %s", mine)
     shadow.copy(Step, "version_id = %s", mine)
     shadow.copy(AttendanceTrigger, "version_id = %s", mine)
-    shadow.copy(HoldoutAssignment, "sequence_id = %s", [version.sequence_id])
     SequenceVersion.objects.update(status=VersionStatus.PUBLISHED, published_at=version.created_at)
     Sequence.objects.update(published_version=version, draft_version=None, mode=Mode.LIVE)
     Flag.objects.create(name=flags.NURTURE, everyone=True)

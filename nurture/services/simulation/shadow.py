@@ -60,6 +60,7 @@ class Shadow:
     """The copies, while they exist."""
 
     live: str  # the schema of the live tables
+    tables: tuple[type[models.Model], ...] = SHADOWED
 
     def of_live(self, model: type[models.Model]) -> str:
         """The name under which the live table can still be read."""
@@ -75,7 +76,7 @@ class Shadow:
     def ready(self) -> None:
         """New rows get keys after the copied ones; the planner learns how many rows there are."""
         with connection.cursor() as cursor:
-            for model in SHADOWED:
+            for model in self.tables:
                 table = model._meta.db_table
                 if isinstance(model._meta.pk, models.AutoField | models.BigAutoField):
                     cursor.execute(
@@ -101,16 +102,17 @@ class Shadow:
 
 
 @contextmanager
-def shadowed() -> Iterator[Shadow]:
+def shadowed(*more: type[models.Model]) -> Iterator[Shadow]:
     """Hide the live tables behind empty copies, for the block; then everything is rolled back.
 
-    Raises LiveRowsTouchedError if a live table was written all the same.
+    `more`: tables besides those that the engine writes. Raises LiveRowsTouchedError if a live
+    table was written all the same.
     """
     try:
         with transaction.atomic():
-            shadow = Shadow(live=_current_schema())
+            shadow = Shadow(live=_current_schema(), tables=(*SHADOWED, *more))
             before = _touched(shadow.live)
-            _create()
+            _create(shadow.tables)
             yield shadow
             touched = {
                 name: rows
@@ -137,11 +139,11 @@ def _current_schema() -> str:
     return schema
 
 
-def _create() -> None:
+def _create(tables: tuple[type[models.Model], ...]) -> None:
     with connection.cursor() as cursor:
         # Thousands of small statements: planning their joins by primary key cost more than they.
         cursor.execute("SET LOCAL join_collapse_limit = 1")
-        for model in SHADOWED:
+        for model in tables:
             table = model._meta.db_table
             cursor.execute(f"CREATE TEMP TABLE {table} (LIKE {table} INCLUDING ALL)")
 

@@ -66,21 +66,6 @@ def test_nobody_sees_what_they_may_not(client: Client, model: type[Model]) -> No
     assert client.get(changelist(model)).status_code == 403
 
 
-def test_the_first_page_has_the_figures(client: Client, boss: User, world: None) -> None:
-    client.force_login(boss)
-
-    page = client.get(reverse("admin:index")).content.decode()
-
-    for words in ("Missed in a week", "Journeys under way", "Google was last read"):
-        assert words in page
-
-
-def test_an_empty_first_page_says_what_to_do(client: Client, boss: User) -> None:
-    client.force_login(boss)
-
-    assert "import_learners" in client.get(reverse("admin:index")).content.decode()
-
-
 def test_every_model_of_ours_is_there() -> None:
     from django.apps import apps
 

@@ -11,6 +11,7 @@ from redis import ConnectionError as Unreachable
 
 from config import clock, onward
 from config.clock import Bell
+from delivery import selectors
 from nurture import services, tasks
 
 
@@ -89,3 +90,28 @@ def test_a_task_that_leaves_facts_rings_nurture(
     onward.RingOnward().after_process_message(broker, dramatiq.MessageProxy(made))
 
     assert len(bells) == rung
+
+
+@pytest.mark.django_db
+def test_a_bell_for_workers_is_not_worked_off_by_the_clock() -> None:
+    """Else the clock would say that a worker lives."""
+    actor: Any = Actor(reachable=False)
+    bell = Bell(actor=actor, due=lambda: True, for_workers=True)
+
+    assert bell.look(monotonic=0.0)
+
+    assert (actor.begun.is_set(), bell.is_alone) == (False, False)
+
+
+@pytest.mark.django_db
+def test_the_clock_notes_that_it_runs_and_has_workers_do_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bell = next(bell for bell in clock.timetable() if bell.for_workers)
+    actor: Any = Actor(reachable=True)
+    monkeypatch.setattr(bell, "actor", actor)
+
+    assert [bell.look(monotonic=at) for at in (0.0, 14.0, 15.0)] == [True, False, True]
+
+    assert set(selectors.standing().processes) == {"clock"}
+    assert actor.rung == 2

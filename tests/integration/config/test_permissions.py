@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from http import HTTPStatus
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -25,6 +26,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import NoReverseMatch, URLPattern, URLResolver, resolve, reverse
 
+from config.urls import urlpatterns
 from nurture.domain.roles import DEEDS, ROLES
 from nurture.services.roles import remove_roles, set_up_roles
 from tests.factories.everything import make_everything
@@ -121,6 +123,21 @@ def may_open(user: User, name: str) -> str:
     return " ".join(["look"] * (get is not None) + ["do"] * (post is not None))
 
 
+def may_use(user: User, name: str) -> str:
+    """Whether a page of no model answers, and whether it goes as far as its confirmation."""
+    url = reverse(name)
+    get, post = ask(user, url)[0], ask(user, url, {"name": "deliver", "to": "off"})[0]
+    does = post is not None and post.status_code != HTTPStatus.METHOD_NOT_ALLOWED
+    return " ".join(["look"] * (get is not None) + ["do"] * does)
+
+
+def pages_of_no_model() -> list[str]:
+    """Addresses below admin/ that the site knows nothing of; the way in has its own tests."""
+    found = [found for found in urlpatterns if isinstance(found, URLPattern) and found.name]
+    below = [str(page.name) for page in found if str(page.pattern).startswith("admin/")]
+    return sorted(name for name in below if not name.startswith("second_factor"))
+
+
 def own_pages() -> list[str]:
     """Addresses that are none of Django's for a model, nor of the site as a whole."""
     djangos = {f"{m._meta.app_label}_{m._meta.model_name}_{page}" for m in MODELS for page in PAGES}
@@ -141,6 +158,8 @@ def rows_of_the_table(users: dict[str, User]) -> list[tuple[str, list[str]]]:
             table.append((name, [may_act(user, model, action) for user in users.values()]))
     for page in own_pages():
         table.append((page, [may_open(user, page) for user in users.values()]))
+    for page in pages_of_no_model():
+        table.append((page, [may_use(user, page) for user in users.values()]))
     return table
 
 

@@ -158,7 +158,10 @@ def test_a_message_waits_for_its_event_at_most_so_long() -> None:
         ),
         pytest.param(
             message("first", when=PLEDGED), {},
-            Trace(step_key="first", code=Reason.CONDITION_FALSE), id="when is false",
+            Trace(
+                step_key="first", code=Reason.CONDITION_FALSE, inputs={"pledged_next": False}
+            ),
+            id="when is false",
         ),
         pytest.param(
             message("first", wait=BEFORE), {"next_session": NOW + HOUR},
@@ -286,7 +289,11 @@ def test_a_branch_goes_where_its_condition_says(facts: ConditionFacts, to: str) 
     found = go([branch, message("no"), message("yes")], facts=facts)
     assert found == Decision(
         action=Send(step_key=to, due_at=NOW),
-        trail=(Trace(step_key="it", code=Reason.BRANCH_TAKEN, inputs={"to": to}),),
+        trail=(
+            Trace(
+                step_key="it", code=Reason.BRANCH_TAKEN, inputs={"to": to, "replied": facts.replied}
+            ),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nurture.domain.conditions import NAMES, ConditionFacts, holds
+from nurture.domain.conditions import NAMES, ConditionFacts, answers, holds
 from nurture.domain.entry import LEARNER_KEY, Enter, Previous, Refuse, entry_key, may_enter
 from nurture.domain.reasons import EXPLAIN, Reason
 from nurture.domain.rollout import bucket
@@ -58,6 +58,14 @@ def test_every_question_is_answered_by_its_own_fact(name: str) -> None:
 )
 def test_a_tree_of_conditions(condition: Condition, *, expected: bool) -> None:
     assert holds(condition, EVERYTHING) is expected
+
+
+def test_the_answers_to_a_condition_are_told_one_by_one() -> None:
+    """P23: what a decision was based on, not only what came of it."""
+    asked = Condition(op="all", parts=(FALSE, leaf("tag", "vip"), leaf("tag", "other")))
+
+    assert answers(asked, EVERYTHING) == {"replied": True, "tag:vip": True, "tag:other": False}
+    assert answers(None, EVERYTHING) == {}
 
 
 def test_only_the_fact_that_happened_counts() -> None:

@@ -28,7 +28,7 @@ END $$;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delivery', '0009_who_left'),
+        ('delivery', '0010_figures'),
     ]
 
     operations = [
