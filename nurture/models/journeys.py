@@ -119,6 +119,7 @@ class Journey(models.Model):
                 autosummarize=True,
                 pages_per_range=16,
                 name="nurture_journey_brin",
+            ),
             # Read by the figures of a day: what came to its end, and how.
             models.Index(
                 fields=["ended_at"],
