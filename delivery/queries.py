@@ -153,27 +153,28 @@ noted AS (
 # The last look, in the statement that commits the intent. `verdict` says what became of each.
 # `status = (SELECT 'leased')` is looked up by primary key: as a plain constant it would go through
 # the index of what is in flight, whose dead entries grow with every message.
-_INTENDED = """
+#
+# `{told}`, `{told_at}`: what counts for the cap, and since when. The braces are filled below.
+_LOOKED = """
 v AS (
     SELECT * FROM json_to_recordset(%(intents)s::json) AS v(id bigint, fence int)
-     LIMIT {most}),
+     LIMIT {{most}}),
 t AS (SELECT telbot_now() AS now, clock_timestamp() AS real),
 q AS (
     SELECT d.id, d.fence, d.window_opens, d.window_closes, d.window_days, d.window_zone,
            c.snoozed_until, c.reachability, t.now,
-           (SELECT coalesce(o.sent_at, o.intent_at) + interval '24 hours'
+           (SELECT {told_at} + interval '24 hours'
               FROM nurture_deliveries o
-             WHERE d.cap_defers AND o.chat_id = d.chat_id AND o.lane = 1 AND NOT o.is_test
-               AND o.status IN ('sent', 'unknown')
-             ORDER BY coalesce(o.sent_at, o.intent_at) DESC
+             WHERE d.cap_defers AND o.chat_id = d.chat_id AND o.lane = 1 AND {told}
+             ORDER BY {told_at} DESC
             OFFSET greatest(d.cap_per_day - 1, 0) LIMIT 1) AS room_at,
            CASE
-           WHEN EXISTS (SELECT FROM delivery_gate g WHERE g.closed_until > t.real
-                           AND (g.scope = 'bot' OR (g.key = d.stream AND d.lane = 1)))
+           WHEN {walled} OR EXISTS (
+                SELECT FROM delivery_gate g WHERE g.closed_until > t.real AND ({gate}))
                 THEN 'gate'
            WHEN d.expires_at <= t.now THEN 'expired'
            WHEN c.reachability <> 'ok' THEN 'unreachable'
-           WHEN d.lane = 0 OR d.is_test THEN 'go'
+           WHEN {unasked} THEN 'go'
            WHEN NOT coalesce(
                 (SELECT k.granted FROM delivery_consent k
                   WHERE k.chat_id = d.chat_id AND k.category = d.category),
@@ -186,16 +187,36 @@ q AS (
                 THEN 'window'
            WHEN d.cap_per_day IS NOT NULL AND d.cap_per_day <= (
                 SELECT count(*) FROM nurture_deliveries o
-                 WHERE o.chat_id = d.chat_id AND o.lane = 1 AND NOT o.is_test
-                   AND o.status IN ('sent', 'unknown')
-                   AND coalesce(o.sent_at, o.intent_at) > t.now - interval '24 hours')
+                 WHERE o.chat_id = d.chat_id AND o.lane = 1 AND {told}
+                   AND {told_at} > t.now - interval '24 hours')
                 THEN CASE WHEN d.cap_defers THEN 'full' ELSE 'capped' END
            ELSE 'go' END AS verdict
       FROM v
       JOIN nurture_deliveries d ON d.id = v.id AND d.fence = v.fence
       JOIN delivery_chat c ON c.id = d.chat_id
      CROSS JOIN t
-     WHERE d.status = (SELECT 'leased') AND d.lease_until > t.real),
+     WHERE d.status = (SELECT 'leased') AND d.lease_until > t.real)"""
+
+_WIRE = {
+    "walled": "starts_with(d.stream, 'stream:dry:')",  # never sent, whoever opens its gate
+    "gate": "g.scope = 'bot' OR (g.key = d.stream AND d.lane = 1)",
+    "unasked": "d.lane = 0 OR d.is_test",
+    "told": "NOT o.is_test AND o.status IN ('sent', 'unknown')",
+    "told_at": "coalesce(o.sent_at, o.intent_at)",
+}
+# A dry run is asked what a real message is, by the gate of the real stream; what it would have
+# said before counts for its cap. Gates of the bot are about the wire.
+_DRY = {
+    "walled": "false",
+    "gate": "g.key = replace(d.stream, 'stream:dry:', 'stream:')",
+    "unasked": "false",
+    "told": """(NOT o.is_test AND o.status IN ('sent', 'unknown')
+                OR o.stream = d.stream AND o.reason = 'dry_run')""",
+    "told_at": "coalesce(o.sent_at, o.intent_at, o.settled_at)",
+}
+LOOK_DRY = f"WITH {_LOOKED.format(**_DRY)} SELECT * FROM q"
+
+_INTENDED = f"""{_LOOKED.format(**_WIRE)},
 go AS (
     UPDATE nurture_deliveries d
        SET status = 'sending', intent_at = clock_timestamp(), attempts = d.attempts + 1,

@@ -13,7 +13,17 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from delivery.domain.states import UNSENT, Status
-from delivery.models import Chat, Consent, Delivery, Gate, InboundUpdate, Installation, Lane, Scope
+from delivery.models import (
+    DRY_STREAMS,
+    Chat,
+    Consent,
+    Delivery,
+    Gate,
+    InboundUpdate,
+    Installation,
+    Lane,
+    Scope,
+)
 
 #: The category of replies that show somebody their own data.
 OWN_DATA = "own data"
@@ -184,8 +194,9 @@ def leaving(*, now: datetime) -> QuerySet[Chat]:
 
 
 def closed_gates() -> list[Gate]:
-    """Every gate that holds something back now."""
-    return list(Gate.objects.filter(closed_until__gt=Now()).order_by("key"))
+    """Every gate that holds something back now; a dry run holds back nothing."""
+    closed = Gate.objects.filter(closed_until__gt=Now()).exclude(key__startswith=DRY_STREAMS)
+    return list(closed.order_by("key"))
 
 
 def blocking_gates() -> list[Gate]:

@@ -22,6 +22,7 @@ from nurture.domain.rollout import bucket
 from nurture.models import Sequence
 
 NURTURE, ATTENDANCE, DELIVER = "nurture", "attendance", "deliver"
+FOUR_EYES = "four_eyes"
 STREAM_PREFIX = "stream:"
 QUESTIONS = "pledge-question"  # the stream of what the bot itself asks before a class
 EVERYBODY = 100.0
@@ -77,6 +78,13 @@ def seed() -> None:
         name=DELIVER,
         defaults={"active": True, "note": "Whether anything is sent; change it with `switch`."},
     )
+    Switch.objects.get_or_create(
+        name=FOUR_EYES,
+        defaults={
+            "active": settings.ENVIRONMENT != "local",
+            "note": "Whether a draft is published by somebody else than who wrote it last.",
+        },
+    )
 
 
 def stand() -> Stand:
@@ -119,6 +127,11 @@ def rollout_key(learner_id: int) -> str:
 def attendance_is_on() -> bool:
     """Whether Calendar and Meet are read."""
     return _switch(ATTENDANCE).active
+
+
+def four_eyes_is_on() -> bool:
+    """Whether who wrote a draft last may not publish it themselves."""
+    return _switch(FOUR_EYES).active
 
 
 def deliver_is_on() -> bool:

@@ -153,13 +153,14 @@ _BY_HOUR = """
 SELECT date_trunc('hour', j.started_at, 'UTC') AS hour, 'started', count(*)
   FROM user_nurture_journeys j
  WHERE j.started_at >= %(since)s AND j.started_at < %(until)s AND NOT j.is_test
+   AND NOT j.dry_run
  GROUP BY 1
  UNION ALL
 SELECT date_trunc('hour', j.ended_at, 'UTC'),
        CASE WHEN j.status = 'completed' THEN 'completed' ELSE j.exit_reason END, count(*)
   FROM user_nurture_journeys j
  WHERE j.ended_at >= %(since)s AND j.ended_at < %(until)s AND j.ended_at IS NOT NULL
-   AND NOT j.is_test
+   AND NOT j.is_test AND NOT j.dry_run
  GROUP BY 1, 2
 """
 

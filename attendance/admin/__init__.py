@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from attendance.admin import audit, classes, learners, outcomes, records, review
+from attendance.admin import audit, classes, learners, outcomes, readings, records, review
 from attendance.admin.learners import LearnerAdmin
 
-__all__ = ["LearnerAdmin", "audit", "classes", "learners", "outcomes", "records", "review"]
+__all__ = [
+    "LearnerAdmin",
+    "audit",
+    "classes",
+    "learners",
+    "outcomes",
+    "readings",
+    "records",
+    "review",
+]

@@ -19,18 +19,23 @@ from unfold.decorators import display
 
 from attendance import models, services
 from attendance.admin.base import OUTCOME_COLOURS, class_words, person, spaced
+from attendance.domain.evaluation import Share, Verdict
 from attendance.domain.kinds import AuditVerdict, OutcomeKind
 from attendance.domain.reasons import EXPLAIN, Reason
-from attendance.selectors.accuracy import audit_figures
+from attendance.selectors.accuracy import audit_figures, newest_sample
 from attendance.services.corrections import DECIDABLE
 from config.console.pages import Console
 from config.console.words import link
 
 WEEKS = 12
-BUTTON = (
-    "cursor-pointer rounded-default border border-base-200 px-2 py-1 text-sm "
-    "hover:border-primary-500 dark:border-base-700"
-)
+OTHERS = "123456789"  # the keys of what it was instead
+#: What staff read of a figure: its name in the domain → words, target.
+FIGURES = {
+    "strict accuracy": ("Right of all judged", "> 90 %, at its lower end"),
+    "precision of absences": ("Called missed, and were", "98 %"),
+    "false absences": ("Were there, but called missed", "at most 1 %"),
+}
+VERDICTS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.NOT_ENOUGH: "not_yet", None: ""}
 
 
 @admin.register(models.AuditPair)
@@ -43,21 +48,43 @@ class AuditPairAdmin(Console):
     search_fields = ("outcome__learner__name", "outcome__learner__email")
     ordering = ("-week", "verdict", "pk")
     actions = ()
+    empty_words = (
+        "Every Monday twenty outcomes of the week before are drawn at random; whoever was there "
+        "says whether they are right. That shows how far our outcomes can be trusted. "
+        "`manage.py draw_audit` draws this week's now."
+    )
+
+    class Media:
+        css = {"all": ("attendance/attendance.css",)}
+
     change_list_template = "admin/attendance/auditpair/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.AuditPair]:
-        """With all that a row shows; whether it may be judged is the same for all."""
-        self.may_judge = request.user.has_perm("attendance.judge_audit")
+        """With all that a row shows."""
         rows = super().get_queryset(request)
         return rows.select_related("outcome__learner", "outcome__session__course")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The first open pair is the one that keys speak of."""
+        found = super().get_changelist_instance(request)
+        rows = list(found.result_list)
+        next_up = next((row for row in rows if not row.verdict), None)
+        may_judge = request.user.has_perm("attendance.judge_audit")
+        for row in rows:
+            row.may_judge, row.is_next = may_judge, row is next_up
+        found.result_list = rows
+        return found
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """The figures of the last weeks stand above the pairs."""
+        """The figures of the last weeks stand above the pairs, and what remains."""
         found = audit_figures(weeks=WEEKS, now=timezone.now())
-        figures = [share for share in found.shares if not share.name.startswith("identity")]
-        context = {"figures": figures, "weeks": WEEKS, **(extra_context or {})}
+        figures = [_figure(found.share(name), *words) for name, words in FIGURES.items()]
+        context = {
+            "figures": figures, "weeks": WEEKS, "sample": newest_sample(),
+            "may_judge": request.user.has_perm("attendance.judge_audit"), **(extra_context or {}),
+        }  # fmt: skip
         found_page: TemplateResponse = super().changelist_view(request, context)
         return found_page
 
@@ -66,7 +93,7 @@ class AuditPairAdmin(Console):
         """Both, as links."""
         outcome = row.outcome
         return format_html(
-            "{}<br>{}",
+            "<span>{}<br>{}</span>",
             link(outcome.learner, person(outcome.learner)),
             link(outcome.session, class_words(outcome.session)),
         )
@@ -82,7 +109,7 @@ class AuditPairAdmin(Console):
         outcome = row.outcome
         why = EXPLAIN[Reason(outcome.reason)]
         seen = f"{outcome.present_seconds // 60} minutes. {why} "
-        return format_html("{}{}", seen, link(outcome, "All of it"))
+        return format_html("<span>{}{}</span>", seen, link(outcome, "All of it"))
 
     @display(
         description="judged",
@@ -93,26 +120,24 @@ class AuditPairAdmin(Console):
         return spaced(row.verdict) or "open"
 
     @admin.display(description="what was it?")
-    def buttons(self, row: models.AuditPair) -> SafeString | str:
+    def buttons(self, row: Any) -> SafeString | str:
         """Right, what it was instead, or nobody can tell."""
-        if not self.may_judge:
+        if not row.may_judge:
             return spaced(row.truth) or "–"
-        to = reverse("admin:attendance_auditpair_judge", args=[row.pk])
         others = [kind for kind in DECIDABLE if kind != row.outcome.outcome]
         options = [
-            ("right", "right"),
-            *((kind.value, spaced(kind.value)) for kind in others),
-            ("cannot_tell", "cannot tell"),
-        ]
-        # The list stands in a form of Django's own; each button says where it sends to.
-        return format_html(
-            '<span class="flex flex-wrap gap-1">{}</span>',
-            format_html_join(
-                "",
-                '<button type="submit" formaction="{}" formmethod="post" name="said" value="{}" '
-                'class="{}">{}</button>',
-                ((to, value, BUTTON, words) for value, words in options),
+            ("right", "right", "y"),
+            *(
+                (kind.value, spaced(kind.value), key)
+                for kind, key in zip(others, OTHERS, strict=False)
             ),
+            ("cannot_tell", "cannot tell", "c"),
+        ]
+        to = reverse("admin:attendance_auditpair_judge", args=[row.pk])
+        button = _keyed if row.is_next else _plain
+        return format_html(
+            '<span class="at-pills">{}</span>',
+            format_html_join("", "{}", ((button(to, *option),) for option in options)),
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -141,3 +166,32 @@ class AuditPairAdmin(Console):
         except ValueError as error:
             messages.error(request, str(error))
         return HttpResponseRedirect(reverse("admin:attendance_auditpair_changelist"))
+
+
+def _plain(to: str, value: str, words: str, key: str) -> SafeString:
+    """The list stands in a form of Django's own; each button says where it sends to."""
+    return format_html(
+        '<button type="submit" formaction="{}" formmethod="post" name="said" value="{}" '
+        'class="tb-button at-small">{}</button>',
+        to, value, words,
+    )  # fmt: skip
+
+
+def _keyed(to: str, value: str, words: str, key: str) -> SafeString:
+    """As any, and pressed by a key as well: the pair is the next one."""
+    return format_html(
+        '<button type="submit" formaction="{}" formmethod="post" name="said" value="{}" '
+        'class="tb-button at-small" data-key="{}" data-key-words="{}">{}<kbd>{}</kbd></button>',
+        to, value, key, f"The first open pair: {words}", words, key,
+    )  # fmt: skip
+
+
+def _figure(share: Share, words: str, target: str) -> dict[str, str]:
+    low, high = share.interval
+    return {
+        "words": words,
+        "value": f"{share.hits} of {share.of}" if share.of else "–",
+        "target": target,
+        "verdict": VERDICTS[share.verdict] if share.of else "not_yet",
+        "note": f"95 % interval: {low:.1%} to {high:.1%}" if share.of else "Nothing is judged yet.",
+    }

@@ -41,6 +41,11 @@ def clock(at: datetime | None) -> str:
     return "–" if at is None else f"{timezone.localtime(at):%H:%M:%S}"
 
 
+def minute(at: datetime | None) -> str:
+    """The time of day to the minute, beside a bar."""
+    return "–" if at is None else f"{timezone.localtime(at):%H:%M}"
+
+
 def spaced(code: str) -> str:
     """A code as a word: left_early → left early."""
     return code.replace("_", " ")

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -31,10 +32,16 @@ from attendance.admin.base import (
     spaced,
     table,
 )
+from attendance.admin.class_rows import corrections_of
+from attendance.admin.phrases import effects, outcome_pill, rule_words
 from attendance.selectors import OutcomeExplanation, explain_outcome
+from attendance.services import review
+from attendance.services.answers import ReviewError
 from config.console.confirmation import Question
 from config.console.pages import Console, Titled, may
 from config.console.words import absolute as moment
+
+QUESTION = "admin:attendance_reviewitem_change"
 
 
 @admin.register(models.Outcome)
@@ -114,10 +121,10 @@ class OutcomeAdmin(Console):
     def rules(self, row: models.Outcome) -> SafeString:
         """Each with what it saw and whether it held, as of now."""
         found = [
-            ("✓" if rule["passed"] else "✗", spaced(rule["rule"]), rule["input"])
+            ("✓ holds" if rule["passed"] else "✗ decides", rule_words(rule["rule"], rule["input"]))
             for rule in self._explained(row).rules
         ]
-        return table(("holds", "rule", "what it saw"), found)
+        return table(("", "rule"), found)
 
     @admin.display(description="records")
     def records(self, row: models.Outcome) -> SafeString | str:
@@ -143,34 +150,72 @@ class OutcomeAdmin(Console):
 
     @admin.display(description="not right?")
     def correct(self, row: models.Outcome) -> SafeString | str:
-        """A button into the review queue, where the effect is shown before it is taken."""
+        """The way to put it right, where the effect is shown before it is taken."""
         if not row.is_current:
             return "A later revision stands."
         return format_html(
-            '<button type="submit" formaction="{}" formnovalidate class="cursor-pointer '
-            "rounded-default border border-base-200 px-3 py-2 font-medium "
-            'dark:border-base-700">Correct this outcome…</button>',
+            '<a class="tb-button" href="{}">Correct this outcome…</a>',
             reverse("admin:attendance_outcome_correct", args=[row.pk]),
         )
 
     def get_urls(self) -> list[URLPattern]:
-        """With the way into the review queue."""
-        to = self.admin_site.admin_view(self.open_question)
+        """With the page that puts an outcome right."""
+        to = self.admin_site.admin_view(self.correct_view)
         own = path("<int:pk>/correct/", to, name="attendance_outcome_correct")
         return [own, *super().get_urls()]
 
-    def open_question(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Open the question of this outcome, or find the one that is open."""
+    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Choose what it was, see what that does, confirm. What staff are asked is answered there.
+
+        Safe to send twice: the same decision again changes nothing.
+        """
         if not request.user.has_perm("attendance.decide_review"):
             raise PermissionDenied
-        row = get_object_or_404(models.Outcome.objects.select_related("learner", "session"), pk=pk)
-        if request.method != "POST":
-            return HttpResponseRedirect(reverse("admin:attendance_outcome_change", args=[pk]))
-        item = services.open_dispute(
-            learner=row.learner, session=row.session,
-            note=f"{request.user.get_username()} has doubts.", now=timezone.now(),
-        )  # fmt: skip
-        return HttpResponseRedirect(reverse("admin:attendance_reviewitem_change", args=[item.pk]))
+        rows = models.Outcome.objects.select_related("learner", "session__course")
+        row: Any = get_object_or_404(rows, pk=pk)
+        row.in_words = self.heading(row)
+        asked = models.ReviewItem.objects.filter(
+            learner=row.learner_id, session=row.session_id, state="open"
+        ).first()
+        if asked is not None:
+            return HttpResponseRedirect(reverse(QUESTION, args=[asked.pk]))
+        if request.method == "POST":
+            return self._correct(request, row)
+        to, effect, refused = request.GET.get("to", ""), None, ""
+        try:
+            effect = (
+                review.preview_correction(outcome=row, to=to, now=timezone.now()) if to else None
+            )
+        except ReviewError as error:
+            to, refused = "", str(error)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts, "original": row, "row": row, "to": to, "refused": refused,
+            "title": f"{person(row.learner)}: what was it?",
+            "class_words": class_words(row.session),
+            "label": outcome_pill(row.outcome), "because": because(row),
+            "choices": [(code, words, code == to) for code, words in corrections_of(row)],
+            "effect": effects(effect),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/attendance/outcome/correct.html", context)
+
+    def _correct(self, request: HttpRequest, row: models.Outcome) -> HttpResponse:
+        to, note = request.POST.get("to", ""), request.POST.get("note", "").strip()
+        back = reverse("admin:attendance_classsession_change", args=[row.session_id])
+        try:
+            changed = review.correct(
+                outcome=row, to=to, by=request.user.get_username(), note=note, now=timezone.now()
+            )
+        except ReviewError as error:
+            messages.error(request, f"{error} Nothing was changed.")
+            return HttpResponseRedirect(back)
+        self.log_change(request, row, f"corrected: {to} {note}".strip())
+        for one in changed:
+            before, after = spaced(one.before), spaced(one.after)
+            messages.success(request, f"{person(one.learner)}: {before} → {after}.")
+        if not changed:
+            messages.info(request, "That is what stands; nothing changed.")
+        return HttpResponseRedirect(f"{back}#learner-{row.learner_id}")
 
     def _explained(self, row: Any) -> OutcomeExplanation:
         """Asked for by several fields of one page, gathered once."""

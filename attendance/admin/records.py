@@ -1,13 +1,12 @@
-"""What Google said: readings, records, calls and the devices in them."""
+"""What Google said: records, calls and the devices in them."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
-from unfold.decorators import display
 
 from attendance import models
-from attendance.admin.base import class_of, learner_of, spaced
+from attendance.admin.base import class_of, learner_of
 from config.console.pages import Console
 from config.console.words import absolute as moment
 
@@ -86,32 +85,3 @@ class ActivityAdmin(Console):
     def first_seen(self, row: models.Activity) -> str:
         """When it was read."""
         return moment(row.first_seen_at)
-
-
-@admin.register(models.SyncRun)
-class SyncRunAdmin(Console):
-    """Readings of Google."""
-
-    list_display = ("started", "source", "kind", "label", "new_rows", "duplicate_rows", "error")
-    list_filter = (("source", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter))
-    ordering = ("-pk",)
-
-    def heading(self, row: models.SyncRun) -> str:
-        """By source and time."""
-        return f"{row.source} read {moment(row.started_at)}"
-
-    @admin.display(description="started", ordering="started_at")
-    def started(self, row: models.SyncRun) -> str:
-        """On the office's clock."""
-        return moment(row.started_at)
-
-    @display(
-        description="state",
-        label={
-            "complete": "success", "partial": "warning", "failed": "danger",
-            "config error": "danger", "running": "info",
-        },
-    )  # fmt: skip
-    def label(self, row: models.SyncRun) -> str:
-        """As a coloured label."""
-        return spaced(row.state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,23 +14,28 @@ from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from attendance.admin.base import class_of
+from attendance.admin.base import class_of, person, spaced
+from attendance.admin.phrases import effects
+from attendance.admin.question_rows import answers_of, evidence_rows
 from attendance.models import Learner, ReviewItem
-from attendance.selectors.questions import dossier, next_open, question
+from attendance.selectors.questions import dossier, question
+from attendance.selectors.queue import alike, next_open, progress
 from attendance.services import review
 from attendance.services.answers import LEAVE, ReviewError
 from config.console.confirmation import Question
 from config.console.pages import Console
-from config.console.words import absolute as moment
+from config.console.words import moment
 
 LIST = "admin:attendance_reviewitem_changelist"
 PAGE = "admin:attendance_reviewitem_change"
 # What can be said of many guests at once; who somebody is must be looked at one by one.
 TOGETHER = {"visitor": "visitors", "staff": "staff", "bot": "bots", LEAVE: "not to be told"}
 MOST_TOGETHER = 200
+MOST_NAMED = 5
 
 
 def may_decide(request: HttpRequest) -> bool:
@@ -41,19 +48,25 @@ class ReviewItemAdmin(Console):
     """Questions to staff, with the evidence."""
 
     list_display = ("words", class_of, "holds", "label", "asked")
-    list_select_related = ("learner", "session")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     search_fields = (
         "learner__email", "learner__name", "mark", "session__title", "endpoint__display_name",
     )  # fmt: skip
     search_help_text = "A name or address as it stood in the call, a learner, or a class"
     ordering = ("-state", "-pk")  # open ones first
+    empty_words = (
+        "Nobody has to decide anything. A question opens where records cannot tell: a guest who "
+        "could be a learner, a learner who says that they were there, a class in which hardly "
+        "anybody was seen. Until it is answered nobody concerned is called missed."
+    )
     actions = ("as_visitors", "as_staff", "as_bots", "as_left")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
-        """With the guests; joined to them, a page might read the whole log of calls."""
+        """With all that a question names; joined to guests, a page might read the log of calls."""
         rows: QuerySet[ReviewItem] = super().get_queryset(request)
-        return rows.prefetch_related("endpoint")
+        return rows.select_related("learner", "session__course", "course").prefetch_related(
+            "endpoint"
+        )
 
     def heading(self, row: ReviewItem) -> str:
         """The question."""
@@ -75,7 +88,7 @@ class ReviewItemAdmin(Console):
         return row.state
 
     @admin.display(description="asked", ordering="created_at")
-    def asked(self, row: ReviewItem) -> str:
+    def asked(self, row: ReviewItem) -> SafeString:
         """Since when it is open."""
         return moment(row.created_at)
 
@@ -96,25 +109,20 @@ class ReviewItemAdmin(Console):
             return HttpResponseRedirect(reverse(LIST))
         if request.method == "POST":
             return self._decide(request, item)
-        return TemplateResponse(
-            request,
-            "admin/attendance/reviewitem/decide.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "original": item,
-                "title": question(item),
-                "item": item,
-                "about": dossier(item),
-                "choices": review.choices(item),
-                "decided_words": review.words_of(item, item.decision),
-                "may_decide": may_decide(request),
-                "found": self._search(request),
-                "next": next_open(after=item.pk),
-                **self._effect(request, item),
-                **(extra_context or {}),
-            },
-        )
+        about = dossier(item)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts, "original": item, "title": about.question, "item": item,
+            "about": about, "evidence": evidence_rows(item, about),
+            "answers": answers_of(item, about),
+            "decided_words": review.words_of(item, item.decision) if item.decision else "",
+            "may_decide": may_decide(request), "found": self._search(request),
+            "next": next_open(after=item), "progress": progress(since=_today()),
+            "alike": alike(item) if item.state == "open" else [],
+            "done": self._done(request), "class_words": class_of(item),
+            **self._effect(request, item), **(extra_context or {}),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/attendance/reviewitem/decide.html", context)
 
     def _effect(self, request: HttpRequest, item: ReviewItem) -> dict[str, Any]:
         chosen = request.GET.get("choice", "")
@@ -125,7 +133,18 @@ class ReviewItemAdmin(Console):
         except ReviewError as error:
             return {"chosen": "", "refused": str(error)}
         words = review.words_of(item, chosen)
-        return {"chosen": chosen, "chosen_words": words, "effect": effect}
+        return {"chosen": chosen, "chosen_words": words, "effect": effects(effect)}
+
+    def _done(self, request: HttpRequest) -> ReviewItem | None:
+        """What was decided just before, to be undone with one key."""
+        key = request.GET.get("done", "")
+        rows = ReviewItem.objects.filter(
+            pk=int(key) if key.isdecimal() else 0, decided_by=request.user.get_username()
+        )
+        done = rows.select_related("learner", "session", "endpoint").first()
+        if done is not None:
+            done.words = f"{question(done)} {review.words_of(done, done.decision)}."  # type: ignore[attr-defined]
+        return done
 
     def _search(self, request: HttpRequest) -> list[Learner]:
         """Another learner, looked for by name or address."""
@@ -136,25 +155,28 @@ class ReviewItemAdmin(Console):
         return list((by_name | Learner.objects.filter(email__icontains=text)).order_by("name")[:8])
 
     def _decide(self, request: HttpRequest, item: ReviewItem) -> HttpResponse:
+        """Take the decision and go to the next question at once; after the last, say so."""
         if not may_decide(request):
             raise PermissionDenied
         by, at = request.user.get_username(), timezone.now()
+        here = reverse(PAGE, args=[item.pk])
         try:
             if "reopen" in request.POST:
-                review.reopen(item=item, by=by, now=at)
-                messages.success(request, "Taken back; what it had changed is undone.")
+                changed = review.reopen(item=item, by=by, now=at)
+                messages.success(request, f"Taken back. {_outcomes_changed(changed)}")
                 self.log_change(request, item, "reopened")
-                return HttpResponseRedirect(reverse(PAGE, args=[item.pk]))
+                return HttpResponseRedirect(here)
             choice = request.POST.get("choice", "")
             changed = review.decide(item=item, choice=choice, by=by, now=at)
         except ReviewError as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(reverse(PAGE, args=[item.pk]))
+            return HttpResponseRedirect(here)
         self.log_change(request, item, f"decided: {choice}")
-        messages.success(request, f"Decided. {_outcomes_changed(len(changed))}")
-        following = next_open()
-        to = reverse(PAGE, args=[following.pk]) if following else reverse(LIST)
-        return HttpResponseRedirect(to)
+        messages.success(request, f"Decided. {_outcomes_changed(changed)}")
+        following = next_open(after=item)
+        if following is None:
+            return HttpResponseRedirect(here)
+        return HttpResponseRedirect(f"{reverse(PAGE, args=[following.pk])}?done={item.pk}")
 
     # --- many at once ---------------------------------------------------------------------------
 
@@ -218,10 +240,11 @@ class ReviewItemAdmin(Console):
 
     def _answer_all(self, request: HttpRequest, items: list[ReviewItem], choice: str) -> str:
         """One by one; what somebody else has answered meanwhile is left and said."""
-        by, at, answered, changed = request.user.get_username(), timezone.now(), 0, 0
+        by, at, answered = request.user.get_username(), timezone.now(), 0
+        changed: list[review.Changed] = []
         for item in items:
             try:
-                changed += len(review.decide(item=item, choice=choice, by=by, now=at))
+                changed += review.decide(item=item, choice=choice, by=by, now=at)
             except ReviewError as error:
                 messages.warning(request, f"{question(item)} {error}")
                 continue
@@ -229,7 +252,18 @@ class ReviewItemAdmin(Console):
         return f"{answered} answered. {_outcomes_changed(changed)}"
 
 
-def _outcomes_changed(count: int) -> str:
-    return {0: "No outcome changed.", 1: "One outcome changed."}.get(
-        count, f"{count} outcomes changed."
+def _outcomes_changed(changed: Sequence[review.Changed]) -> str:
+    """How many, and the first of them by name."""
+    words = {0: "No outcome changed.", 1: "One outcome changed."}.get(
+        len(changed), f"{len(changed)} outcomes changed."
     )
+    named = [
+        f"{person(one.learner)}: {spaced(one.before) or 'nothing'} → {spaced(one.after)}."
+        for one in changed[:MOST_NAMED]
+    ]
+    return " ".join([words, *named])
+
+
+def _today() -> datetime:
+    """When the day began for whoever looks."""
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)

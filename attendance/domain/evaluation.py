@@ -119,9 +119,10 @@ def evaluate(
     """
     pairs = list(judged)
     decided = [pair for pair in pairs if pair.is_decided]
-    right = sum(pair.gold == pair.ours for pair in decided)
+    right = _true(decided)
     present = [pair for pair in pairs if pair.gold in PRESENT_KINDS]
     false = sum(pair.ours == OutcomeKind.MISSED and pair.is_decided for pair in present)
+    absent = [pair for pair in decided if pair.ours == OutcomeKind.MISSED]
     hard = sum(pair.gold != OutcomeKind.ATTENDED for pair in pairs)
     return Evaluation(
         confusion=Counter((pair.gold, pair.ours) for pair in pairs),
@@ -130,8 +131,13 @@ def evaluate(
             Share("coverage", len(decided), len(pairs), at_least=0.95),
             Share("accuracy of what is decided", right, len(decided)),
             Share("false absences", false, len(present), at_most=0.01),
+            Share("precision of absences", _true(absent), len(absent), at_least=0.98),
             Share("identity precision", right_links, links, at_least=0.995),
             Share("identity recall", right_links, wanted_links),
         ),
         hard_cases=Share("not plainly attended", hard, len(pairs), at_least=HARD_CASES_AT_LEAST),
     )
+
+
+def _true(pairs: Iterable[Judged]) -> int:
+    return sum(pair.gold == pair.ours for pair in pairs)

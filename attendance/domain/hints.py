@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attendance.domain.identity import alike, fits_mask, is_full_email, is_masked, name_key
+from attendance.domain.kinds import ReviewKind
 
 NOTHING, WEAK, STRONG = 0, 2, 3  # levels of identity; 4 and 5 are links that somebody vouched for
 # In a smaller group, a name that is merely alike says too little.
@@ -75,6 +76,15 @@ def hint(*, guest: Guest, roster: Sequence[Expected], same_name: int = 1) -> Hin
     if len(same) == 1 and same_name == 1 and not same[0].seen and _is_exact(guest, same[0]):
         return _these(STRONG, same, "name")
     return _these(WEAK, same, "name") if same else Hint(NOTHING, None, "anyone")
+
+
+def guest_key(*, guest: Guest, course_id: int) -> str:
+    """The key under which a guest is asked about; without a mark, each time anew."""
+    if not guest.mark:
+        return f"{ReviewKind.GUEST}:endpoint:{guest.endpoint}"
+    everywhere = guest.mark.startswith(("email:", "phone:", "device:"))
+    where = "" if everywhere else f"{course_id}:"
+    return f"{ReviewKind.GUEST}:{where}{guest.mark}"
 
 
 def _of_mask(guest: Guest, possible: Sequence[Expected], same: Sequence[Expected]) -> Hint:

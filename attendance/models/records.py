@@ -46,6 +46,8 @@ class SyncRun(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "reading of Google"
+        verbose_name_plural = "readings of Google"
         constraints = [
             models.CheckConstraint(
                 condition=Q(source__in=[s.value for s in Source]), name="attendance_syncrun_source"

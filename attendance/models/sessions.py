@@ -59,6 +59,8 @@ class ClassSession(models.Model):
     objects = ClassSessionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "class"
+        verbose_name_plural = "classes"
         constraints = [
             models.UniqueConstraint(
                 fields=["course", "event_id"], name="attendance_classsession_event"
@@ -88,6 +90,8 @@ class ClassSession(models.Model):
             ),
             # Read by "the next class" and by streaks, per course in planned order.
             models.Index(fields=["course", "starts_at"], name="attendance_session_planned"),
+            # Read by the list of classes, newest first.
+            models.Index(fields=["starts_at", "id"], name="attendance_session_listed"),
             # Read by the matching of calls that carry no event id.
             models.Index(
                 fields=["meeting_code", "starts_at"],

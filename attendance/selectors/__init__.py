@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attendance.selectors.evidence import Evidence, evidence
+from attendance.selectors.class_figures import Figures, class_figures
+from attendance.selectors.class_page import ClassPage, Person, Stranger, class_page
+from attendance.selectors.evidence import Device, Evidence, evidence
 from attendance.selectors.explain import OutcomeExplanation, explain_outcome
 from attendance.selectors.history import (
     Asked,
@@ -29,11 +31,18 @@ from attendance.selectors.stored import stored_about
 
 __all__ = [
     "Asked",
+    "ClassPage",
+    "Device",
     "Evidence",
+    "Figures",
     "OutcomeExplanation",
+    "Person",
     "RecordedFact",
+    "Stranger",
     "asks_from",
     "calendar_ids",
+    "class_figures",
+    "class_page",
     "evidence",
     "explain_outcome",
     "facts_since",

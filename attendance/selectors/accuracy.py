@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.db.models import Count, Q
+
 from attendance.domain.evaluation import Evaluation, Judged, evaluate
 from attendance.domain.kinds import AuditVerdict, OutcomeKind
 from attendance.models import AuditPair, Endpoint, Outcome
@@ -66,6 +68,24 @@ def audit_figures(*, weeks: int, now: datetime) -> Evaluation:
         week__gte=since, verdict__in=[AuditVerdict.RIGHT, AuditVerdict.WRONG]
     ).values_list("outcome__outcome", "truth")
     return evaluate(Judged(OutcomeKind(truth or ours), OutcomeKind(ours)) for ours, truth in rows)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How far the newest weekly sample is judged."""
+
+    week: date
+    judged: int
+    of: int
+
+
+def newest_sample() -> Sample | None:
+    """The sample that is being judged; None where none was ever drawn."""
+    rows = AuditPair.objects.values("week").annotate(
+        of=Count("pk"), judged=Count("pk", filter=~Q(verdict=""))
+    )
+    row = rows.order_by("-week").first()
+    return Sample(row["week"], row["judged"], row["of"]) if row else None
 
 
 def monday(now: datetime) -> date:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypedDict
+from typing import NamedTuple
 
 from django.db.models import Q
 
@@ -48,6 +48,22 @@ _PEOPLE = frozenset(
 _ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
 
 
+class Device(NamedTuple):
+    """One device in a call of the class: whose it is, what it shows, how long it stayed."""
+
+    pk: int
+    kind: str
+    learner_id: int | None
+    mark: str
+    identifier: str
+    display_name: str
+    device_type: str
+    identity_level: int
+    identity_rule: str
+    started_at: datetime
+    ended_at: datetime
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What is known of one class and of everybody who is expected in it."""
@@ -63,6 +79,8 @@ class Evidence:
     stays: Mapping[int, Sequence[Interval]]  # learner id → stays on all devices
     guests: Sequence[tuple[Guest, Hint]]
     by_name: frozenset[int] = frozenset()  # counted on a guest's word
+    devices: Sequence[Device] = ()  # all of them, by their start
+    runs: Sequence[SyncRun] = ()  # readings of the log that speak of it, and the newest of all
 
     def conclusion(self, *, learner_id: int, now: datetime) -> tuple[LearnerEvidence, Conclusion]:
         """Judge one learner and put the verdict through the gate."""
@@ -85,9 +103,11 @@ class Evidence:
 
 def evidence(*, session: ClassSession) -> Evidence:
     """Gather what is known of a class: policy, endpoints, the expected, readings of the log."""
-    newest = _newest_reading()
-    row, policy = _policy(session, newest)
-    people, stays, unknown = _seen(session)
+    devices = _devices(session)
+    people, stays, unknown = _seen(session, devices)
+    settles_from = settling_starts(ends_at=session.ends_at, stays=people)
+    runs = _runs(session.starts_at, settles_from)
+    row, policy = _policy(session, runs[-1] if runs else None)
     roster = read_roster(session=session, seen=stays)
     guests = _hints(unknown, roster.expected)
     by_name = _trust_names(guests, unknown, stays) if policy.names_prove_presence else frozenset()
@@ -100,11 +120,11 @@ def evidence(*, session: ClassSession) -> Evidence:
         ),
         known=ClassEvidence(
             confirmed=session.status != SessionStatus.CANCELLED,
+            settles_from=settles_from,
             anyone_seen=bool(people),
             few_seen=bool(people) and not session.few_is_right and _is_too_few(roster, stays),
-            google_answers=newest is None or newest.failure not in _DARK,
-            online=session.has_link or session.matches.exists(),
-            **_settling(session, people, policy),
+            online=session.has_link or bool(devices) or session.matches.exists(),
+            **_read_so_far(session, runs, policy, settles_from),
         ),
         expected=roster.expected,
         identified=roster.identified,
@@ -112,27 +132,25 @@ def evidence(*, session: ClassSession) -> Evidence:
         stays=stays,
         guests=guests,
         by_name=by_name,
+        devices=devices,
+        runs=runs,
     )
 
 
-class _Settling(TypedDict):
-    settles_from: datetime
-    log_complete: bool
-    presence_complete: bool
-
-
-def _settling(session: ClassSession, people: Sequence[Interval], policy: Policy) -> _Settling:
-    settles_from = settling_starts(ends_at=session.ends_at, stays=people)
-    complete = partial(
+def _read_so_far(
+    session: ClassSession, runs: Sequence[SyncRun], policy: Policy, settles_from: datetime
+) -> dict[str, bool]:
+    """What the readings of the log allow to be said of a class."""
+    read_past = partial(
         log_is_complete,
-        readings=_readings(session.starts_at, settles_from),
+        readings=_complete(runs),
         starts_at=session.starts_at,
         settles_from=settles_from,
     )
     return {
-        "settles_from": settles_from,
-        "log_complete": complete(lag=policy.settle_missed),
-        "presence_complete": complete(lag=policy.settle_positive),
+        "log_complete": read_past(lag=policy.settle_missed),
+        "presence_complete": read_past(lag=policy.settle_positive),
+        "google_answers": not runs or runs[-1].failure not in _DARK,
     }
 
 
@@ -145,9 +163,9 @@ def _is_too_few(roster: Roster, stays: Mapping[int, Sequence[Interval]]) -> bool
 _DARK = frozenset({"config", "circuit_open"})
 
 
-def _newest_reading() -> SyncRun | None:
-    ended = SyncRun.objects.filter(source=Source.MEET).exclude(state=RunState.RUNNING)
-    return ended.only("failure", "lag_p99_seconds").order_by("-id").first()
+def _devices(session: ClassSession) -> list[Device]:
+    rows = Endpoint.objects.filter(conference__matches__session=session)
+    return [Device(*row) for row in rows.order_by("started_at", "pk").values_list(*Device._fields)]
 
 
 @dataclass(frozen=True)
@@ -157,33 +175,23 @@ class _Unknown:
 
 
 def _seen(
-    session: ClassSession,
+    session: ClassSession, devices: Sequence[Device]
 ) -> tuple[list[Interval], dict[int, list[Interval]], list[_Unknown]]:
     """Who was in the calls of a class: everybody's stays, each learner's, and the unresolved."""
-    endpoints: list[tuple[int, str, int | None, str, str, str, datetime, datetime]] = list(
-        Endpoint.objects.filter(conference__matches__session=session).values_list(
-            "pk",
-            "kind",
-            "learner_id",
-            "mark",
-            "identifier",
-            "display_name",
-            "started_at",
-            "ended_at",
-        )
-    )
     people: list[Interval] = []
     stays: dict[int, list[Interval]] = defaultdict(list)
     unknown: list[_Unknown] = []
-    for pk, kind, learner_id, mark, identifier, name, started_at, ended_at in endpoints:
-        inside = started_at < session.ends_at and ended_at > session.starts_at
-        if kind in _PEOPLE:
-            people.append((started_at, ended_at))
-        if learner_id is not None:
-            stays[learner_id].append((started_at, ended_at))
-        elif kind in _ASKED_ABOUT and inside:
-            guest = Guest(pk, mark, identifier, name, is_room=kind == EndpointKind.ROOM)
-            unknown.append(_Unknown(guest, (started_at, ended_at)))
+    for seen in devices:
+        stay = (seen.started_at, seen.ended_at)
+        inside = seen.started_at < session.ends_at and seen.ended_at > session.starts_at
+        if seen.kind in _PEOPLE:
+            people.append(stay)
+        if seen.learner_id is not None:
+            stays[seen.learner_id].append(stay)
+        elif seen.kind in _ASKED_ABOUT and inside:
+            room = seen.kind == EndpointKind.ROOM
+            guest = Guest(seen.pk, seen.mark, seen.identifier, seen.display_name, is_room=room)
+            unknown.append(_Unknown(guest, stay))
     return people, stays, unknown
 
 
@@ -241,13 +249,19 @@ def _policy(session: ClassSession, newest: SyncRun | None) -> tuple[AttendancePo
     return row, replace(policy, settle_missed=waits)
 
 
-def _readings(starts_at: datetime, settles_from: datetime) -> list[Reading]:
-    """Return complete readings of the log that touch the class, and the one that went furthest."""
-    complete = SyncRun.objects.filter(source=Source.MEET, state=RunState.COMPLETE)
+def _runs(starts_at: datetime, settles_from: datetime) -> list[SyncRun]:
+    """Complete readings that touch the class, the one that went furthest, and the newest, last."""
+    meet = SyncRun.objects.filter(source=Source.MEET)
+    complete = meet.filter(state=RunState.COMPLETE)
     touching = complete.filter(window_end_at__gt=starts_at, window_start_at__lt=settles_from)
     furthest = complete.order_by("-window_end_at")[:1]
+    newest = meet.exclude(state=RunState.RUNNING).order_by("-id")[:1]
+    return sorted(newest.union(touching, furthest), key=lambda run: run.pk)
+
+
+def _complete(runs: Sequence[SyncRun]) -> list[Reading]:
     return [
-        Reading(*row)
-        for rows in (touching, furthest)
-        for row in rows.values_list("window_start_at", "window_end_at", "started_at")
+        Reading(run.window_start_at, run.window_end_at, run.started_at)
+        for run in runs
+        if run.state == RunState.COMPLETE
     ]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from django.db.models import F
-
-from attendance.domain.kinds import ReviewKind, ReviewState
-from attendance.models import ClassSession, Endpoint, Learner, Outcome, ReviewItem
+from attendance.domain.kinds import ReviewKind
+from attendance.models import (
+    ClassSession,
+    ConferenceMatch,
+    Endpoint,
+    Learner,
+    Outcome,
+    Pledge,
+    ReviewItem,
+)
+from attendance.selectors.evidence import Device
 
 MOST_SHOWN = 20
 WHY = {
@@ -28,14 +35,21 @@ class Appearance:
     """One device in one class."""
 
     session: ClassSession
-    joined_at: datetime
-    left_at: datetime
-    device: str
+    device: Device
 
     @property
     def minutes(self) -> int:
         """How long, in whole minutes."""
-        return int((self.left_at - self.joined_at).total_seconds() // 60)
+        return int((self.device.ended_at - self.device.started_at).total_seconds() // 60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A learner who a guest could be, and what speaks for and against it."""
+
+    learner: Learner
+    reasons: Sequence[str]
+    devices: Sequence[Device]  # their own, in the same class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +60,7 @@ class Dossier:
     why: str
     lines: Sequence[str]
     appearances: Sequence[Appearance] = ()
-    candidates: Sequence[Learner] = ()
+    candidates: Sequence[Candidate] = ()
     outcome: Outcome | None = None
     shown_as: Sequence[str] = field(default_factory=tuple)
 
@@ -78,8 +92,6 @@ def question(item: ReviewItem) -> str:
 
 def dossier(item: ReviewItem) -> Dossier:
     """Gather it; a constant number of statements."""
-    seen = item.evidence
-    found = Learner.objects.filter(pk__in=seen.get("candidates", ())).order_by("name", "pk")
     current = None
     if item.learner_id and item.session_id:
         current = (
@@ -92,27 +104,62 @@ def dossier(item: ReviewItem) -> Dossier:
     endpoints = _endpoints(item)
     return Dossier(
         question=question(item),
-        why=WHY.get(str(seen.get("why", "")), ""),
+        why=WHY.get(str(item.evidence.get("why", "")), ""),
         lines=_lines(item),
         appearances=[
-            Appearance(
-                session=session,
-                joined_at=row.started_at,
-                left_at=row.ended_at,
-                device=row.device_type,
-            )
-            for row, session in endpoints
+            Appearance(session=session, device=_device(row)) for row, session in endpoints
         ],
-        candidates=list(found),
+        candidates=_candidates(item),
         outcome=current,
         shown_as=sorted({row.display_name for row, _ in endpoints if row.display_name}),
     )
 
 
-def next_open(*, after: int = 0) -> ReviewItem | None:
-    """The open question to look at next: what holds up most learners first."""
-    rows = ReviewItem.objects.filter(state=ReviewState.OPEN).exclude(pk=after)
-    return rows.order_by(F("evidence__holds").desc(nulls_last=True), "pk").first()
+def _device(row: Endpoint) -> Device:
+    return Device(*(getattr(row, name) for name in Device._fields))
+
+
+def _candidates(item: ReviewItem) -> list[Candidate]:
+    """Whom the evidence names, with what we know of each in that class."""
+    found = Learner.objects.filter(pk__in=item.evidence.get("candidates", ())).order_by("name")
+    learners, here = list(found), item.session_id or 0
+    outcomes = dict(
+        Outcome.objects.filter(learner__in=learners, session=here, is_current=True).values_list(
+            "learner_id", "outcome"
+        )
+    )
+    said = dict(
+        Pledge.objects.filter(learner__in=learners, session=here).values_list("learner_id", "state")
+    )
+    devices: dict[int, list[Device]] = defaultdict(list)
+    for row in Endpoint.objects.filter(learner__in=learners, conference__matches__session=here):
+        devices[row.learner_id or 0].append(_device(row))
+    return [
+        Candidate(
+            learner=who,
+            reasons=_reasons(
+                item, who, outcomes.get(who.pk), said.get(who.pk), bool(devices[who.pk])
+            ),
+            devices=devices[who.pk],
+        )
+        for who in learners
+    ]
+
+
+def _reasons(
+    item: ReviewItem, who: Learner, outcome: str | None, said: str | None, seen: bool
+) -> list[str]:
+    found = [WHY.get(str(item.evidence.get("why", "")), ""), f"Ours: {who.name}, {who.email}."]
+    found.append(
+        "In this class on a device of their own; this would be a second one."
+        if seen
+        else "Not seen in this class otherwise."
+    )
+    if said in {"yes", "kept", "broken"}:
+        found.append("Said that they would come.")
+    if outcome:
+        found.append(f"Stands as {outcome.replace('_', ' ')} now.")
+    return [line for line in found if line]
 
 
 def _shown(item: ReviewItem) -> str:
@@ -134,12 +181,12 @@ def _endpoints(item: ReviewItem) -> list[tuple[Endpoint, ClassSession]]:
         rows = rows.filter(learner=item.learner_id, conference__matches__session=item.session_id)
     else:
         return []
-    rows = rows.prefetch_related("conference__matches__session__course")
-    return [
-        (row, match.session)
-        for row in rows.order_by("-started_at", "-pk")[:MOST_SHOWN]
-        for match in row.conference.matches.all()
-    ]
+    found = list(rows.order_by("-started_at", "-pk")[:MOST_SHOWN])
+    classes: dict[int, list[ClassSession]] = defaultdict(list)
+    matches = ConferenceMatch.objects.filter(conference__in={row.conference_id for row in found})
+    for match in matches.select_related("session__course").order_by("pk"):
+        classes[match.conference_id].append(match.session)
+    return [(row, session) for row in found for session in classes[row.conference_id]]
 
 
 def _lines(item: ReviewItem) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from django.utils import timezone
+
 from attendance.domain.kinds import (
     EndpointKind,
     IdentityKind,
@@ -209,7 +211,8 @@ class CallAnswers:
         return [
             *(
                 Choice(
-                    f"class:{row.pk}", f"{row.title or 'Class'}, {row.starts_at:%d %b %H:%M} UTC"
+                    f"class:{row.pk}",
+                    f"{row.title or 'Class'}, {timezone.localtime(row.starts_at):%d %b %H:%M %Z}",
                 )
                 for row in rows.order_by("starts_at", "pk")
             ),

@@ -8,11 +8,11 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q
 
-from attendance.domain.hints import Guest, Hint
+from attendance.domain.hints import Guest, Hint, guest_key
 from attendance.domain.kinds import ReviewKind, ReviewState
 from attendance.models import ClassSession, ReviewItem
+from attendance.selectors.queue import BY_ITSELF
 
-BY_ITSELF = "answered_itself"
 ERASED = "erased"  # the decision about somebody who was erased while it was open
 GONE = "erased:"  # how the key begins of a question of which nothing but its count is left
 # Answers to these hold for good; the others may be asked again when they come up again.
@@ -84,12 +84,3 @@ def guest_question(
         },
         created_at=now,
     )
-
-
-def guest_key(*, guest: Guest, course_id: int) -> str:
-    """The key under which a guest is asked about; without a mark, each time anew."""
-    if not guest.mark:
-        return f"{ReviewKind.GUEST}:endpoint:{guest.endpoint}"
-    everywhere = guest.mark.startswith(("email:", "phone:", "device:"))
-    where = "" if everywhere else f"{course_id}:"
-    return f"{ReviewKind.GUEST}:{where}{guest.mark}"

@@ -5,7 +5,7 @@ The preview is the decision itself, rolled back: there is no second way to compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,13 +13,17 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from attendance.domain.kinds import ReviewKind, ReviewState
+from attendance.domain.kinds import OutcomeKind, ReviewKind, ReviewState
 from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
+from attendance.selectors.queue import BY_ITSELF
 from attendance.services import identities
-from attendance.services.answers import LEAVE, Choice, ReviewError, answers_for
+from attendance.services.answers import LEAVE, Choice, ReviewError, answers_for, no_answer
+from attendance.services.corrections import DECIDABLE, correct_outcome
 from attendance.services.disputes import uphold
-from attendance.services.questions import BY_ITSELF, GONE, answer_known
-from attendance.services.settling import settle_session
+from attendance.services.questions import GONE, answer_known
+from attendance.services.settling import settle_session, take_back
+
+RECORDS = "records"  # let Google's records speak again
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,36 @@ def reopen(*, item: ReviewItem, by: str, now: datetime) -> list[Changed]:
     return changed
 
 
+def correct(*, outcome: Outcome, to: str, by: str, note: str = "", now: datetime) -> list[Changed]:
+    """Write what a person says of one learner in one class: an outcome, or RECORDS.
+
+    RECORDS takes a person's earlier word back. Returns what changed. Raises ReviewError where it
+    is no decision; nothing was changed then.
+    """
+
+    def act() -> None:
+        if to == RECORDS:
+            take_back(outcome=outcome, now=now)
+        elif to in set(DECIDABLE):
+            correct_outcome(
+                learner=outcome.learner, session=outcome.session, outcome=OutcomeKind(to),
+                by=by, note=note, now=now,
+            )  # fmt: skip
+        else:
+            raise no_answer(to)
+
+    with transaction.atomic():
+        return _observed([outcome.session_id], act)[1]
+
+
+def preview_correction(*, outcome: Outcome, to: str, now: datetime) -> list[Changed]:
+    """What `correct` would do; nothing is kept. Raises ReviewError as it does."""
+    with transaction.atomic():
+        found = correct(outcome=outcome, to=to, by="preview", now=now)
+        transaction.set_rollback(True)
+    return found
+
+
 T = TypeVar("T")
 
 
@@ -116,14 +150,24 @@ def _judged_again(
 ) -> tuple[T, list[Changed]]:
     """Do what was decided, judge the classes it concerns; return its answer and what changed."""
     sessions = _concerned(item)
+
+    def judged() -> T:
+        answer = act()
+        for pk in sessions:
+            settle_session(session_id=pk, now=now, late_counts=True)
+        return answer
+
+    return _observed(sessions, judged)
+
+
+def _observed(sessions: Sequence[int], act: Callable[[], T]) -> tuple[T, list[Changed]]:
+    """Do something and see what it changed in these classes."""
     before = _outcomes(sessions)
     newest = AttendanceEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     try:
         answer = act()
     except ValueError as error:  # of a service, in words for people
         raise ReviewError(str(error)) from error
-    for pk in sessions:
-        settle_session(session_id=pk, now=now, late_counts=True)
     return answer, _changes(before, _outcomes(sessions), newest)
 
 

@@ -50,6 +50,7 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Sequences", "nurture_sequence", "account_tree"),
             ("Journeys", "nurture_journey", "route"),
+            ("Dry runs", "nurture_wouldsend", "science"),
             ("Why", "nurture_decision", "help"),
             ("The bot's words", "nurture_bottext", "chat_info"),
         ),

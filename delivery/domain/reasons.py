@@ -36,6 +36,8 @@ class Reason(StrEnum):
     WITHDRAWN_BY_STAFF = "withdrawn_by_staff"
     DROPPED = "dropped"
     ERASED = "erased"
+    # only pretended
+    DRY_RUN = "dry_run"
     # may not be sent again
     NOT_IN_DOUBT = "not_in_doubt"
     IN_QUARANTINE = "in_quarantine"
@@ -69,6 +71,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.ERASED: "Everything personal of the learner was erased.",
     Reason.WITHDRAWN_BY_STAFF: "A member of staff withdrew it before it went out.",
     Reason.DROPPED: "A member of staff dropped it: it counts as not sent, and never goes again.",
+    Reason.DRY_RUN: "The sequence only pretends: this is what it would have done.",
     Reason.NOT_IN_DOUBT: "It is neither unknown nor given up.",
     Reason.IN_QUARANTINE: "Its answer may still come; look again a quarter of an hour later.",
     Reason.NOT_WITHDRAWN: "It is not one that a member of staff withdrew.",

@@ -13,10 +13,11 @@ from delivery.models.deliveries import (
     UnknownDelivery,
 )
 from delivery.models.functions import BusinessNow
-from delivery.models.gates import OPEN, UNTIL_OPENED, Gate, Installation, Scope
+from delivery.models.gates import DRY_STREAMS, OPEN, UNTIL_OPENED, Gate, Installation, Scope
 from delivery.models.heartbeats import Heartbeat, Process
 
 __all__ = [
+    "DRY_STREAMS",
     "OPEN",
     "UNTIL_OPENED",
     "Attempt",

@@ -13,6 +13,9 @@ from django.db.models.functions import Now
 OPEN = datetime(2000, 1, 1, tzinfo=UTC)
 UNTIL_OPENED = datetime(2999, 1, 1, tzinfo=UTC)
 
+#: The streams of what is only pretended: closed for ever, and never sent.
+DRY_STREAMS = "stream:dry:"
+
 
 class Scope(models.TextChoices):
     """What a closed gate holds back."""

@@ -35,12 +35,14 @@ from delivery.services.deliveries import (
 from delivery.services.erasure import forget_chat, forget_leaving, scrub
 from delivery.services.gates import (
     close_gate,
+    dry_stream,
     ensure_pacing,
     ensure_stream,
     open_gate,
     stream_key,
 )
 from delivery.services.heartbeats import beat
+from delivery.services.rehearsal import is_rehearsal_due, rehearse
 
 __all__ = [
     "DEFAULT_CATEGORY",
@@ -51,6 +53,7 @@ __all__ = [
     "close_gate",
     "draft",
     "drop",
+    "dry_stream",
     "enqueue",
     "enqueue_many",
     "ensure_pacing",
@@ -58,6 +61,7 @@ __all__ = [
     "forget_chat",
     "forget_leaving",
     "has_consent",
+    "is_rehearsal_due",
     "mark_observed",
     "meet_chat",
     "open_gate",
@@ -65,6 +69,7 @@ __all__ = [
     "preview_back",
     "register_chat",
     "register_chats",
+    "rehearse",
     "resolve_by_evidence",
     "retime",
     "scrub",

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from delivery.models import OPEN, UNTIL_OPENED, Gate, Scope
+from delivery.models import DRY_STREAMS, OPEN, UNTIL_OPENED, Gate, Scope
 
 BOT = "bot"  # pacing of bulk, and 429
 REPLY = "bot:reply"  # pacing of replies
@@ -27,6 +27,11 @@ def stream_key(slug: str) -> str:
     return f"stream:{slug}"
 
 
+def dry_stream(slug: str) -> str:
+    """The stream of what a sequence would say, for `draft` and `enqueue`: nothing of it is sent."""
+    return f"dry:{slug}"
+
+
 def ensure_stream(slug: str) -> str:
     """Make the stream's gate if there is none, and return its key. Safe to run twice."""
     key = stream_key(slug)
@@ -36,9 +41,16 @@ def ensure_stream(slug: str) -> str:
 
 def ensure_streams(keys: Iterable[str]) -> None:
     """The same for the gates of several streams, by their keys, in one statement."""
-    Gate.objects.bulk_create(
-        [Gate(key=key, scope=Scope.STREAM) for key in sorted(keys)], ignore_conflicts=True
-    )
+    Gate.objects.bulk_create([_stream(key) for key in sorted(keys)], ignore_conflicts=True)
+
+
+def _stream(key: str) -> Gate:
+    if key.startswith(DRY_STREAMS):
+        return Gate(
+            key=key, scope=Scope.STREAM, closed_until=UNTIL_OPENED,
+            reason="a dry run: it is only pretended", closed_by="dry run",
+        )  # fmt: skip
+    return Gate(key=key, scope=Scope.STREAM)
 
 
 def ensure_pacing() -> None:
@@ -76,8 +88,11 @@ def close_gate(*, key: str, reason: str, by: str, until: datetime | None = None)
 
 @transaction.atomic
 def open_gate(*, key: str, by: str) -> bool:
-    """Let deliveries through again; return whether the gate was there. Safe to run twice."""
-    return bool(
+    """Let deliveries through again; return whether the gate was there. Safe to run twice.
+
+    That of a dry run stays closed.
+    """
+    return not key.startswith(DRY_STREAMS) and bool(
         Gate.objects.filter(key=key).update(
             closed_until=OPEN, reason="", closed_by=by, updated_at=Now()
         )

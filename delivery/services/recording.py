@@ -64,25 +64,27 @@ def send_recorded() -> int:
 
 def _last_look(leased: Sequence[dict[str, Any]]) -> None:
     looked = _rows(*queries.commit(results=(), intents=leased, lease=_LEASE))
-    _end([row for row in looked if row["verdict"] in rows.ENDING])
-    _put_off([row for row in looked if row["verdict"] in rows.PUT_OFF])
+    end_refused([row for row in looked if row["verdict"] in rows.ENDING])
+    put_off([row for row in looked if row["verdict"] in rows.PUT_OFF])
     _record([row for row in looked if row["verdict"] == "go"])
 
 
-def _end(refused: Sequence[dict[str, Any]]) -> None:
+def end_refused(refused: Sequence[dict[str, Any]]) -> None:
+    """End leased deliveries that the last look refused."""
     if refused:
         ends = [rows.ending(row) for row in refused]
         said = {
             "statuses": [status.value for status, _ in ends],
             "reasons": [str(reason) for _, reason in ends],
         }
-        _run(queries.END_LEASED, {**_keys(refused), **said})
+        _run(queries.END_LEASED, {**keys_of(refused), **said})
 
 
-def _put_off(waiting: Sequence[dict[str, Any]]) -> None:
+def put_off(waiting: Sequence[dict[str, Any]]) -> None:
+    """Give back leased deliveries that may not go yet."""
     if waiting:
         again = [rows.again_at(row) for row in waiting]
-        _run(queries.RELEASE_LEASED, {**_keys(waiting), "ats": again})
+        _run(queries.RELEASE_LEASED, {**keys_of(waiting), "ats": again})
 
 
 def _record(sent: Sequence[dict[str, Any]]) -> None:
@@ -92,7 +94,8 @@ def _record(sent: Sequence[dict[str, Any]]) -> None:
     _run(*queries.commit(results=results, intents=(), lease=_LEASE))
 
 
-def _keys(found: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+def keys_of(found: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+    """Which deliveries, by their leases."""
     return {"ids": [row["id"] for row in found], "fences": [row["fence"] for row in found]}
 
 

@@ -22,8 +22,9 @@ from config.console.confirmation import Question
 from config.console.pages import Console, ReadOnlyInline, may
 from config.console.words import link
 from delivery.clock import now
-from nurture import flags, models, selectors, services
+from nurture import flags, models, selectors
 from nurture.admin.insight import InsightPages
+from nurture.admin.publishing import PublishingPages
 from nurture.domain.leaving import Leaving, ranked
 from nurture.domain.sequence import WaitKind
 from nurture.domain.storage import wait_from_json
@@ -114,7 +115,7 @@ class TriggerInline(ReadOnlyInline):
 
 
 @admin.register(models.Sequence)
-class SequenceAdmin(InsightPages, Console):
+class SequenceAdmin(InsightPages, PublishingPages, Console):
     """A sequence: what is published, what is a draft, who is inside."""
 
     list_display = ("name", "slug", "label", "published", "draft", "inside", "ended")
@@ -122,9 +123,19 @@ class SequenceAdmin(InsightPages, Console):
     list_filter = (("mode", ChoicesDropdownFilter),)
     search_fields = ("slug", "name")
     ordering = ("name",)
-    readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
-    fields = ("name", "slug", "mode", "published", "draft", "rules", "as_read", "who_left")
-    actions = ("publish_draft", "hold", "let_go")
+    readonly_fields = ("published", "draft", "around", "rules", "as_read", "who_left")
+    fields = (
+        "name",
+        "slug",
+        "mode",
+        "published",
+        "draft",
+        "around",
+        "rules",
+        "as_read",
+        "who_left",
+    )
+    actions = ("hold", "let_go")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
         """With the number of open journeys, by the index of these."""
@@ -151,7 +162,10 @@ class SequenceAdmin(InsightPages, Console):
     def draft(self, row: models.Sequence) -> SafeString | str:
         """Link to what is being written."""
         version = row.draft_version
-        return link(version, f"version {version.number}") if version else "–"
+        if version is None:
+            return "–"
+        url = reverse("admin:nurture_sequence_publish", args=[row.pk])
+        return format_html('<a class="tb-link" href="{}">version {}</a>', url, version.number)
 
     @admin.display(description="inside now")
     def inside(self, row: Any) -> SafeString:
@@ -195,35 +209,11 @@ class SequenceAdmin(InsightPages, Console):
         found = selectors.left_by_step(sequence_ids=[row.pk], since=since, now=at)
         return left_table(ranked(found[row.pk])) if found else "Nothing was sent."
 
-    has_publish_permission = may("nurture.publish_sequence")
     has_hold_permission = may("nurture.hold_sequence")
 
     def heading(self, row: models.Sequence) -> str:
         """By its name."""
         return row.name
-
-    @admin.action(description="Publish the draft", permissions=["publish"])
-    def publish_draft(
-        self, request: HttpRequest, queryset: QuerySet[models.Sequence]
-    ) -> HttpResponse | None:
-        """Make drafts what new journeys run on."""
-
-        def act(rows: QuerySet[models.Sequence]) -> str:
-            made = [services.publish(sequence=row, now=now()) for row in rows]
-            return " ".join(f"{row.name}: version {row.number} is published." for row in made)
-
-        return self.confirm(
-            request,
-            queryset.filter(draft_version__isnull=False),
-            Question(
-                title="Publish {count} drafts?",
-                effect="Who enters from now on gets it; who is inside stays on their version.",
-                button="Publish {count}",
-                heads=("Sequence", "Published", "Draft"),
-                row=lambda row: (row.name, self.published(row), self.draft(row)),
-                act=act,
-            ),
-        )
 
     @admin.action(description="Hold: send nothing of it for now", permissions=["hold"])
     def hold(

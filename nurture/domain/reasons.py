@@ -15,6 +15,7 @@ class Reason(StrEnum):
     STEP_SKIPPED = "step_skipped"
     COMPLETED = "completed"
     DRY_RUN = "dry_run"
+    RELEASED = "released"
     PAUSED_BY_STAFF = "paused_by_staff"
     RESUMED = "resumed"
     MOVED = "moved"
@@ -81,6 +82,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.STEP_SKIPPED: "The step was passed over; the journey went on with the next one.",
     Reason.COMPLETED: "The last step is done.",
     Reason.DRY_RUN: "The sequence only pretends: this is what it would have done.",
+    Reason.RELEASED: "A person let a message of a dry run go out after all.",
     Reason.PAUSED_BY_STAFF: "A member of staff holds the journey; it goes on when it is resumed.",
     Reason.RESUMED: "The journey goes on from where it was held.",
     Reason.MOVED: "The journey goes on by a newer version of its sequence.",

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('attendance', '0006_ask_before'),
         ('delivery', '0011_work_queues'),
-        ('nurture', '0012_insight'),
+        ('nurture', '0014_dry_runs'),
     ]
 
     operations = [

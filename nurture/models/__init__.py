@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nurture.models.backtests import BacktestRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
+from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.figures import HourlyFigure
 from nurture.models.journeys import (
     OPEN,
@@ -15,6 +16,7 @@ from nurture.models.journeys import (
     TaskKind,
 )
 from nurture.models.questions import PledgeQuestion
+from nurture.models.scenarios import EditKind, Scenario, SequenceEdit
 from nurture.models.sequences import (
     AttendanceTrigger,
     Sequence,
@@ -32,16 +34,21 @@ __all__ = [
     "Contact",
     "ContactTag",
     "Decision",
+    "DryRunVerdict",
+    "EditKind",
     "HoldoutAssignment",
     "HourlyFigure",
     "Journey",
     "JourneyStatus",
     "LinkToken",
     "PledgeQuestion",
+    "Scenario",
     "Sequence",
+    "SequenceEdit",
     "SequenceVersion",
     "StaffTask",
     "Step",
     "TaskKind",
     "VersionStatus",
+    "WouldSend",
 ]

@@ -61,6 +61,8 @@ class Journey(models.Model):
         SequenceVersion, models.PROTECT, null=True, blank=True, related_name="awaited_by"
     )
     is_test = models.BooleanField(default=False)
+    #: It is only pretended: what it would say is kept, and nobody hears it.
+    dry_run = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -69,11 +71,12 @@ class Journey(models.Model):
         constraints = [
             # The same fact, however often it arrives, starts one journey (P03, P14).
             models.UniqueConstraint(
-                fields=["sequence", "learner", "entry_key", "round"], name="nurture_journey_once"
+                fields=["sequence", "learner", "entry_key", "round", "dry_run"],
+                name="nurture_journey_once",
             ),
             # At most `open_limit` open journeys: each holds a slot below it.
             models.UniqueConstraint(
-                fields=["sequence", "learner", "slot"],
+                fields=["sequence", "learner", "slot", "dry_run"],
                 condition=Q(status__in=OPEN),
                 name="nurture_journey_slot",
             ),
@@ -126,6 +129,10 @@ class Journey(models.Model):
                 include=["status", "exit_reason"],
                 condition=Q(ended_at__isnull=False, is_test=False),
                 name="nurture_journey_ended_day",
+            ),
+            # Read by the messages of dry runs.
+            models.Index(
+                fields=["sequence"], condition=Q(dry_run=True), name="nurture_journey_dry_run"
             ),
             # Read by exit rules, /stop and the learner's page.
             models.Index(

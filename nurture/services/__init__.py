@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nurture.services.deliveries import observe_deliveries
+from nurture.services.drafts import DraftChangedError, checksum_of, revert, save_draft
 from nurture.services.engine import TickReport, advance_due, has_upkeep, has_work, tick
 from nurture.services.events import learner_did, process_events
 from nurture.services.holding import (
@@ -20,15 +21,18 @@ from nurture.services.sequences import (
     export,
     import_sequence,
     publish,
+    set_mode,
 )
 from nurture.services.versions import spec_of
 
 __all__ = [
+    "DraftChangedError",
     "ImportResult",
     "TickReport",
     "UnknownSequenceError",
     "advance_due",
     "answered_pledge",
+    "checksum_of",
     "end_all",
     "export",
     "has_upkeep",
@@ -43,6 +47,9 @@ __all__ = [
     "release_stream",
     "resume",
     "resume_all",
+    "revert",
+    "save_draft",
+    "set_mode",
     "spec_of",
     "tick",
 ]

@@ -9,15 +9,14 @@ from typing import Any
 
 from attendance import selectors as attendance
 from attendance.models import AttendanceEvent
-from nurture import flags, texts
+from nurture import flags
 from nurture.domain.entry import Enter, Previous, Refuse, entry_key, may_enter
-from nurture.domain.journey import Send
 from nurture.domain.reasons import Reason
 from nurture.domain.rollout import bucket
 from nurture.domain.sequence import Fact, Mode
 from nurture.domain.triggers import Mismatch, first_match
 from nurture.models import OPEN, HoldoutAssignment, Journey, SequenceVersion
-from nurture.services.journeys import situation_of, start, unkept
+from nurture.services.journeys import start
 from nurture.services.world import World, why_silent
 
 
@@ -77,6 +76,8 @@ class Admission:
             self._held_out[draw.sequence_id, draw.learner_id] = draw.held_out
 
     def _earlier(self, version: SequenceVersion, learner_id: int) -> list[Previous]:
+        """What was only pretended counts while it is pretended, and never for what is real."""
+        pretends = version.sequence.mode == Mode.DRY_RUN
         return [
             Previous(
                 entry_key=row.entry_key,
@@ -85,17 +86,14 @@ class Admission:
                 slot=row.slot,
             )
             for row in self.previous.get(learner_id, [])
-            if row.sequence_id == version.sequence_id
+            if row.sequence_id == version.sequence_id and row.dry_run == pretends
         ]
 
     def consider(self, *, version: SequenceVersion, event: AttendanceEvent) -> Journey | None:
-        """Begin a journey of this version, or note why not (also what a dry run would do)."""
+        """Begin a journey of this version, or note why not."""
         verdict = self.judge(version=version, event=event)
         if isinstance(verdict, Refusal):
             self._note(version, event, verdict.reason, verdict.inputs, verdict.until)
-            return None
-        if version.sequence.mode == Mode.DRY_RUN:
-            self._note(version, event, Reason.DRY_RUN, self.preview(version=version, event=event))
             return None
         key = self._key(version, event)
         journey = start(
@@ -173,22 +171,6 @@ class Admission:
                 )
             )
         return self._held_out[key]
-
-    def preview(self, *, version: SequenceVersion, event: AttendanceEvent) -> dict[str, Any]:
-        """What the first step would do, and say; nothing is written."""
-        found = situation_of(unkept(version=version, event=event, world=self.world), self.world)
-        if isinstance(found, Reason):
-            return {"reason": found.value}
-        action = found.decide(current="").action
-        if not isinstance(action, Send):
-            return {"action": type(action).__name__}
-        step = found.step(action.step_key)
-        assert step is not None, "the core names steps of this version"
-        said = {"step": step.key, "due_at": action.due_at.isoformat()}
-        try:
-            return said | {"text": found.render(step)}
-        except texts.TextError as error:
-            return said | {"error": str(error)}
 
     def _note(
         self,

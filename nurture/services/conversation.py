@@ -52,7 +52,7 @@ def status(*, contact: Contact, chat: Chat, now: datetime) -> Status:
         if (session := attendance_selectors.next_session(course_id=course, after=now))
     ]
     soonest = min(found, key=lambda session: session.starts_at, default=None)
-    owed = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status__in=UNSENT)
+    owed = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status__in=UNSENT, is_test=False)
     return Status(
         next_class=soonest,
         zone=zone_for(contact=contact, session=soonest),

@@ -38,8 +38,20 @@ def retract(*, journeys: Iterable[Journey], world: World) -> int:
         if journey.status in OPEN:
             ended += exit_journey(journey=journey, reason=Reason.CORRECTED, world=world)
         told.append(journey)
+    _withdraw_released(told)
     ask_staff(journeys=told, world=world)
     return ended
+
+
+def _withdraw_released(journeys: Iterable[Journey]) -> None:
+    """What staff let go out of a dry run is withdrawn with the rest of it."""
+    pretended = [journey.pk for journey in journeys if journey.dry_run]
+    if pretended:
+        released = Decision.objects.filter(journey__in=pretended, code=Reason.RELEASED)
+        keys = released.values_list("delivery__dedupe_key", flat=True)
+        delivery.cancel(
+            dedupe_keys=[key for key in keys if key], reason=delivery_reasons.Reason.CORRECTED
+        )
 
 
 def is_disputed(journey: Journey) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from attendance import services as attendance
+from delivery import services as delivery
 from nurture import flags, selectors
 from nurture.models import Journey, JourneyStatus
 from nurture.services.asking import ask_pledges
@@ -63,7 +64,14 @@ def react(*, now: datetime, tally: Tally | None = None) -> int:
     if found.facts:
         total.facts += _all(process_events, now, total)
         found = selectors.work(now=now)
-    moved = total.facts
+    moved = total.facts + _move_on(found, now, total)
+    while delivery.rehearse():
+        moved += _move_on(selectors.work(now=now), now, total)
+    return moved
+
+
+def _move_on(found: selectors.Work, now: datetime, total: Tally) -> int:
+    moved = 0
     if found.ends and flags.nurture_is_on():
         moved += _all(observe_deliveries, now, total)
     if found.due and flags.nurture_is_on():
@@ -86,9 +94,10 @@ def has_work(*, now: datetime) -> bool:
 
     What stands still because a switch is off is no work.
     """
-    return selectors.has_work(
+    found = selectors.has_work(
         now=now, settles=flags.attendance_is_on(), advances=flags.nurture_is_on()
     )
+    return found or delivery.is_rehearsal_due()
 
 
 def has_upkeep(*, now: datetime) -> bool:

@@ -90,6 +90,8 @@ def explain(*, email: str, slug: str, now: datetime) -> Explanation:
     rules = [*inquiry.about_the_learner(), *inquiry.about_the_sequence()]
     fact, told = inquiry.newest_fact(), inquiry.newest_decision()
     journey = _journey(inquiry, told)
+    if journey is not None and journey.dry_run:
+        return _pretended(journey, rules)
     if journey is not None:
         story = list(explain_journey.rules(journey=journey, now=now))
         return conclude([*rules, *story], explain_journey.deciding(journey, rules, story))
@@ -135,6 +137,15 @@ def _journey(inquiry: _Inquiry, told: Decision | None) -> Journey | None:
         return told.journey or _same_class(told)
     fact = inquiry.newest_fact()
     return None if fact is not None and fact.processed_at is None else inquiry.newest_journey()
+
+
+def _pretended(journey: Journey, rules: list[Rule]) -> Explanation:
+    """The learner went through it in a dry run, and heard nothing."""
+    said = {"mode": Mode.DRY_RUN.value, "version": journey.version.number}
+    decides = Rule("sequence_live", said, False, Reason.DRY_RUN)
+    known = [decides if rule.rule == decides.rule else rule for rule in rules]
+    story = explain_journey.rules(journey=journey, now=journey.started_at)
+    return conclude([*known, *story], decides)
 
 
 def _same_class(told: Decision) -> Journey | None:
@@ -285,7 +296,10 @@ class _Inquiry:
     def _entry(self, fact: AttendanceEvent) -> Rule:
         assert self.spec is not None, "asked only of published sequences"
         rows = Journey.objects.filter(
-            sequence=self.sequence, learner=self.learner, is_test=False
+            sequence=self.sequence,
+            learner=self.learner,
+            is_test=False,
+            dry_run=self.sequence.mode == Mode.DRY_RUN,
         ).order_by("started_at", "id")
         key = entry_key(self.spec.entry, fact.session_id)
         verdict = may_enter(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
@@ -32,8 +33,17 @@ class InFlightReport:
 def preview_in_flight(
     *, sequence: Sequence, version: SequenceVersion, policy: InFlight, now: datetime
 ) -> InFlightReport:
-    """What publishing `version` would do to the journeys under way; nothing is written."""
-    return _count(_sorted_out(_under_way(sequence, version), version, policy, World(now=now)))
+    """What publishing `version` would do to the journeys under way; nothing is written.
+
+    Counted by version and step, so it costs the same however many there are.
+    """
+    world = World(now=now)
+    newer = _keys(version, world)
+    counts: Counter[str] = Counter()
+    groups = _under_way(sequence, version).order_by().values_list("version_id", "step_key")
+    for version_id, step_key, count in groups.annotate(count=Count("pk")):
+        counts[_fate(step_key, world.spec(version_id), newer, policy)] += count
+    return InFlightReport(**counts)
 
 
 @transaction.atomic
@@ -77,22 +87,27 @@ def _sorted_out(
 ) -> dict[str, list[Journey]]:
     rows = list(journeys)
     world.read(rows)
-    newer = {step.key for step in world.spec(version.pk).steps}
+    newer = _keys(version, world)
     found: dict[str, list[Journey]] = {"moved": [], "awaiting": [], "finishing": [], "exited": []}
     for journey in rows:
-        found[_fate(journey, world.spec(journey.version_id), newer, policy)].append(journey)
+        fate = _fate(journey.step_key, world.spec(journey.version_id), newer, policy)
+        found[fate].append(journey)
     return found
 
 
-def _fate(journey: Journey, older: SequenceSpec, newer: set[str], policy: InFlight) -> str:
+def _keys(version: SequenceVersion, world: World) -> set[str]:
+    return {step.key for step in world.spec(version.pk).steps}
+
+
+def _fate(step_key: str, older: SequenceSpec, newer: set[str], policy: InFlight) -> str:
     if policy is InFlight.EXIT:
         return "exited"
     if policy is InFlight.FINISH:
         return "finishing"
-    if journey.step_key in newer:
+    if step_key in newer:
         return "moved"
     keys = [step.key for step in older.steps]
-    at = keys.index(journey.step_key) if journey.step_key in keys else len(keys)
+    at = keys.index(step_key) if step_key in keys else len(keys)
     return "awaiting" if newer.intersection(keys[at:]) else "finishing"
 
 

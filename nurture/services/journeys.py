@@ -25,7 +25,7 @@ from nurture.domain.journey import (
     WaitUntil,
 )
 from nurture.domain.reasons import Reason
-from nurture.domain.sequence import Capped, StepKind, WaitKind
+from nurture.domain.sequence import Capped, Mode, StepKind, WaitKind
 from nurture.models import OPEN, Journey, JourneyStatus, SequenceVersion, StaffTask, TaskKind
 from nurture.services.endings import end, exit_journey, withdraw
 from nurture.services.situation import Situation
@@ -87,6 +87,7 @@ def unkept(*, version: SequenceVersion, event: AttendanceEvent, world: World) ->
         session=event.session,
         course=event.session.course,
         cause=event,
+        dry_run=version.sequence.mode == Mode.DRY_RUN,
         anchor_at=world.now,
         next_action_at=world.now,
         started_at=world.now,
@@ -165,7 +166,7 @@ def passed(here: Situation, trail: Iterable[Trace], effects: Iterable[Effect]) -
             step_key=trace.step_key,
             inputs=dict(trace.inputs),
         )
-    for effect in effects:
+    for effect in effects if not here.journey.dry_run else ():
         match effect:
             case AddTag(name=name):
                 _tag(here, name, on=True)
@@ -228,20 +229,21 @@ def _draft(here: Situation, send: Send, text: str) -> Delivery:
     step = here.step(send.step_key)
     assert step is not None, "the core names steps of this version"
     assert here.contact.chat is not None, "silent learners have left before"
+    pretends = here.journey.dry_run
     return delivery.draft(
         chat=here.contact.chat,
         text=text,
         dedupe_key=f"journey:{here.journey.pk}:{step.key}:{here.journey.steps_taken}",
         due_at=send.due_at,
         expires_at=send.expires_at,
-        stream=here.spec.slug,
+        stream=delivery.dry_stream(here.spec.slug) if pretends else here.spec.slug,
         category=here.spec.category,
         window=here.hours(send.due_at),
         buttons=step.buttons,
         priority=here.spec.priority,
         cap_per_day=here.spec.cap_per_day,
         cap_defers=here.spec.capped is Capped.DEFER,
-        is_test=here.journey.is_test,
+        is_test=here.journey.is_test or pretends,  # counts nowhere
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,11 +12,11 @@ import delivery.services
 from nurture import sequence_files
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import InFlight, Mode
-from nurture.models import Sequence, SequenceVersion, VersionStatus
+from nurture.models import EditKind, Sequence, SequenceVersion, VersionStatus
+from nurture.services.drafts import canonical_of, note_edit, replace_draft
 from nurture.services.endings import exit_journey
 from nurture.services.in_flight import settle_in_flight
 from nurture.services.journeys import locked, open_journeys
-from nurture.services.versions import write_version
 from nurture.services.world import World
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def import_sequence(*, source: str, now: datetime, by: User | None = None) -> Im
     nothing, so it is safe to run twice.
     """
     spec = sequence_files.read(source)
-    canonical = sequence_files.write(spec)
-    checksum = hashlib.sha256(canonical.encode()).hexdigest()
+    canonical, checksum = canonical_of(spec)
     sequence, _ = Sequence.objects.get_or_create(
         slug=spec.slug, defaults={"name": spec.name, "mode": spec.mode.value}
     )
@@ -55,11 +53,8 @@ def import_sequence(*, source: str, now: datetime, by: User | None = None) -> Im
     present = sequence.draft_version or sequence.published_version
     if present is not None and present.checksum == checksum:
         return ImportResult(sequence=sequence, version=present, changed=False)
-    if sequence.draft_version is not None:
-        sequence.draft_version.delete()
-    version = write_version(sequence, spec, canonical=canonical, checksum=checksum, now=now, by=by)
-    Sequence.objects.filter(pk=sequence.pk).update(draft_version=version)
-    sequence.refresh_from_db()
+    version = replace_draft(sequence, spec, canonical, checksum, now=now, by=by)
+    note_edit(EditKind.IMPORTED, version=version, now=now, by=by)
     return ImportResult(sequence=sequence, version=version, changed=True)
 
 
@@ -70,12 +65,15 @@ def publish(
     now: datetime,
     by: User | None = None,
     in_flight: InFlight = InFlight.FINISH,
+    mode: Mode | None = None,
+    note: str = "",
 ) -> SequenceVersion:
     """Make the draft what new journeys run on; `in_flight` says what those under way do.
 
-    The mode of the file is applied: where it is not live, journeys under way end
+    `mode`: None = that of the file. Where it changes, or is off, journeys under way end
     (`sequence_stopped`) and what they owe is withdrawn. Without a draft, what is published stays
-    published (safe to run twice). Raises UnknownSequenceError where there is neither.
+    published (safe to run twice). Raises UnknownSequenceError where there is neither. What a
+    person should see before is in services/publishing.py.
     """
     sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
     draft = sequence.draft_version
@@ -88,16 +86,41 @@ def publish(
     )
     draft.status, draft.published_at, draft.published_by = VersionStatus.PUBLISHED, now, by
     draft.save(update_fields=["status", "published_at", "published_by"])
-    spec = sequence_files.read(draft.source)
+    before, after = Mode(sequence.mode), mode or sequence_files.read(draft.source).mode
     Sequence.objects.filter(pk=sequence.pk).update(
-        published_version=draft, draft_version=None, name=draft.name, mode=spec.mode.value
+        published_version=draft, draft_version=None, name=draft.name, mode=after.value
     )
     delivery.services.ensure_stream(sequence.slug)
-    if spec.mode is Mode.LIVE:
+    if after is before and after is not Mode.STOPPED:
         settle_in_flight(sequence=sequence, version=draft, policy=in_flight, now=now)
     else:
         _end_journeys(sequence, now)
+    chosen = {"in_flight": in_flight.value, "mode": after.value}
+    note_edit(EditKind.PUBLISHED, version=draft, now=now, by=by, inputs=chosen, note=note)
     return draft
+
+
+@transaction.atomic
+def set_mode(*, sequence: Sequence, mode: Mode, now: datetime, by: User | None = None) -> bool:
+    """Switch a sequence off, to pretend, or live; return whether that changed anything.
+
+    Journeys that began in the other mode end (`sequence_stopped`), and what they owe is
+    withdrawn: nobody hears the end of what was only pretended, or the other way round. Raises
+    UnknownSequenceError where nothing is published. Safe to run twice.
+    """
+    sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
+    version = sequence.published_version
+    if version is None:
+        raise UnknownSequenceError(f"{sequence.slug} is not published; it has no mode yet")
+    if sequence.mode == mode:
+        return False
+    Sequence.objects.filter(pk=sequence.pk).update(mode=mode.value)
+    _end_journeys(sequence, now)
+    note_edit(
+        EditKind.MODE, version=version, now=now, by=by,
+        inputs={"before": sequence.mode, "mode": mode.value},
+    )  # fmt: skip
+    return True
 
 
 def _end_journeys(sequence: Sequence, now: datetime) -> None:

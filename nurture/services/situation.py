@@ -12,12 +12,14 @@ from django.conf import settings
 from attendance.selectors import RecordedFact
 from delivery.domain.windows import Window as DeliveryWindow
 from nurture import context, texts
+from nurture.domain import journey as core
 from nurture.domain.conditions import ConditionFacts, leaves
-from nurture.domain.journey import Decision, decide
+from nurture.domain.journey import decide
+from nurture.domain.reasons import Reason
 from nurture.domain.rollout import bucket
 from nurture.domain.schedule import period_at, zone_of
 from nurture.domain.sequence import SequenceSpec, Step, WaitKind
-from nurture.models import Contact, Journey
+from nurture.models import Contact, Decision, Journey
 from nurture.services.world import World, consents
 
 
@@ -70,9 +72,21 @@ class Situation:
             and chat is not None
             and world.replied(chat=chat, since=journey.started_at) is not None,
             opted_out=chat is None or not consents(chat, self.spec.category),
-            tags=frozenset(world.tags_of(self.contact) if "tag" in asked else ()),
+            tags=frozenset(self._tags() if "tag" in asked else ()),
             language=self.contact.language,
         )
+
+    def _tags(self) -> set[str]:
+        """The contact's tags; a dry run puts none on, and knows those that it would have."""
+        tags = set(self.world.tags_of(self.contact))
+        if not self.journey.dry_run:
+            return tags
+        kept = Decision.objects.filter(journey=self.journey.pk, code=Reason.TAGGED).order_by("id")
+        new = [row for row in self.world.writes.decisions if row.journey is self.journey]
+        for row in (*kept, *(row for row in new if row.code == Reason.TAGGED)):
+            tags |= {row.inputs["add"]} if "add" in row.inputs else set()
+            tags -= {row.inputs.get("remove")}
+        return tags
 
     def _facts(self) -> set[str]:
         return {fact.kind for fact in self._facts_since(self.journey.started_at)}
@@ -101,7 +115,7 @@ class Situation:
         waited: str = "",
         anchor: datetime | None = None,
         now: datetime | None = None,
-    ) -> Decision:
+    ) -> core.Decision:
         """Ask the pure core what comes next, from the step `current` on.
 
         `anchor`, `now`: as if the step before had settled then, and as if it were then.

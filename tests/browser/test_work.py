@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from django.urls import reverse
@@ -41,7 +40,7 @@ def test_a_guest_is_named_with_two_keys(
     stay(session, email=amir.email)
     stay(session, name="Rosa Maro", end=55)
     now = judge(session)
-    monkeypatch.setattr("attendance.admin.review.timezone", SimpleNamespace(now=lambda: now))
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
     item = ReviewItem.objects.get(kind="guest")
     desk = desk_of("operator")
 
@@ -58,7 +57,9 @@ def test_a_guest_is_named_with_two_keys(
     assert outcome_of(rosa, session).outcome == "attended"
 
 
-def test_an_outcome_of_the_audit_is_judged_with_one_click(desk_of: Callable[[str], Desk]) -> None:
+def test_an_outcome_of_the_audit_is_judged_with_one_click_or_key(
+    desk_of: Callable[[str], Desk],
+) -> None:
     course, people = make_course("Rosa Maro", "Amir Lindt")
     session = make_class(course)
     stay(session, email=people[1].email)
@@ -72,9 +73,13 @@ def test_an_outcome_of_the_audit_is_judged_with_one_click(desk_of: Callable[[str
     desk.check("audit")
     page.click(f'button[formaction="{to}"][value="late"]')
     page.wait_for_selector("text=Noted.")
+    page.keyboard.press("y")
+    page.wait_for_selector("text=All of it is judged.")
+    desk.check("audit-done")
 
     pair.refresh_from_db()
     assert (pair.verdict, pair.truth, pair.decided_by) == ("wrong", "late", "operator")
+    assert AuditPair.objects.exclude(pk=pair.pk).get().verdict == "right"
 
 
 def test_staff_send_again_what_is_in_doubt_after_a_look(desk_of: Callable[[str], Desk]) -> None:

@@ -16,16 +16,20 @@ from waffle.models import Sample
 from attendance import services
 from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledge
 from delivery.models import Attempt, Delivery, Heartbeat, InboundUpdate, Installation
+from delivery.services import dry_stream, ensure_stream
 from nurture import flags
 from nurture.models import (
     BacktestRun,
     BotText,
     Contact,
     ContactTag,
+    Decision,
     HoldoutAssignment,
     HourlyFigure,
+    Journey,
     LinkToken,
     PledgeQuestion,
+    Scenario,
     Sequence,
     StaffTask,
 )
@@ -78,6 +82,7 @@ def _of_learners() -> None:
         sequence=sequence, version=1, since=at - timedelta(days=7), until=at, asked_by="someone",
         asked_at=at,
     )  # fmt: skip
+    Scenario.objects.create(sequence=sequence, name="Rosa misses a class", changed_at=at)
     LinkToken.objects.create(
         learner=learner, token_hash="0" * 64, created_at=at, expires_at=at + timedelta(days=7)
     )
@@ -100,4 +105,24 @@ def _of_delivery() -> None:
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
     Heartbeat.objects.create(name="clock", hour=at, first_at=at, seen_at=at, minutes=1)
+    _of_a_dry_run(delivery)
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
+
+
+def _of_a_dry_run(like: Delivery) -> None:
+    """A message that nobody heard."""
+    journey, at = Journey.objects.order_by("pk")[0], LONG_AGO
+    message = Delivery.objects.create(
+        chat=like.chat, stream_id=ensure_stream(dry_stream(journey.sequence.slug)), is_test=True,
+        dedupe_key="dry", text="Hi Rosa.", status="skipped", reason="dry_run", due_at=at,
+        run_at=at, settled_at=at, observed_at=at,
+    )  # fmt: skip
+    pretended = Journey.objects.create(
+        sequence=journey.sequence, version=journey.version, learner=journey.learner,
+        entry_key="learner", status="completed", anchor_at=at, started_at=at, ended_at=at,
+        dry_run=True,
+    )  # fmt: skip
+    Decision.objects.create(
+        learner=journey.learner, sequence=journey.sequence, journey=pretended, step_key="hello",
+        code="step_planned", delivery=message, decided_at=at,
+    )  # fmt: skip

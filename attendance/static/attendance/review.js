@@ -3,10 +3,10 @@
 document.querySelector("#confirm")?.focus();
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, [contenteditable]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const link = document.querySelector(`a[data-key="${CSS.escape(event.key)}"]`);
-  if (link) {
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const found = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (found) {
     event.preventDefault();
-    link.click();
+    found.click();
   }
 });

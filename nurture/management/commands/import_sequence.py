@@ -19,6 +19,7 @@ from nurture.models import SequenceVersion
 from nurture.sequence_files import SequenceFileError
 from nurture.services import ImportResult
 from nurture.services.missing import who_would_miss
+from nurture.services.publishing import NotPublishableError, require_scenarios
 
 
 class Command(ForeseeingCommand):
@@ -51,9 +52,14 @@ class Command(ForeseeingCommand):
             if options["dry_run"]:
                 self.foresee(act, as_json=options["json"])
                 return
-            done, version = act()
+            with transaction.atomic():
+                done, version = act()
+                if options["publish"]:
+                    require_scenarios(version=version)
         except SequenceFileError as error:
             raise CommandError(f"Nothing was imported; mend the file:\n{error}") from None
+        except NotPublishableError as error:
+            raise CommandError(f"Nothing was imported; its scenarios fail:\n{error}") from None
         findings = lint(services.spec_of(version))
         changed = "imported" if done.changed else "unchanged"
         missing = who_would_miss(version=version, now=now)

@@ -20,7 +20,7 @@ WITH entry AS (
       FROM nurture_holdoutassignment h
       JOIN user_nurture_journeys j
         ON j.sequence_id = h.sequence_id AND j.learner_id = h.learner_id
-       AND NOT j.is_test AND j.started_at >= h.assigned_at
+       AND NOT j.is_test AND NOT j.dry_run AND j.started_at >= h.assigned_at
      WHERE h.sequence_id = %(sequence)s AND NOT h.held_out
     UNION ALL
     SELECT k.learner_id, true, k.decided_at, s.course_id, NULL

@@ -26,11 +26,11 @@ _RUN = """
 WITH run AS MATERIALIZED (
     SELECT id, learner_id, status, step_key, exit_reason, started_at, ended_at
       FROM user_nurture_journeys
-     WHERE version_id = %(version)s AND NOT is_test AND started_at >= %(since)s
+     WHERE version_id = %(version)s AND NOT is_test AND NOT dry_run AND started_at >= %(since)s
     UNION ALL
     SELECT id, learner_id, status, step_key, exit_reason, started_at, ended_at
       FROM user_nurture_journeys
-     WHERE version_id = %(version)s AND NOT is_test AND started_at < %(since)s
+     WHERE version_id = %(version)s AND NOT is_test AND NOT dry_run AND started_at < %(since)s
        AND status IN ('active', 'paused'))
 """
 

@@ -29,6 +29,7 @@ from nurture.models import (
     Journey,
     PledgeQuestion,
     Sequence,
+    SequenceEdit,
     SequenceVersion,
     StaffTask,
     Step,
@@ -37,8 +38,8 @@ from nurture.models import (
 #: Every table that the engine or the recording sender writes or locks.
 SHADOWED: tuple[type[models.Model], ...] = (
     AttendanceEvent, Outcome, Pledge, Chat, Delivery, Attempt, Gate, InboundUpdate, Contact,
-    ContactTag, Sequence, SequenceVersion, Step, AttendanceTrigger, Journey, Decision, StaffTask,
-    HoldoutAssignment, PledgeQuestion, Flag, Switch,
+    ContactTag, Sequence, SequenceEdit, SequenceVersion, Step, AttendanceTrigger, Journey,
+    Decision, StaffTask, HoldoutAssignment, PledgeQuestion, Flag, Switch,
 )  # fmt: skip
 
 _TOUCHED = """

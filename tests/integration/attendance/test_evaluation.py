@@ -158,7 +158,10 @@ def log_in(client: Client, *rights: str) -> None:
     client.force_login(user)
 
 
-def test_a_pair_is_judged_with_one_click(client: Client, judged: list[Learner]) -> None:
+def test_a_pair_is_judged_with_one_click(
+    client: Client, judged: list[Learner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NEXT_WEEK)
     services.draw_audit(now=NEXT_WEEK)
     log_in(client, "view_auditpair", "judge_audit")
     right, wrong = AuditPair.objects.order_by("pk")[:2]
@@ -168,7 +171,12 @@ def test_a_pair_is_judged_with_one_click(client: Client, judged: list[Learner]) 
     said = "late" if wrong.outcome.outcome != "late" else "missed"
     client.post(reverse("admin:attendance_auditpair_judge", args=[wrong.pk]), {"said": said})
 
-    assert "strict accuracy" in shown
+    for words in ("Right of all judged", "Called missed, and were", "Nothing is judged yet.",
+                  f"0 of {AuditPair.objects.count()}", 'data-key="y"'):  # fmt: skip
+        assert words in shown, words
+    judged_now = client.get(LIST).content.decode()
+    assert "1 of 2" in judged_now
+    assert "95 % interval: 9.5% to 90.5%" in judged_now
     right.refresh_from_db()
     wrong.refresh_from_db()
     assert (right.verdict, right.decided_by) == ("right", "eve")

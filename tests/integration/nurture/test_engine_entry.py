@@ -175,19 +175,6 @@ def test_held_out_for_comparison() -> None:
     assert HoldoutAssignment.objects.get().held_out
 
 
-def test_a_dry_run_says_what_it_would_have_said() -> None:
-    """No journey, no delivery, one decision with the text."""
-    make.make_sequence(make.PLAIN.replace("entry:", "mode: dry_run\nentry:"))
-    make.make_fact()
-
-    services.tick(now=make.NOW)
-
-    assert only_code() == "dry_run"
-    said = Decision.objects.get().inputs
-    assert said["text"] == "Hi Rosa, we missed you in Lesson 4."
-    assert not Delivery.objects.exists()
-
-
 def test_a_stopped_sequence_says_so() -> None:
     """Stopping is a decision too."""
     make.make_sequence(make.PLAIN.replace("entry:", "mode: stopped\nentry:"))

@@ -59,7 +59,7 @@ FILLED = {
     "nurture_deliveries", "nurture_stafftask", "attendance_outsider",
 }  # fmt: skip
 #: What is not about her: the sequence that says "Rosa" of itself.
-NOT_HERS = {"nurture_messages", "nurture_sequenceversion"}
+NOT_HERS = {"nurture_messages", "nurture_sequenceedit", "nurture_sequenceversion"}
 
 
 @pytest.fixture

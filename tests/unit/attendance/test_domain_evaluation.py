@@ -63,6 +63,7 @@ def test_what_is_undecided_is_wrong_and_false_absences_are_counted_apart() -> No
     assert figure("coverage") == (4, 7)
     assert figure("accuracy of what is decided") == (2, 4)
     assert figure("false absences") == (1, 4)
+    assert figure("precision of absences") == (1, 2)
     assert figure("identity precision") == (9, 10)
     assert figure("identity recall") == (9, 12)
     assert (found.hard_cases.hits, found.hard_cases.of) == (4, 7)
