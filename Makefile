@@ -105,6 +105,10 @@ bench-attendance: setup ## Back-fill, a reading without news, one class among 5,
 bench-engine: setup ## A term under the simulated clock, a backtest, a pass among many; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.engine $(if $(SHORT),--short,)
 
+.PHONY: bench-admin
+bench-admin: setup ## Every page of the admin among 1,000,000 deliveries, beside 1,000; SHORT=1: under 30 s
+	@$(BIN)/python -m tests.bench.admin $(if $(SHORT),--short,)
+
 .venv-peers/.ready: requirements/peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --require-hashes -r requirements/peers.txt
@@ -119,4 +123,5 @@ check: quick migrations-check rest test-browser ## What CI runs
 	@$(MAKE) --no-print-directory faults SHORT=1
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
 	@$(MAKE) --no-print-directory bench-engine SHORT=1
+	@$(MAKE) --no-print-directory bench-admin SHORT=1
 	@$(MAKE) --no-print-directory bench-delivery SHORT=1

@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from config.console.lists import SpanFilter
 from config.console.pages import Console
 from config.console.words import moment, pill
 from nurture.domain.roles import ROLES
@@ -74,7 +75,7 @@ class LogEntryAdmin(Console):
         ("user", RelatedDropdownFilter),
         "action_flag",
         ("content_type", RelatedDropdownFilter),
-        ("action_time", RangeDateTimeFilter),
+        ("action_time", SpanFilter),
     )
     search_fields = ("object_repr", "change_message", "user__username")
     search_help_text = "Who, which row, or what was done"

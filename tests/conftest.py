@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -32,6 +32,16 @@ def django_db_modify_db_settings() -> None:
 
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Roles and our own permissions are there: a test that empties the tables takes them along,
+    and the next run finds the same database."""
+    from nurture.services.roles import set_up_roles
+
+    with django_db_blocker.unblock():
+        set_up_roles()
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelect2Widget
 
-from attendance import models
+from attendance import models, selectors
 from attendance.admin.base import (
     OUTCOME_COLOURS,
     because,
@@ -139,6 +139,14 @@ class LearnerAdmin(Titled):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """A learner's history is not deleted with a click; end the enrolment instead."""
         return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[models.Learner], search_term: str
+    ) -> tuple[QuerySet[models.Learner], bool]:
+        """By parts of names, addresses and other marks; all words must occur."""
+        if not search_term:
+            return queryset, False
+        return queryset.filter(pk__in=selectors.named(search_term).values("pk")), False
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Note that it was staff who added an identity; endpoints follow what is known now."""

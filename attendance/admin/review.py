@@ -62,9 +62,11 @@ class ReviewItemAdmin(Console):
     actions = ("as_visitors", "as_staff", "as_bots", "as_left")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
-        """With all that a question names."""
-        rows = super().get_queryset(request)
-        return rows.select_related("learner", "session__course", "endpoint", "course")
+        """With all that a question names; joined to guests, a page might read the log of calls."""
+        rows: QuerySet[ReviewItem] = super().get_queryset(request)
+        return rows.select_related("learner", "session__course", "course").prefetch_related(
+            "endpoint"
+        )
 
     def heading(self, row: ReviewItem) -> str:
         """The question."""

@@ -26,6 +26,7 @@ from attendance.selectors.history import (
     sync_is_due,
     upcoming,
 )
+from attendance.selectors.people import named
 from attendance.selectors.stored import stored_about
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "find_session",
     "has_due_sessions",
     "is_expected",
+    "named",
     "newest_class",
     "next_session",
     "next_sessions",

@@ -24,6 +24,8 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Reviews", "attendance_reviewitem", "rule"),
             ("Tasks", "nurture_stafftask", "task_alt"),
+            ("Cannot be known", "delivery_unknowndelivery", "unknown_document"),
+            ("Given up", "delivery_deaddelivery", "unsubscribe"),
             ("Audit", "attendance_auditpair", "balance"),
         ),
     ),

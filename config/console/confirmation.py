@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 
 SAMPLE = 10
 TYPED_OVER = 100  # more than this is confirmed by typing the number
+UNDONE_AT_ONCE = 900  # a form may have 1,000 fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Confirmed:
         chosen = list(rows)
         said = ask.act(rows)
         self._log(request, chosen)
-        if not ask.undo:
+        if not ask.undo or len(chosen) > UNDONE_AT_ONCE:
             self.message_user(request, said, messages.SUCCESS)
             return None
         context = {"title": said, "said": said, "undo": ask.undo, "undo_words": "Undo"}
@@ -95,6 +96,7 @@ class Confirmed:
             "across": request.POST.get("select_across", "0"),
             "chosen": request.POST.getlist("_selected_action"),
             "back": request.get_full_path(),
+            "undo_at": request.path,  # a filter of the list may not show them any more
         }
         return TemplateResponse(request, template, {**frame, **context})
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from config.console.confirmation import Confirmed
+from config.console.lists import CappedPaginator
 
 PERSONAL = "attendance.see_personal_data"
 
@@ -29,6 +30,7 @@ class Titled(Confirmed, ModelAdmin):
     """A page whose heading names its row in words; `__str__` is for logs and names nobody."""
 
     list_per_page = 50
+    paginator = CappedPaginator
     show_full_result_count = False
     list_filter_submit = True
     #: What an empty list says, and the address and words of its button.

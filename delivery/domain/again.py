@@ -1,4 +1,4 @@
-"""Whether staff may send a delivery again that cannot be known, or was given up."""
+"""What staff may do to a delivery that cannot be known, was given up, or was withdrawn by them."""
 
 from __future__ import annotations
 
@@ -32,3 +32,17 @@ def why_not_again(
     if expires_at is not None and expires_at <= now:
         return Reason.EXPIRED
     return None
+
+
+def why_not_back(
+    *, status: str, reason: str, withdrawal: str, due_at: datetime, now: datetime
+) -> Reason | None:
+    """The reason against owing once more what staff withdrew; None where they may take it back.
+
+    Only before it was due: later, what it says may be out of date.
+    """
+    if status != Status.CANCELLED or reason != Reason.WITHDRAWN_BY_STAFF:
+        return Reason.NOT_WITHDRAWN
+    if withdrawal:
+        return Reason.WITHDRAWN
+    return Reason.DUE_ALREADY if due_at <= now else None

@@ -33,12 +33,17 @@ class Reason(StrEnum):
     CONDITION_CHANGED = "condition_changed"
     SEQUENCE_STOPPED = "sequence_stopped"
     WITHDRAWN = "withdrawn"
+    WITHDRAWN_BY_STAFF = "withdrawn_by_staff"
+    DROPPED = "dropped"
     ERASED = "erased"
     # only pretended
     DRY_RUN = "dry_run"
     # may not be sent again
     NOT_IN_DOUBT = "not_in_doubt"
     IN_QUARANTINE = "in_quarantine"
+    # may not be owed once more
+    NOT_WITHDRAWN = "not_withdrawn"
+    DUE_ALREADY = "due_already"
 
 
 EXPLAIN: Mapping[Reason, str] = {
@@ -64,7 +69,11 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.SEQUENCE_STOPPED: "The sequence was stopped.",
     Reason.WITHDRAWN: "Somebody withdrew it before it went out.",
     Reason.ERASED: "Everything personal of the learner was erased.",
+    Reason.WITHDRAWN_BY_STAFF: "A member of staff withdrew it before it went out.",
+    Reason.DROPPED: "A member of staff dropped it: it counts as not sent, and never goes again.",
     Reason.DRY_RUN: "The sequence only pretends: this is what it would have done.",
     Reason.NOT_IN_DOUBT: "It is neither unknown nor given up.",
     Reason.IN_QUARANTINE: "Its answer may still come; look again a quarter of an hour later.",
+    Reason.NOT_WITHDRAWN: "It is not one that a member of staff withdrew.",
+    Reason.DUE_ALREADY: "Its time has come meanwhile; a new message is better than a late one.",
 }

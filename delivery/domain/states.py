@@ -49,6 +49,8 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
         (Status.UNKNOWN, Status.PENDING),  # staff send it again
         (Status.UNKNOWN, Status.CANCELLED),  # staff drop it
         (Status.DEAD, Status.PENDING),  # staff redrive it
+        (Status.DEAD, Status.CANCELLED),  # staff drop it
+        (Status.CANCELLED, Status.PENDING),  # staff take back what they withdrew
     }
 )
 

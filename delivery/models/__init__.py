@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from delivery.models.chats import Chat, ChatKind, Consent, Reachability
-from delivery.models.deliveries import Attempt, AttemptOutcome, Delivery, InboundUpdate, Lane
+from delivery.models.deliveries import (
+    Attempt,
+    AttemptOutcome,
+    DeadDelivery,
+    Delivery,
+    InboundUpdate,
+    Lane,
+    UnknownDelivery,
+)
 from delivery.models.functions import BusinessNow
 from delivery.models.gates import DRY_STREAMS, OPEN, UNTIL_OPENED, Gate, Installation, Scope
 from delivery.models.heartbeats import Heartbeat, Process
@@ -18,6 +26,7 @@ __all__ = [
     "Chat",
     "ChatKind",
     "Consent",
+    "DeadDelivery",
     "Delivery",
     "Gate",
     "Heartbeat",
@@ -27,4 +36,5 @@ __all__ = [
     "Process",
     "Reachability",
     "Scope",
+    "UnknownDelivery",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
@@ -170,11 +172,23 @@ class Delivery(models.Model):
                 condition=Q(settled_at__isnull=False, observed_at__isnull=True),
                 name="delivery_settled_unseen",
             ),
-            # Read by the work queues of staff: what needs a person.
+            # Read by the work queues of staff and by the lists of each such end. What is sent,
+            # nearly all, is not in it.
             models.Index(
-                fields=["settled_at"],
-                condition=Q(status__in=[Status.UNKNOWN, Status.DEAD]),
-                name="delivery_needs_person",
+                fields=["status", "id"],
+                condition=Q(status__in=[s for s in _ENDS if s != Status.SENT]),
+                name="delivery_ended_unsent",
+            ),
+            # Read by the list of deliveries: tests, and what went to the sandbox inbox instead.
+            models.Index(
+                fields=["id"],
+                condition=Q(is_test=True) | Q(diverted=True),
+                name="delivery_set_apart",
+            ),
+            # Read by the list of deliveries, for a span of time. A few pages in all, and changes
+            # of a row that leave due_at alone do not touch it.
+            BrinIndex(
+                fields=["due_at"], autosummarize=True, pages_per_range=16, name="delivery_due_brin"
             ),
             # Read by the figures of a day, which need no more than what is in it. A row enters with
             # its end, so claims and intents do not pay for it.
@@ -190,6 +204,42 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class _InState(models.Manager["Delivery"]):
+    """Deliveries that stand as a work queue's do."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self.status = status
+
+    def get_queryset(self) -> models.QuerySet[Delivery]:
+        """By the index of what ended unsent."""
+        return super().get_queryset().filter(status=self.status)
+
+
+class UnknownDelivery(Delivery):
+    """The work queue of what cannot be known: a list of its own, no table."""
+
+    objects: ClassVar[Any] = _InState(Status.UNKNOWN)
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "delivery that cannot be known"
+        verbose_name_plural = "deliveries that cannot be known"
+
+
+class DeadDelivery(Delivery):
+    """The work queue of what was given up: a list of its own, no table."""
+
+    objects: ClassVar[Any] = _InState(Status.DEAD)
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "delivery that was given up"
+        verbose_name_plural = "deliveries that were given up"
 
 
 class AttemptOutcome(models.TextChoices):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from delivery.services.again import preview_again, send_again, withhold
+from delivery.services.again import (
+    drop,
+    preview_again,
+    preview_back,
+    send_again,
+    take_back,
+    withdraw,
+    withhold,
+)
 from delivery.services.chats import (
     DEFAULT_CATEGORY,
     has_consent,
@@ -44,6 +52,7 @@ __all__ = [
     "claim_settled",
     "close_gate",
     "draft",
+    "drop",
     "dry_stream",
     "enqueue",
     "enqueue_many",
@@ -57,6 +66,7 @@ __all__ = [
     "meet_chat",
     "open_gate",
     "preview_again",
+    "preview_back",
     "register_chat",
     "register_chats",
     "rehearse",
@@ -68,5 +78,7 @@ __all__ = [
     "set_reachability",
     "snooze",
     "stream_key",
+    "take_back",
+    "withdraw",
     "withhold",
 ]

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from nurture.admin import classes, dry_runs, journeys, people, scenarios, sequences, texts
+from nurture.admin import (
+    classes,
+    decisions,
+    dry_runs,
+    journeys,
+    people,
+    people_page,
+    scenarios,
+    sequences,
+    texts,
+)
 
-__all__ = ["classes", "dry_runs", "journeys", "people", "scenarios", "sequences", "texts"]
+__all__ = [
+    "classes",
+    "decisions",
+    "dry_runs",
+    "journeys",
+    "people",
+    "people_page",
+    "scenarios",
+    "sequences",
+    "texts",
+]

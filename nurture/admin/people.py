@@ -5,47 +5,89 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from attendance.admin.base import class_of
 from config.console.confirmation import Question
+from config.console.lists import SpanFilter
 from config.console.pages import Console, Titled, may
+from config.console.words import absolute, link, moment, pill
 from delivery.clock import now
 from nurture import models
-from nurture.admin.base import learner_of
+from nurture.admin.base import OfLearner, learner_of, name_of, zone_of
+from nurture.admin.people_words import seen
 from nurture.admin.privacy import PrivacyActions
 from nurture.domain.reasons import EXPLAIN, Reason
 
 
 @admin.register(models.Contact)
-class ContactAdmin(PrivacyActions, Titled):
+class ContactAdmin(PrivacyActions, OfLearner, Titled):
     """How a learner is reached."""
 
-    list_display = ("__str__", learner_of, "linked", "time_zone", "language")
+    list_display = ("of", "linked", "time_zone", "language", "quiet")
     list_select_related = ("learner", "chat")
-    search_fields = ("learner__email", "learner__name", "=chat__telegram_id")
     autocomplete_fields = ("learner", "chat")
     actions = ("export_learner", "erase_learner")
+    empty_words = "Contacts come with learners: manage.py import_learners FILE.csv."
     ordering = ("-pk",)
-    list_per_page = 50
 
-    @admin.display(description="linked", boolean=True)
-    def linked(self, row: models.Contact) -> bool:
+    def heading(self, row: models.Contact) -> str:
+        """By whose it is."""
+        return f"Contact of {name_of(row.learner)}"
+
+    @admin.display(description="of")
+    def of(self, row: models.Contact) -> str:
+        """The learner's name; the link of the list."""
+        return name_of(row.learner)
+
+    @admin.display(description="linked")
+    def linked(self, row: models.Contact) -> SafeString:
         """Whether there is a chat."""
-        return row.chat_id is not None
+        return pill("good", "yes") if row.chat_id else pill("warn", "no")
+
+    @admin.display(description="quiet there")
+    def quiet(self, row: models.Contact) -> str:
+        """The hours the learner asked for."""
+        if row.quiet_opens is None or row.quiet_closes is None:
+            return "–"
+        return f"{row.quiet_opens:%H:%M} to {row.quiet_closes:%H:%M}"
 
 
 @admin.register(models.StaffTask)
-class StaffTaskAdmin(Console):
+class StaffTaskAdmin(OfLearner, Console):
     """What only a person can do."""
 
-    list_display = ("kind", learner_of, "note", "created_at", "done_at")
-    list_select_related = ("learner",)
-    list_filter = (("kind", ChoicesDropdownFilter),)
-    search_fields = ("learner__email", "note")
+    list_display = ("words", learner_of, "note", "since", "state")
+    list_select_related = ("learner", "done_by")
+    list_filter = (("kind", ChoicesDropdownFilter), ("done_at", admin.EmptyFieldListFilter))
+    empty_words = "No task is open. Sequences hand over here, and so do doubts about what was said."
     ordering = ("-pk",)
     actions = ("done",)
+    fields = readonly_fields = ("words", learner_of, "note", "since", "state")
+
+    def heading(self, row: models.StaffTask) -> str:
+        """By what it is and whom it is about."""
+        return f"{row.get_kind_display()}: {name_of(row.learner)}"
+
+    @admin.display(description="task")
+    def words(self, row: models.StaffTask) -> str:
+        """Its kind in words."""
+        return row.get_kind_display()
+
+    @admin.display(description="since")
+    def since(self, row: models.StaffTask) -> SafeString:
+        """When it came up."""
+        return moment(row.created_at)
+
+    @admin.display(description="state")
+    def state(self, row: models.StaffTask) -> SafeString:
+        """Open, or by whom it was done and when."""
+        if row.done_at is None:
+            return pill("warn", "open")
+        by = row.done_by.get_username() if row.done_by else "somebody"
+        return pill("good", "done", f"by {by}, {absolute(row.done_at)}")
 
     has_finish_permission = may("nurture.finish_stafftask")
 
@@ -75,49 +117,119 @@ class StaffTaskAdmin(Console):
 class ContactTagAdmin(Titled):
     """Tags that sequences put on contacts."""
 
-    list_display = ("name", "contact", "created_at")
-    list_select_related = ("contact",)
+    list_display = ("name", "of", "since")
+    list_select_related = ("contact__learner",)
     search_fields = ("name", "contact__learner__email")
+    search_help_text = "A tag, or a learner's address"
     autocomplete_fields = ("contact",)
     ordering = ("name", "pk")
 
+    def heading(self, row: models.ContactTag) -> str:
+        """By name and whose."""
+        return f"{row.name}, on {name_of(row.contact.learner)}"
+
+    @admin.display(description="on")
+    def of(self, row: models.ContactTag) -> SafeString:
+        """The learner."""
+        return link(row.contact.learner, name_of(row.contact.learner))
+
+    @admin.display(description="since")
+    def since(self, row: models.ContactTag) -> SafeString:
+        """When it was put on."""
+        return moment(row.created_at)
+
 
 @admin.register(models.LinkToken)
-class LinkTokenAdmin(Console):
+class LinkTokenAdmin(OfLearner, Console):
     """Invitations; the token itself is known to nobody but its receiver."""
 
-    list_display = (learner_of, "created_at", "expires_at", "used_at")
-    list_display_links = ("created_at",)
+    list_display = ("of", "made", "state")
     list_select_related = ("learner",)
-    search_fields = ("learner__email",)
-    exclude = ("token_hash",)
+    fields = readonly_fields = (learner_of, "made", "state")
     ordering = ("-pk",)
+
+    def heading(self, row: models.LinkToken) -> str:
+        """By whom it is for."""
+        return f"Invitation of {name_of(row.learner)}"
+
+    @admin.display(description="for")
+    def of(self, row: models.LinkToken) -> str:
+        """The learner's name; the link of the list."""
+        return name_of(row.learner)
+
+    @admin.display(description="made")
+    def made(self, row: models.LinkToken) -> SafeString:
+        """When it was handed out."""
+        return moment(row.created_at)
+
+    @admin.display(description="state")
+    def state(self, row: models.LinkToken) -> SafeString:
+        """Used, or until when it holds."""
+        if row.used_at:
+            return pill("good", "used", absolute(row.used_at))
+        return pill("info", "not used", f"holds until {absolute(row.expires_at)}")
 
 
 @admin.register(models.HoldoutAssignment)
-class HoldoutAssignmentAdmin(Console):
+class HoldoutAssignmentAdmin(OfLearner, Console):
     """Who was left alone for comparison."""
 
-    list_display = ("sequence", learner_of, "held_out", "assigned_at")
+    list_display = ("which", learner_of, "drawn", "since")
     list_select_related = ("sequence", "learner")
     list_filter = ("held_out", "sequence")
-    search_fields = ("learner__email",)
     ordering = ("-pk",)
+
+    def heading(self, row: models.HoldoutAssignment) -> str:
+        """By learner and sequence."""
+        return f"{name_of(row.learner)} and {row.sequence.name}"
+
+    @admin.display(description="sequence")
+    def which(self, row: models.HoldoutAssignment) -> str:
+        """Its name; the link of the list."""
+        return row.sequence.name
+
+    @admin.display(description="drawn")
+    def drawn(self, row: models.HoldoutAssignment) -> SafeString:
+        """To which group."""
+        return pill("calm", "left alone") if row.held_out else pill("info", "written to")
+
+    @admin.display(description="since")
+    def since(self, row: models.HoldoutAssignment) -> SafeString:
+        """When it was drawn."""
+        return moment(row.assigned_at)
 
 
 @admin.register(models.PledgeQuestion)
-class PledgeQuestionAdmin(Console):
+class PledgeQuestionAdmin(OfLearner, Console):
     """Who was asked before a class whether they come, and why the others were not."""
 
-    list_display = (learner_of, class_of, "asked", "because", "decided_at")
+    list_display = (learner_of, class_of, "asked", "because", "when")
     list_display_links = ("asked",)
-    list_select_related = ("learner", "session", "delivery")
-    list_filter = ("code", ("decided_at", RangeDateTimeFilter))
-    search_fields = ("learner__email", "learner__name", "session__title")
+    list_select_related = ("learner__contact", "session", "delivery")
+    list_filter = ("code", ("decided_at", SpanFilter))
     fields = readonly_fields = (
-        learner_of, class_of, "asked", "because", "delivery", "inputs", "round", "decided_at",
+        learner_of, class_of, "asked", "because", "question", "saw", "when",
     )  # fmt: skip
     ordering = ("-pk",)
+
+    def heading(self, row: models.PledgeQuestion) -> str:
+        """By learner and class."""
+        return f"Whether {name_of(row.learner)} comes"
+
+    @admin.display(description="question")
+    def question(self, row: models.PledgeQuestion) -> SafeString | str:
+        """Link to what went out."""
+        return link(row.delivery, row.delivery.text[:40]) if row.delivery else "–"
+
+    @admin.display(description="saw")
+    def saw(self, row: models.PledgeQuestion) -> str:
+        """What it was decided from."""
+        return seen(row.inputs, zone_of(row.learner))
+
+    @admin.display(description="when")
+    def when(self, row: models.PledgeQuestion) -> SafeString:
+        """When it was decided."""
+        return moment(row.decided_at, zone_of(row.learner))
 
     @display(description="asked", label={"asked": "success", "not asked": "warning"})
     def asked(self, row: models.PledgeQuestion) -> str:

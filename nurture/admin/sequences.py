@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -85,6 +86,11 @@ def left_table(rows: Iterable[Leaving]) -> SafeString:
     return table(heads, lines)
 
 
+def _journeys(row: models.Sequence, words: str, query: str) -> SafeString:
+    url = f"{reverse('admin:nurture_journey_changelist')}?sequence__id__exact={row.pk}{query}"
+    return format_html('<a class="tb-link" href="{}">{}</a>', url, words)
+
+
 class StepInline(StackedInline):
     """The steps of a version in order."""
 
@@ -133,15 +139,12 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
     actions = ("hold", "let_go")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Sequence]:
-        """With the number of journeys."""
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                open_count=Count("journeys", filter=Q(journeys__status__in=models.OPEN)),
-                ended_count=Count("journeys", filter=~Q(journeys__status__in=models.OPEN)),
-            )
-        )
+        """With the number of open journeys, by the index of these."""
+        inside = models.Journey.objects.filter(
+            sequence=OuterRef("pk"), status__in=models.OPEN
+        ).order_by()
+        counted = inside.values("sequence").annotate(n=Count("pk")).values("n")
+        return super().get_queryset(request).annotate(open_count=Coalesce(Subquery(counted), 0))
 
     @display(
         description="mode", label={"live": "success", "dry_run": "warning", "stopped": "danger"}
@@ -168,13 +171,12 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
     @admin.display(description="inside now")
     def inside(self, row: Any) -> SafeString:
         """Link to the open journeys."""
-        url = reverse("admin:nurture_journey_changelist")
-        return format_html('<a href="{}?q={}">{}</a>', url, row.slug, row.open_count)
+        return _journeys(row, str(row.open_count), "&status__in=active,paused")
 
     @admin.display(description="ended")
-    def ended(self, row: Any) -> int:
-        """How many journeys came to an end."""
-        return int(row.ended_count)
+    def ended(self, row: Any) -> SafeString:
+        """Link to those that came to an end; to count them would read them all."""
+        return _journeys(row, "show", "&status__in=completed,exited")
 
     @admin.display(description="rules")
     def rules(self, row: models.Sequence) -> str:

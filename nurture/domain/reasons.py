@@ -60,6 +60,7 @@ class Reason(StrEnum):
     STEP_BUDGET = "step_budget"
     SEQUENCE_EXIT = "sequence_exit"
     VERSION_REPLACED = "version_replaced"
+    ENDED_BY_STAFF = "ended_by_staff"
     # whether somebody comes to a class
     ASKED = "asked"
     PLEDGE_KNOWN = "pledge_known"
@@ -123,6 +124,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.STEP_BUDGET: "The journey took as many steps as any journey may.",
     Reason.SEQUENCE_EXIT: "A step of the sequence ends the journey here.",
     Reason.VERSION_REPLACED: "A newer version was published, and this one was ended.",
+    Reason.ENDED_BY_STAFF: "A member of staff ended the journey.",
     Reason.ASKED: "The learner is asked once whether they come to this class.",
     Reason.PLEDGE_KNOWN: "It is known already whether the learner comes, or they were asked.",
     Reason.TOO_LATE_TO_ASK: "The class begins before the hours in which the learner may be asked.",

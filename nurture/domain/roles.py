@@ -34,6 +34,7 @@ DEEDS = (
     Deed("nurture.hold_sequence", "sequence", "Can hold a sequence and let it go on"),
     Deed("nurture.release_dry_run", "wouldsend", "Can release or discard what a dry run kept"),
     Deed("nurture.pause_journey", "journey", "Can pause and resume journeys"),
+    Deed("nurture.end_journey", "journey", "Can end journeys and move them to a newer version"),
     Deed("nurture.finish_stafftask", "stafftask", "Can close tasks"),
 )
 
@@ -67,6 +68,7 @@ OPERATOR = (
     "nurture.backtest_sequence",
     "nurture.hold_sequence",
     "nurture.pause_journey",
+    "nurture.end_journey",
     "nurture.release_dry_run",
     "nurture.finish_stafftask",
     "nurture.change_contact",

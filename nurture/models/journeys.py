@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -115,6 +116,13 @@ class Journey(models.Model):
             models.Index(
                 fields=["session"], condition=Q(status__in=OPEN), name="nurture_journey_of_class"
             ),
+            # Read by the list of journeys, for a span of time: a few pages in all.
+            BrinIndex(
+                fields=["started_at"],
+                autosummarize=True,
+                pages_per_range=16,
+                name="nurture_journey_brin",
+            ),
             # Read by the figures of a day: what came to its end, and how.
             models.Index(
                 fields=["ended_at"],
@@ -167,6 +175,13 @@ class Decision(models.Model):
             # Read by explain and by the learner's page.
             models.Index(
                 fields=["learner", "sequence", "-decided_at"], name="nurture_decision_of_learner"
+            ),
+            # Read by the list of decisions, for a span of time: a few pages in all.
+            BrinIndex(
+                fields=["decided_at"],
+                autosummarize=True,
+                pages_per_range=16,
+                name="nurture_decision_brin",
             ),
         ]
 

@@ -8,6 +8,7 @@ from nurture.services.engine import TickReport, advance_due, has_upkeep, has_wor
 from nurture.services.events import learner_did, process_events
 from nurture.services.holding import (
     answered_pledge,
+    end_all,
     pause,
     pause_all,
     release_stream,
@@ -32,6 +33,7 @@ __all__ = [
     "advance_due",
     "answered_pledge",
     "checksum_of",
+    "end_all",
     "export",
     "has_upkeep",
     "has_work",

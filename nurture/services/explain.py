@@ -12,12 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from attendance import selectors as attendance
+from attendance.domain import reasons as attendance_reasons
 from attendance.domain.identity import email_key
 from attendance.models import AttendanceEvent, Learner
+from delivery.domain import reasons as delivery_reasons
 from delivery.models import Reachability
 from nurture import flags
 from nurture.domain.entry import Previous, Refuse, entry_key, may_enter
 from nurture.domain.reasons import EXPLAIN, Reason
+from nurture.domain.remedies import VERDICTS, remedy
 from nurture.domain.rollout import bucket
 from nurture.domain.sequence import Fact, Mode
 from nurture.domain.triggers import Mismatch, first_match
@@ -178,8 +181,16 @@ def conclude(rules: list[Rule], decides: Rule) -> Explanation:
 
 
 def meaning(code: str) -> str:
-    """A verdict in a sentence."""
-    return EXPLAIN[Reason(code)] if code in set(Reason) else code.replace("_", " ")
+    """A verdict in a sentence, whichever app it comes from."""
+    for said in (EXPLAIN, attendance_reasons.EXPLAIN, delivery_reasons.EXPLAIN, VERDICTS):
+        if code in said:
+            return said[code]  # type: ignore[index]
+    return code.replace("_", " ")
+
+
+def would_change(code: str) -> str:
+    """What would change a verdict, in a sentence; empty where nothing needs to."""
+    return remedy(code) or attendance_reasons.WOULD_CHANGE.get(code, "")  # type: ignore[call-overload]
 
 
 class _Inquiry:

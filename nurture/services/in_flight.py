@@ -48,15 +48,25 @@ def preview_in_flight(
 
 @transaction.atomic
 def settle_in_flight(
-    *, sequence: Sequence, version: SequenceVersion, policy: InFlight, now: datetime
+    *,
+    sequence: Sequence,
+    version: SequenceVersion,
+    policy: InFlight,
+    now: datetime,
+    among: QuerySet[Journey] | None = None,
 ) -> InFlightReport:
     """Let the journeys of older versions finish, move or end; say how many of each.
+
+    `among`: only these; None = all of the sequence.
 
     What a moving journey owes is withdrawn and planned again by the new version, unless it is on
     the wire. Safe to run twice: who has moved is of the new version.
     """
     world = World(now=now)
-    rows = list(locked(_under_way(sequence, version)))
+    under_way = _under_way(sequence, version)
+    if among is not None:
+        under_way = under_way.filter(pk__in=among.order_by().values("pk"))
+    rows = list(locked(under_way))
     sorted_out = _sorted_out(rows, version, policy, world)
     for journey in sorted_out["awaiting"]:
         journey.moves_to = version

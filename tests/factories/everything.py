@@ -34,6 +34,7 @@ from nurture.models import (
     StaffTask,
 )
 from tests.factories.delivery import make_delivery
+from tests.factories.nurture import settle
 from tests.factories.school import LONG_AGO, make_school
 
 
@@ -48,6 +49,8 @@ def make_everything() -> None:
     """A school, and what a school of itself does not bring."""
     make_school()
     make_delivery()
+    for status, reason in (("unknown", "no_answer"), ("dead", "too_many_tries")):
+        settle(make_delivery(), at=LONG_AGO, status=status, reason=reason)
     flags.seed()
     services.draw_audit(now=LONG_AGO + timedelta(days=7))
     Sample.objects.create(name="sample", percent=1)
@@ -97,7 +100,7 @@ def _of_learners() -> None:
 def _of_delivery() -> None:
     delivery, at = Delivery.objects.order_by("pk")[0], LONG_AGO
     Attempt.objects.create(
-        delivery=delivery, fence=1, started_at=at, finished_at=at, outcome="accepted",
+        delivery=delivery, fence=1, started_at=at, finished_at=at, outcome="sent",
         message_id=1, http_status=200,
     )  # fmt: skip
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)

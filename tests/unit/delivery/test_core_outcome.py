@@ -175,7 +175,7 @@ def test_every_reason_is_explained() -> None:
 def test_only_people_and_late_answers_bring_something_back_from_its_end() -> None:
     back = {pair for pair in TRANSITIONS if pair[0] in ENDS}
 
-    assert {before for before, _ in back} == {Status.UNKNOWN, Status.DEAD}
+    assert {before for before, _ in back} == {Status.UNKNOWN, Status.DEAD, Status.CANCELLED}
     assert may_become(Status.SENT, Status.SENT)
     assert not may_become(Status.SENT, Status.PENDING)
     assert not may_become(Status.PENDING, Status.SENDING)  # never without a lease

@@ -1,0 +1,20 @@
+"""Whom staff mean when they type a name."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from attendance.models import Learner, LearnerIdentity
+
+
+def named(words: str) -> QuerySet[Learner]:
+    """The learners in whose name, address or other marks every one of these words occurs.
+
+    It reads names through: there are no more than some tens of thousands, and an index for parts
+    of words (pg_trgm) is not in every PostgreSQL that telbot runs on.
+    """
+    rows = Learner.objects.order_by("name", "pk")
+    for word in words.split():
+        marked = LearnerIdentity.objects.filter(value_key__icontains=word).values("learner")
+        rows = rows.filter(Q(name__icontains=word) | Q(email__icontains=word) | Q(pk__in=marked))
+    return rows

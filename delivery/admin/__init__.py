@@ -1,0 +1,7 @@
+"""The console over what is owed, what went out, and what is held back."""
+
+from __future__ import annotations
+
+from delivery.admin import chats, deliveries, gates, queues
+
+__all__ = ["chats", "deliveries", "gates", "queues"]
