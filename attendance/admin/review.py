@@ -62,11 +62,12 @@ class ReviewItemAdmin(Console):
     actions = ("as_visitors", "as_staff", "as_bots", "as_left")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
-        """With all that a question names; joined to guests, a page might read the log of calls."""
+        """With all that a question names; joined to guests, a list might read the log of calls."""
         rows: QuerySet[ReviewItem] = super().get_queryset(request)
-        return rows.select_related("learner", "session__course", "course").prefetch_related(
-            "endpoint"
-        )
+        rows = rows.select_related("learner", "session__course", "course")
+        where = request.resolver_match
+        of_many = where is not None and str(where.url_name).endswith("_changelist")
+        return rows.prefetch_related("endpoint") if of_many else rows.select_related("endpoint")
 
     def heading(self, row: ReviewItem) -> str:
         """The question."""

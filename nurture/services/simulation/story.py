@@ -32,6 +32,7 @@ from nurture.services.simulation.shadow import set_clock, shadowed
 CLASS_LASTS = timedelta(hours=1)
 #: A class whose outcome is told without a class having been planned ended so long before.
 TOLD_AFTER = timedelta(hours=3)
+_CODE = "abc-defg-hij"  # a class without a link is not announced
 _PEOPLE = (Learner, LearnerIdentity, Course, ClassSession, Enrolment, ReviewItem, Consent)
 
 
@@ -96,6 +97,7 @@ class _Story:
         return ClassSession.objects.create(
             course=self.course, event_id=f"{at:%Y%m%dT%H%M}", starts_at=at,
             ends_at=at + CLASS_LASTS, title=title, changed_at=self.begins,
+            meeting_code=_CODE, meet_url=f"https://meet.google.com/{_CODE}",
         )  # fmt: skip
 
     def happen(self, now: datetime) -> None:
