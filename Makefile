@@ -91,11 +91,11 @@ stories: setup ## The two state machines of journeys for thousands of stories: s
 test-browser: setup ## Tests in a real Chromium
 	@scripts_chromium="$(CHROMIUM)"; if [ -z "$$scripts_chromium" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi
-	$(BIN)/pytest -q -m browser
+	$(BIN)/pytest -q -m browser -n 2 --dist worksteal
 
 .PHONY: faults
 faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT=1: under 3 min
-	SHORT=$(SHORT) $(BIN)/pytest -q -m faults -o log_cli=true --log-cli-level=INFO
+	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 2 --dist worksteal,-o log_cli=true --log-cli-level=INFO)
 
 .PHONY: bench-attendance
 bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
