@@ -124,14 +124,13 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
     list_filter = (("mode", ChoicesDropdownFilter),)
     search_fields = ("slug", "name")
     ordering = ("name",)
-    readonly_fields = ("published", "draft", "around", "rules", "as_read", "who_left")
+    readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
     fields = (
         "name",
         "slug",
         "mode",
         "published",
         "draft",
-        "around",
         "rules",
         "as_read",
         "who_left",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,9 +34,10 @@ from attendance.models import ClassSession, Learner, ReviewItem  # noqa: E402
 from config import embedded, processes  # noqa: E402
 from config.demo import live  # noqa: E402
 from delivery import clock  # noqa: E402
-from delivery.models import Delivery  # noqa: E402
+from delivery.sandbox import client  # noqa: E402
+from delivery.services import enqueue  # noqa: E402
 from nurture import services  # noqa: E402
-from nurture.models import Contact, Sequence, StaffTask  # noqa: E402
+from nurture.models import BacktestRun, Contact, Sequence, StaffTask  # noqa: E402
 from nurture.services import backtests, sequences  # noqa: E402
 from tests.browser.desk import DRESS, STILL, Desk  # noqa: E402
 from tests.conftest import CHROMIUM, QUIET  # noqa: E402
@@ -88,11 +88,17 @@ def _a_class_with_guests(now: datetime) -> None:
 
 
 def _a_bad_hour(now: datetime) -> None:
-    """Telegram did not answer once, and one text could never be sent."""
+    """Telegram did not answer twice, and one text could never be sent."""
     ends = (("unknown", "no_answer"), ("dead", "too_many_tries"), ("unknown", "no_answer"))
-    waiting = Delivery.objects.filter(status="pending").order_by("pk")
-    for delivery, (status, reason) in zip(waiting, ends, strict=False):
-        settle(delivery, at=now - timedelta(minutes=40), status=status, reason=reason)
+    at = now - timedelta(minutes=40)
+    people = Contact.objects.exclude(learner__email__endswith="@school.example").order_by("pk")
+    for contact, (status, reason) in zip(people, ends, strict=False):
+        assert contact.chat is not None
+        delivery = enqueue(
+            chat=contact.chat, dedupe_key=f"shots:{contact.pk}", due_at=at, stream=f"stream:{SLUG}",
+            text=f"Hi {contact.learner.name.split()[0]}, we missed you in <b>Data basics</b>.",
+        )  # fmt: skip
+        settle(delivery, at=at, status=status, reason=reason)
 
 
 def _a_draft(now: datetime) -> None:
@@ -160,18 +166,19 @@ def shots() -> list[Shot]:
     guest = ReviewItem.objects.filter(kind="guest", session=held).order_by("pk")[0]
     learner = reverse("admin:attendance_learner_change", args=[rosa.pk])
     of_class = reverse("admin:attendance_classsession_change", args=[held.pk])
-    overview = reverse("admin:index")
+    overview, run = reverse("admin:index"), BacktestRun.objects.order_by("-pk")[0]
     return [
-        Shot("overview", "operator", overview),
-        Shot("checklist", "admin", overview, open_checklist),
+        Shot("overview", "operator", overview, size=(1280, 1400)),
         Shot("rollout", "operator", reverse("rollout")),
         Shot("second-factor", "viewer", reverse("second_factor_set_up")),
         Shot("sequences", "author", a_list("nurture_sequence")),
         Shot("sequence", "author", of_sequence("change")),
         Shot("editor", "author", of_sequence("edit")),
-        Shot("walkthrough", "author", of_sequence("walkthrough")),
+        Shot(
+            "walkthrough", "author", of_sequence("walkthrough", "?who=ann&start=2026-03-02T22:40")
+        ),
         Shot("scenarios", "author", of_sequence("scenarios")),
-        Shot("backtest", "author", of_sequence("backtest")),
+        Shot("backtest", "author", of_sequence("backtest", f"?run={run.pk}")),
         Shot("publish", "publisher", of_sequence("publish")),
         Shot("mode", "publisher", of_sequence("mode")),
         Shot("versions", "publisher", of_sequence("versions")),
@@ -180,13 +187,13 @@ def shots() -> list[Shot]:
         Shot("effect", "operator", of_sequence("effect")),
         Shot("learners", "operator", a_list("attendance_learner")),
         Shot("learner", "operator", learner),
-        Shot("why", "operator", reverse("admin:attendance_learner_why", args=[rosa.pk])),
+        Shot("why", "operator", learner, ask_why),
         Shot("journeys", "operator", a_list("nurture_journey")),
         Shot("deliveries", "operator", a_list("delivery_delivery")),
         Shot("unknown", "operator", a_list("delivery_unknowndelivery")),
         Shot("given-up", "operator", a_list("delivery_deaddelivery")),
         Shot("classes", "operator", a_list("attendance_classsession")),
-        Shot("class", "operator", of_class),
+        Shot("class", "operator", of_class, size=(1440, 1250)),
         Shot("reviews", "operator", a_list("attendance_reviewitem")),
         Shot(
             "review",
@@ -202,9 +209,11 @@ def shots() -> list[Shot]:
     ]
 
 
-def open_checklist(desk: Desk) -> None:
-    """Unfold the list of what a new school sets up."""
-    desk.page.evaluate("for (const it of document.querySelectorAll('details')) it.open = true")
+def ask_why(desk: Desk) -> None:
+    """Ask why a learner heard nothing."""
+    desk.page.select_option("select[name=sequence]", label="We missed you")
+    desk.page.click("button:has-text('Explain')")
+    desk.page.wait_for_selector("#answer li, #answer table, #answer p")
 
 
 def take(browser: Browser, url: str, wanted: list[Shot]) -> None:
@@ -214,7 +223,8 @@ def take(browser: Browser, url: str, wanted: list[Shot]) -> None:
         client.force_login(user_of(shot.role))
         context = browser.new_context(timezone_id="Europe/Berlin")
         key = client.cookies["sessionid"].value
-        context.add_cookies([{"name": "sessionid", "value": key, "url": url}])
+        cookies = {"sessionid": key, "telbot_zone": "Europe/Berlin"}
+        context.add_cookies([{"name": k, "value": v, "url": url} for k, v in cookies.items()])
         desk = Desk(context, url)
         page = desk.open(shot.path)
         shot.before(desk)
@@ -225,7 +235,7 @@ def take(browser: Browser, url: str, wanted: list[Shot]) -> None:
             page.evaluate(DRESS, scheme)
             tall = int(page.evaluate("document.documentElement.scrollHeight"))
             page.set_viewport_size({"width": width, "height": max(600, min(most, tall))})
-            page.screenshot(path=FOLDER / f"{shot.name}-{scheme}.jpg", type="jpeg", quality=80)
+            page.screenshot(path=FOLDER / f"{shot.name}-{scheme}.png")
         context.close()
         if desk.errors:
             raise SystemExit(f"{shot.name} ({shot.path}): {'; '.join(desk.errors)}")
@@ -236,27 +246,21 @@ def main(names: list[str]) -> None:
     """Play the world where there is none, then take the pictures named, or all."""
     embedded.ensure(settings.LOCAL_DIR)
     call_command("migrate", verbosity=0)
-    if not StaffTask.objects.filter(key="rosa").exists():
+    if not names or not StaffTask.objects.filter(key="rosa").exists():
         play()
     FOLDER.mkdir(parents=True, exist_ok=True)
     port = live.free_port(settings.PORT)
     url = f"http://127.0.0.1:{port}"
-    gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "config.wsgi", "--threads", "4"]
-    processes.start(
-        "web",
-        [*gunicorn, "--bind", f"127.0.0.1:{port}", "--chdir", str(ROOT)],
-        local_dir=settings.LOCAL_DIR,
-        environment={"PUBLIC_URL": url},
-    )
-    try:
-        live.await_web(port=port, local_dir=settings.LOCAL_DIR)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-            take(browser, url, [it for it in shots() if not names or it.name in names])
-            browser.close()
-    finally:
-        with suppress(OSError):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        wanted = [it for it in shots() if not names or it.name in names]
+        try:
+            live.start(port=port, sandbox_url=client.ensure(), local_dir=settings.LOCAL_DIR)
+            live.await_web(port=port, local_dir=settings.LOCAL_DIR)
+            take(browser, url, wanted)
+        finally:
             processes.stop(settings.LOCAL_DIR)
+            browser.close()
 
 
 if __name__ == "__main__":
