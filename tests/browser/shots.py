@@ -34,12 +34,14 @@ from attendance.models import ClassSession, Learner, ReviewItem  # noqa: E402
 from config import embedded, processes  # noqa: E402
 from config.demo import live  # noqa: E402
 from delivery import clock  # noqa: E402
+from delivery.models import Heartbeat  # noqa: E402
 from delivery.sandbox import client  # noqa: E402
 from delivery.services import enqueue  # noqa: E402
 from nurture import services  # noqa: E402
 from nurture.models import BacktestRun, Contact, Sequence, StaffTask  # noqa: E402
 from nurture.services import backtests, sequences  # noqa: E402
 from tests.browser.desk import DRESS, STILL, Desk  # noqa: E402
+from tests.browser.palette import in_few_colours  # noqa: E402
 from tests.conftest import CHROMIUM, QUIET  # noqa: E402
 from tests.factories import classes  # noqa: E402
 from tests.factories.delivery import make_chat  # noqa: E402
@@ -95,7 +97,7 @@ def _a_bad_hour(now: datetime) -> None:
     for contact, (status, reason) in zip(people, ends, strict=False):
         assert contact.chat is not None
         delivery = enqueue(
-            chat=contact.chat, dedupe_key=f"shots:{contact.pk}", due_at=at, stream=f"stream:{SLUG}",
+            chat=contact.chat, dedupe_key=f"shots:{contact.pk}", due_at=at, stream=SLUG,
             text=f"Hi {contact.learner.name.split()[0]}, we missed you in <b>Data basics</b>.",
         )  # fmt: skip
         settle(delivery, at=at, status=status, reason=reason)
@@ -169,6 +171,7 @@ def shots() -> list[Shot]:
     overview, run = reverse("admin:index"), BacktestRun.objects.order_by("-pk")[0]
     return [
         Shot("overview", "operator", overview, size=(1280, 1400)),
+        Shot("checklist", "admin", overview, with_work_left),
         Shot("rollout", "operator", reverse("rollout")),
         Shot("second-factor", "viewer", reverse("second_factor_set_up")),
         Shot("sequences", "author", a_list("nurture_sequence")),
@@ -209,6 +212,12 @@ def shots() -> list[Shot]:
     ]
 
 
+def with_work_left(desk: Desk) -> None:
+    """As if clock and worker had not been started yet; they are seen again within seconds."""
+    Heartbeat.objects.all().delete()
+    desk.page.reload()
+
+
 def ask_why(desk: Desk) -> None:
     """Ask why a learner heard nothing."""
     desk.page.select_option("select[name=sequence]", label="We missed you")
@@ -235,7 +244,8 @@ def take(browser: Browser, url: str, wanted: list[Shot]) -> None:
             page.evaluate(DRESS, scheme)
             tall = int(page.evaluate("document.documentElement.scrollHeight"))
             page.set_viewport_size({"width": width, "height": max(600, min(most, tall))})
-            page.screenshot(path=FOLDER / f"{shot.name}-{scheme}.png")
+            picture = in_few_colours(page.screenshot())
+            (FOLDER / f"{shot.name}-{scheme}.png").write_bytes(picture)
         context.close()
         if desk.errors:
             raise SystemExit(f"{shot.name} ({shot.path}): {'; '.join(desk.errors)}")
