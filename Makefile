@@ -41,6 +41,10 @@ demo: setup ## Play a cohort from Meet records to Telegram messages; ONCE=1 prin
 stop: ## End everything that runs under LOCAL_DIR
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.stop; fi
 
+.PHONY: screenshots
+screenshots: setup ## Take the pictures of docs/staff-guide.md anew, in a world of their own; ONLY="editor class"
+	@$(BIN)/python -m tests.browser.shots $(ONLY)
+
 ##: Check
 
 .PHONY: format

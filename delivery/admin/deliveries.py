@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from html import unescape
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
@@ -310,8 +312,8 @@ class DeliveryAdmin(Decided):
 
     @admin.display(description="text")
     def beginning(self, row: models.Delivery) -> str:
-        """The first words."""
-        return row.text[:60]
+        """The first words, without their markup."""
+        return unescape(strip_tags(row.text))[:60]
 
     @admin.display(description="sequence")
     def stream_words(self, row: models.Delivery) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
 from config.console.confirmation import TYPED_OVER
 from config.console.pages import may
@@ -65,24 +63,6 @@ class PublishingPages:
         ]
         theirs: list[URLPattern] = super().get_urls()
         return [*ours, *theirs]
-
-    @admin.display(description="publish and look back")
-    def around(self, row: Sequence) -> SafeString:
-        """Links to the pages around publishing."""
-        pages = {
-            "publish": "Draft and publish",
-            "scenarios": "Scenarios",
-            "versions": "Versions",
-            "mode": "Off, dry run, live",
-        }
-        return format_html_join(
-            " · ",
-            '<a class="tb-link" href="{}">{}</a>',
-            (
-                (reverse(f"admin:nurture_sequence_{name}", args=[row.pk]), words)
-                for name, words in pages.items()
-            ),
-        )
 
     # --- publish ----------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from nurture.admin.editor import EditorPages
 from nurture.admin.insight import InsightPages
 from nurture.admin.publishing import PublishingPages
 from nurture.domain.leaving import Leaving, ranked
-from nurture.domain.sequence import WaitKind
+from nurture.domain.sequence import Again, WaitKind
 from nurture.domain.storage import wait_from_json
 
 REPORT_DAYS = 90
@@ -68,8 +68,9 @@ def rules_in_words(version: models.SequenceVersion) -> str:
     hours = "at any hour"
     if version.window_opens and version.window_closes:
         hours = f"from {version.window_opens:%H:%M} to {version.window_closes:%H:%M} there"
-    after = in_words(version.again_after) if version.again_after else ""
-    again = f"{version.again} {after}".strip()
+    again = "each time" if version.again == Again.EVERY_KEY else version.again
+    if version.again_after:
+        again = f"{again} {in_words(version.again_after)}"
     return f"Starts on: {starts or 'nothing'}. Again: {again}. Sends {hours}."
 
 
@@ -124,14 +125,13 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
     list_filter = (("mode", ChoicesDropdownFilter),)
     search_fields = ("slug", "name")
     ordering = ("name",)
-    readonly_fields = ("published", "draft", "around", "rules", "as_read", "who_left")
+    readonly_fields = ("published", "draft", "rules", "as_read", "who_left")
     fields = (
         "name",
         "slug",
         "mode",
         "published",
         "draft",
-        "around",
         "rules",
         "as_read",
         "who_left",

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
 import delivery.tasks
@@ -232,7 +232,6 @@ class EditorPages:
             draft=sequence.draft_version,
             published=sequence.published_version,
             changed=turn.request.method == "POST",
-            publish_url=_publish_url(sequence) if sequence.draft_version else "",
             may_test=turn.request.user.has_perm(TEST),
             tags=TAGS,
             actions=ACTIONS,
@@ -250,11 +249,3 @@ def _user(request: HttpRequest) -> Any:
 
 def _address(page: str, sequence: Sequence) -> str:
     return reverse(f"admin:nurture_sequence_{page}", args=[sequence.pk])
-
-
-def _publish_url(sequence: Sequence) -> str:
-    """Where the draft is published; "" where there is no such page."""
-    try:
-        return _address("publish", sequence)
-    except NoReverseMatch:
-        return ""
