@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from nurture.domain.schedule import DueAt, NoSession, Past, UntilEvent, due_at, next_opening
+from nurture.domain.schedule import NoSession, Past, UntilEvent, due_at, next_opening
 from nurture.domain.sequence import Hours, SequenceSpec, Step, StepKind
 
 
@@ -38,16 +38,15 @@ def _one(
 ) -> Coming:
     if not step.enabled:
         return Coming(why="switched off")
-    match due_at(step.wait, anchor=anchor, zone=zone, next_session=next_session, now=anchor):
-        case NoSession():
-            return Coming(why="the next class is over by then")
-        case Past():
-            return Coming(why="passed over: its moment is past")
-        case UntilEvent(at=at):
-            found = _sent(step, spec, at, zone)
-            return Coming(at=found.at, why=found.why, latest=True)
-        case DueAt(at=at):
-            return _sent(step, spec, at, zone)
+    due = due_at(step.wait, anchor=anchor, zone=zone, next_session=next_session, now=anchor)
+    if isinstance(due, NoSession):
+        return Coming(why="the next class is over by then")
+    if isinstance(due, Past):
+        return Coming(why="passed over: its moment is past")
+    found = _sent(step, spec, due.at, zone)
+    if isinstance(due, UntilEvent):
+        return Coming(at=found.at, why=found.why, latest=True)
+    return found
 
 
 def _sent(step: Step, spec: SequenceSpec, at: datetime, zone: ZoneInfo) -> Coming:
