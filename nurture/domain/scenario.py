@@ -146,11 +146,12 @@ def _check(scenario: Scenario, line: Expected, told: Told, left: list[Heard]) ->
         return Check(passed=False, said=f"{line.step} was sent, {when}, and should not be")
     reasons = _reasons(line.step, told)
     if line.reason and line.reason not in reasons:
-        why = ", ".join(sorted(reasons)) or "no reason was noted"
+        why = _plain(reasons) or "no reason was noted"
         return Check(
-            passed=False, said=f"{line.step} was not sent, but because of {why}, not {line.reason}"
+            passed=False,
+            said=f"{line.step} was not sent, but because of {why}, not {_plain({line.reason})}",
         )
-    because = line.reason or ", ".join(sorted(reasons)) or "nothing led to it"
+    because = _plain({line.reason} if line.reason else reasons) or "nothing led to it"
     return Check(passed=True, said=f"{line.step} was not sent: {because}")
 
 
@@ -168,11 +169,16 @@ def _check_sent(
             left.remove(message)
             return Check(passed=True, said=f"{line.step} was sent, {when}")
     if not of_step:
-        why = ", ".join(sorted(reasons)) or "nothing led to it"
+        why = _plain(reasons) or "nothing led to it"
         return Check(passed=False, said=f"{line.step} was not sent ({why}); expected {when}")
     left[:] = [message for message in left if message is not of_step[0]]
     real = clock(of_step[0].at, scenario)
     return Check(passed=False, said=f"{line.step} was sent, {real}; expected {when}")
+
+
+def _plain(codes: Iterable[str]) -> str:
+    """Codes as one reads them."""
+    return ", ".join(sorted(codes)).replace("_", " ")
 
 
 def _reasons(step: str, told: Told) -> frozenset[str]:

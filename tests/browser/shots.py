@@ -52,7 +52,7 @@ FOLDER = ROOT / "docs" / "img" / "staff"
 DESK, PHONE = (1280, 1100), (390, 780)
 SLUG = "missed-class"
 #: Where the draft differs from what is published.
-DRAFT = (("we missed you in", "you were missing in"), ("2h, if_past", "3h, if_past"))
+DRAFT = (("we missed you in", "you were missing in"),)
 
 
 # --- the world ------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def verdict(*expected: Expected, told: Told, **overrides: Any) -> list[tuple[boo
         (Expected(step="hello", sent=False), Told(),
          [(True, "hello was not sent: nothing led to it")]),
         (Expected(step="hello", sent=False), Told(because={"": frozenset({"held_out"})}),
-         [(True, "hello was not sent: held_out")]),
+         [(True, "hello was not sent: held out")]),
         (Expected(step="hello", sent=False, reason="capped"),
          Told(because={"hello": frozenset({"capped"})}),
          [(True, "hello was not sent: capped")]),
