@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -11,16 +10,14 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from playwright.sync_api import Browser
 
-from delivery import clock, sender
+from delivery import clock
 from delivery.models import Chat
-from delivery.services.gates import ensure_pacing
-from delivery.telegram import gateway
 from nurture import flags, services
 from nurture.models import Sequence
 from nurture.services import trying
 from nurture.services.roles import set_up_roles
 from tests.browser.desk import Desk
-from tests.factories.delivery import make_chat
+from tests.factories.delivery import make_chat, send_aside
 from tests.factories.nurture import make_contact, make_fact, make_session
 from tests.integration.delivery.receiver import Receiver, receiving
 
@@ -36,14 +33,6 @@ def receiver(settings: Any) -> Any:
         settings.BOT_TOKEN, settings.TELEGRAM_API_URL = TOKEN, running.url
         settings.STAGING_ALLOWED_CHATS = None
         yield running
-
-
-def send() -> None:
-    """What is due goes out by the real sender; a browser has this thread's event loop."""
-    ensure_pacing()
-    drain = threading.Thread(target=sender.drain, args=[gateway], kwargs={"until_empty": True})
-    drain.start()
-    drain.join(60)
 
 
 def test_a_publisher_writes_looks_tries_and_publishes(
@@ -77,7 +66,7 @@ def test_a_publisher_writes_looks_tries_and_publishes(
     page.wait_for_selector("#ed-preview >> text=Dear Lale")
     page.click("text=Send a test")
     page.wait_for_selector("#ed-tested >> text=on its way")
-    send()
+    send_aside()
     page.wait_for_selector("#ed-tested >> text=sent")
     page.keyboard.press("Control+s")
     page.wait_for_selector("text=Saved as version")

@@ -34,7 +34,7 @@ from nurture import flags, services
 from nurture.models import Contact
 from nurture.words import WORDS
 from tests.factories import nurture as make
-from tests.factories.delivery import make_delivery
+from tests.factories.delivery import make_delivery, send_aside
 from tests.factories.privacy import found
 from tests.integration.delivery.test_inbound_runbot import Running
 
@@ -240,7 +240,7 @@ def rosa(bot: None, phone: str) -> Contact:
     AttendancePolicy.objects.create(course=lesson.course, ask_before_hours=72)
     services.tick(now=now)
     assert Delivery.objects.filter(status="pending").count() == 2
-    sender.drain(gateway, until_empty=True)
+    send_aside()
     return contact
 
 

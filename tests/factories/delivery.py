@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from delivery import services
+from delivery import sender, services
 from delivery.models import Chat, Delivery
+from delivery.services.gates import ensure_pacing
+from delivery.telegram import gateway
 
 LONG_AGO = datetime(2026, 1, 5, 12, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -28,3 +31,11 @@ def make_delivery(**overrides: Any) -> Delivery:
     } | overrides
     chat: Chat = values.pop("chat", None) or make_chat()
     return services.enqueue(chat=chat, **values)
+
+
+def send_aside() -> None:
+    """What is due goes out by the real sender; a browser has this thread's event loop."""
+    ensure_pacing()
+    drain = threading.Thread(target=sender.drain, args=[gateway], kwargs={"until_empty": True})
+    drain.start()
+    drain.join(60)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from delivery.sandbox import methods
 from delivery.sandbox.app import build_app
 from delivery.sandbox.state import Person, World
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
     # Playwright leaves a transport to the garbage collector when its driver ends.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -74,28 +71,18 @@ def world() -> Iterator[tuple[Proxy, str]]:
 
 
 @pytest.fixture
-def page(world: tuple[Proxy, str]) -> Iterator[Page]:
+def page(chromium: Browser, world: tuple[Proxy, str]) -> Iterator[Page]:
     """The page, with every complaint of the browser counted as a failure."""
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                "--disable-component-update", "--disable-sync", "--no-first-run",
-            ],
-        )  # fmt: skip
-        opened = browser.new_page()
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.on(
-            "console",
-            lambda said: (
-                complaints.append(said.text) if said.type in {"error", "warning"} else None
-            ),
-        )
-        opened.goto(world[1])
-        yield opened
-        browser.close()
+    opened = chromium.new_page()
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on(
+        "console",
+        lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None,
+    )
+    opened.goto(world[1])
+    yield opened
+    opened.close()
     assert complaints == []
 
 
