@@ -34,7 +34,7 @@ from nurture import flags, services
 from nurture.models import Contact
 from nurture.words import WORDS
 from tests.factories import nurture as make
-from tests.factories.delivery import make_delivery, send_aside
+from tests.factories.delivery import aside, make_delivery, send_aside
 from tests.factories.privacy import found
 from tests.integration.delivery.test_inbound_runbot import Running
 
@@ -219,7 +219,7 @@ def bot(box: Running, live_server: Any, stored: threading.Event) -> Iterator[Non
             connection.close()
 
     with override_settings(PUBLIC_URL=live_server.url):
-        call_command("runbot", "--webhook", stdout=StringIO())
+        aside(call_command, "runbot", "--webhook", stdout=StringIO())
     thread = threading.Thread(target=work)
     thread.start()
     yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,8 +35,14 @@ def make_delivery(**overrides: Any) -> Delivery:
 
 
 def send_aside() -> None:
-    """What is due goes out by the real sender; a browser has this thread's event loop."""
+    """What is due goes out by the real sender, beside a browser."""
     ensure_pacing()
-    drain = threading.Thread(target=sender.drain, args=[gateway], kwargs={"until_empty": True})
-    drain.start()
-    drain.join(60)
+    aside(sender.drain, gateway, until_empty=True)
+
+
+def aside(work: Callable[..., object], *given: object, **named: object) -> None:
+    """Do something that needs an event loop: a browser has the one of this thread."""
+    thread = threading.Thread(target=work, args=given, kwargs=named)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
