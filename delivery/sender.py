@@ -176,6 +176,7 @@ class Sender:
             if looks:
                 self._look_at = _now() + LOOK_EVERY
             if any(item[2].deaths for item in self._held):
+                self._claim_at = _now() + NOTHING_CAME
                 return  # it goes alone
             replies = await self.ledger.claim(replies=True, idle=not self._held) if looks else []
             bulk = []
