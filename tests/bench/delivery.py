@@ -42,6 +42,7 @@ PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 LINES = (
     ("raw", "raw", 1),
     ("telbot", "telbot", 1),
+    ("telbot x2", "telbot", 2),
     ("dramatiq", "dramatiq", 2),
     ("procrastinate", "procrastinate", 1),
     ("procrastinate x2", "procrastinate", 2),
@@ -142,8 +143,8 @@ def race(contender: str, *, processes: int, count: int, sink: Sink) -> Figures:
         "postgres_us": 1e6 * postgres / count,
     }
     if "statements" in said[0]:
-        expect("every message is on the books", said[0]["ended"], {"sent": count})
-        figures["statements"] = said[0]["statements"] / count
+        expect("on the books as sent", sum(one["ended"].get("sent", 0) for one in said), count)
+        figures["statements"] = sum(one["statements"] for one in said) / count
     return figures
 
 
@@ -167,17 +168,21 @@ def races(*, count: int, rounds: int, peers: bool) -> dict[str, Figures]:
 
 
 def ratios(found: dict[str, Figures]) -> list[tuple[str, float, str]]:
-    """telbot's messages a second by those of the others, with what is aimed at."""
-    ours = found["telbot"]["per_second"]
-    best = max(
-        (name for name in found if name.startswith("procrastinate")),
-        key=lambda name: found[name]["per_second"],
-        default="",
-    )
-    aims = (("raw", ">= 0.65"), (best, ">= 2.5"), ("post_office", ">= 1.6"), ("dramatiq", ">= 0.8"))
+    """telbot's messages a second by those of the others, with what is aimed at.
+
+    As many processes as suit each best: two for all but the bare loop, which is one by its nature,
+    and django-post_office, which has threads. telbot with one is told, too.
+    """
+    aims = {"raw": ">= 0.65", "procrastinate": "", "procrastinate x2": ">= 2.5"}
+    aims |= {"post_office": ">= 1.6", "dramatiq": ">= 0.8"}
+    pairs = [("telbot", "raw"), *(("telbot x2", name) for name in aims)]
     return [
-        (f"telbot / {name}", round(ours / found[name]["per_second"], 2), aim)
-        for name, aim in aims
+        (
+            f"{ours} / {name}",
+            round(found[ours]["per_second"] / found[name]["per_second"], 2),
+            aims[name] if ours == "telbot x2" else "",
+        )
+        for ours, name in pairs
         if name in found
     ]
 
@@ -214,7 +219,8 @@ def main() -> None:
     table(
         [
             *against,
-            ("PostgreSQL CPU, us a message", found["telbot"]["postgres_us"], "<= 300"),
+            ("PostgreSQL CPU, us a message", found["telbot x2"]["postgres_us"], "<= 300"),
+            ("SQL statements a message", found["telbot x2"]["statements"], "<= 0.3"),
             *lateness.lines(served["lateness"]),
             *reaction.lines(served["reaction"]),
             *replies.lines(served["replies"]),

@@ -21,7 +21,7 @@ from tests.bench.admin import asks_often, pages
 from tests.bench.crowds import LARGE, fill
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(300)]
-COUNTS_NO_FURTHER = "LIMIT 10001) subquery"
+COUNTS_NO_FURTHER = ("LIMIT 1001) subquery", "LIMIT 10001) subquery")
 TOO_LARGE = {
     "nurture_deliveries", "delivery_attempt", "user_nurture_journeys", "nurture_decision",
     "attendance_outcome", "attendance_endpoint",
@@ -58,8 +58,8 @@ def test_no_page_reads_a_large_table_through_or_asks_too_often() -> None:
             assert client.get(url).status_code == 200, url
         queries[name] = len(seen)
         for sql in {row["sql"] for row in seen if row["sql"].lstrip("( ").startswith("SELECT")}:
-            if COUNTS_NO_FURTHER in sql:
-                continue  # of a table that is hardly longer, reading it through is the best plan
+            if sql.endswith(COUNTS_NO_FURTHER):
+                continue  # of a table that is hardly longer, reading it through may be best
             explained += 1
             for table in TOO_LARGE & set(read_through(plan_of(sql))):
                 through.add(f"{name}: {table}: {sql}")
