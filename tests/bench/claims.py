@@ -94,7 +94,8 @@ def measure(*, short: bool) -> Figures:
         worlds = {"few": stack.enter_context(copied("few"))}
         for name, more in {
             "many": {"count": many - few, "stream": "stream:", "at": "40 days"},
-            "behind": {"count": behind, "stream": SHUT, "at": "-1 day"},
+            "behind": {"count": behind, "stream": SHUT, "at": "-1 day", "theirs": False},
+            "chats": {"count": behind, "stream": SHUT, "at": "-1 day"},
             "chat": {"count": behind, "stream": SHUT, "at": "-1 day", "chats": 1},
         }.items():
             worlds[name] = stack.enter_context(copied(name))
@@ -117,7 +118,7 @@ def _by_turns(worlds: dict[str, Any], *, due: int, rounds: int) -> Figures:
                 if name == "few":
                     took["first"].append(claims[0])
     figures: Figures = {f"ms_{name}": statistics.median(took[name]) for name in took}
-    for name, base in {"many": "few", "behind": "few", "chat": "first"}.items():
+    for name, base in {"many": "few", "behind": "few", "chats": "few", "chat": "first"}.items():
         pairs = zip(took[name], took[base], strict=True)
         figures[f"ratio_{name}"] = statistics.median(one / other for one, other in pairs)
     return figures
@@ -129,6 +130,8 @@ def _old_snapshot(world: Any) -> Iterator[None]:
     with working_on(world):
         parameters = postgres.parameters()
     with psycopg.connect(**parameters) as report:
+        # Production ends a transaction that idles for a minute; a busy one may last longer.
+        report.execute("SET idle_in_transaction_session_timeout = 0")
         report.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         report.execute("SELECT count(*) FROM delivery_chat")
         yield
@@ -161,6 +164,7 @@ def lines(found: Figures) -> list[Line]:
         (f"{due} among {found['few']:,}, ms", found["ms_few"], ""),
         (f"{due} among {found['many']:,}, ratio", found["ratio_many"], "<= 1.3"),
         (f"{due}, {closed}, ratio", found["ratio_behind"], "<= 1.3"),
+        ("  a hundred to each chat that is due, ratio", found["ratio_chats"], "<= 1.3"),
         ("  all of them to one chat that is due, ratio", found["ratio_chat"], "<= 1.3"),
         (f"claim after {found['snapshot_rows']:,} under an old snapshot, ratio",
          found["ratio_snapshot"], "<= 2"),

@@ -22,7 +22,15 @@ SELECT c.first + n %% least(c.count, %(chats)s), %(stream)s, 1, 100, '', %(strea
        'Hello', '[]', 'pending', '', now() + %(at)s::interval, now() + %(at)s::interval, 127, '',
        '', 0, '', 0, 0, '', false, false
   FROM generate_series(1, %(count)s) n,
-       (SELECT min(id) AS first, count(*) FROM delivery_chat) c
+       (SELECT min(id) AS first, count(*) FROM delivery_chat WHERE id > %(after)s) c
+"""
+_STRANGERS = """
+WITH last AS (SELECT max(id) AS id, max(telegram_id) AS telegram_id FROM delivery_chat),
+more AS (
+    INSERT INTO delivery_chat (telegram_id, kind, reachability, next_slot_at)
+    SELECT last.telegram_id + n, 'private', 'ok', '2000-01-01Z'
+      FROM last, generate_series(1, %(count)s) n)
+SELECT id FROM last
 """
 _PLAN = """
 UPDATE nurture_deliveries d SET due_at = p.at, run_at = p.at
@@ -37,10 +45,17 @@ def empty() -> None:
         cursor.execute("TRUNCATE nurture_deliveries, delivery_chat, delivery_gate CASCADE")
 
 
-def fill(count: int, *, stream: str, at: str, chats: int = 1_000_000) -> None:
-    """So many more, due at an interval from now, spread over the first `chats` chats."""
+def fill(count: int, *, stream: str, at: str, chats: int = 1_000_000, theirs: bool = True) -> None:
+    """So many more, due at an interval from now, spread over the first `chats` chats.
+
+    Not `theirs`: they are for as many chats that had nothing yet.
+    """
     values: dict[str, int | str] = {"count": count, "stream": stream, "at": at, "chats": chats}
     with connection.cursor() as cursor:
+        values["after"] = 0
+        if not theirs:
+            cursor.execute(_STRANGERS, values)
+            (values["after"],) = cursor.fetchone()
         cursor.execute(_MORE, values)
         cursor.execute("VACUUM ANALYZE nurture_deliveries")
 

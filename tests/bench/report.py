@@ -29,3 +29,4 @@ def table(lines: Iterable[Line]) -> None:
     for name, value, aim in lines:
         number = f"{value:>12,.2f}" if isinstance(value, float) else f"{value:>12,}"
         sys.stdout.write(f"  {name:<56}{number}   {aim}\n")
+    sys.stdout.flush()

@@ -14,7 +14,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection
 
-from delivery import clock, services
+from delivery import clock, queries, services
 from delivery.domain.outcome import Kind, Verdict
 from delivery.domain.results import Result
 from delivery.domain.retry import MAX_DEATHS
@@ -24,7 +24,7 @@ from delivery.models import Attempt, Consent, Delivery, Gate, Lane
 from delivery.rows import Entry, Held
 from delivery.services.gates import ensure_pacing
 from tests.e2e.commands import ROOT, environment, telegram_at
-from tests.factories.delivery import make_chat, make_delivery
+from tests.factories.delivery import LONG_AGO, make_chat, make_delivery
 from tests.integration.delivery.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -286,3 +286,29 @@ def test_a_quiet_minute_raises_the_rate_again() -> None:
     with_ledger(lambda ledger: ledger.tidy())
 
     assert Gate.objects.get(key="bot").rate == lowered + 1
+
+
+def test_a_claim_begins_where_the_last_one_ended_and_looks_back_again() -> None:
+    """While much is due; what came in before that place is found by the next look at all."""
+    for number in range(queries.MOST_READ * 2):
+        make_delivery(due_at=LONG_AGO + timedelta(seconds=number))
+
+    async def story(ledger: Ledger) -> list[list[int]]:
+        async def claim() -> list[int]:
+            await ledger._run("UPDATE delivery_gate SET next_slot_at = '2000-01-01Z'")
+            return [held.id for held in await ledger.claim(replies=False)]
+
+        taken = [await claim()]
+        assert ledger._since > LONG_AGO
+        early = await sync_to_async(make_delivery)(due_at=LONG_AGO - timedelta(days=1))
+        taken.append(await claim())
+        assert early.pk not in taken[1]
+        ledger._rescan_at = 0.0  # five seconds later
+        taken.append(await claim())
+        assert early.pk == taken[2][0]
+        return taken
+
+    first, second, _ = with_ledger(story)
+
+    assert first
+    assert max(first) < min(second)

@@ -7,11 +7,14 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection
 
 from delivery import clock, consequences, sender, services
 from delivery.domain.reasons import Reason
+from delivery.ledger import Ledger
 from delivery.models import Attempt, Chat, Delivery, Gate
 from delivery.services.gates import ensure_pacing
 from delivery.telegram import gateway
@@ -318,3 +321,32 @@ def test_what_was_held_overnight_leaves_at_the_configured_rate(
     for chat_id, text in receiver.texts:
         heard[chat_id].append(text)
     assert all(texts == ["first", "second"] for texts in heard.values())
+
+
+def test_an_intent_whose_commit_was_not_heard_goes_back_unwritten(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P15: nobody wrote to Telegram for it, so it is no unknown and no try."""
+    for _ in range(3):
+        make_delivery()
+    commit, lost = Ledger.commit, []
+
+    async def losing(self: Ledger, **what: Any) -> Any:
+        done = await commit(self, **what)
+        if not lost:
+            lost.extend(what["intents"])
+            states = await sync_to_async(list)(Delivery.objects.values_list("status", flat=True))
+            assert "sending" in states  # it was committed
+            assert receiver.total == 0
+            for db in self._open:
+                await db.close()
+            raise psycopg.OperationalError("the connection is gone")
+        return done
+
+    monkeypatch.setattr(Ledger, "commit", losing)
+
+    assert drain() == {"sent": 3}
+
+    assert lost
+    assert receiver.total == len(receiver.arrived) == 3
+    assert set(Delivery.objects.values_list("attempts", "deaths")) == {(1, 0)}
