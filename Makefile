@@ -122,6 +122,10 @@ bench-admin: setup ## Every page of the admin among 1,000,000 deliveries, beside
 bench-delivery: setup $(if $(SHORT),,.venv-peers/.ready) ## telbot beside others, how late, how soon; SHORT=1: under 40 s; PLOT=file.svg
 	@$(BIN)/python -m tests.bench.delivery $(if $(SHORT),--short,) $(if $(PLOT),--plot $(PLOT),)
 
+.PHONY: load
+load: setup ## 6,000 learners are written to at once, in a school of 20,000; SHORT=1: under 60 s
+	@$(BIN)/python -m tests.bench.load $(if $(SHORT),--short,)
+
 .PHONY: check
 check: quick migrations-check rest test-browser ## What CI runs
 	@$(MAKE) --no-print-directory faults SHORT=1

@@ -51,17 +51,17 @@ LARGE = Crowd(learners=20_000, journeys=100_000, deliveries=1_000_000, doubtful=
 SMALL = Crowd(learners=1_000, journeys=1_000, deliveries=1_000, doubtful=60)
 
 
-def fill(crowd: Crowd) -> None:
+def fill(crowd: Crowd, *, now: datetime = NOW) -> None:
     """Put the crowd into empty tables and analyse them. Call it once, in a database of its own."""
     for path in sorted(BUNDLED.glob("*.yaml")):
-        found = sequences.import_sequence(source=path.read_text(encoding="utf-8"), now=NOW)
-        sequences.publish(sequence=found.sequence, now=NOW)
+        found = sequences.import_sequence(source=path.read_text(encoding="utf-8"), now=now)
+        sequences.publish(sequence=found.sequence, now=now)
     for course in Course.objects.bulk_create(
         Course(pk=n, calendar_id=f"c{n}@crowd.example", title=f"Course {n}") for n in _COURSES
     ):
         AttendancePolicy.objects.create(pk=course.pk, course=course)
     values: dict[str, Any] = {
-        "now": NOW, "learners": crowd.learners, "journeys": crowd.journeys,
+        "now": now, "learners": crowd.learners, "journeys": crowd.journeys,
         "deliveries": crowd.deliveries, "apart": crowd.deliveries // crowd.doubtful,
         "courses": len(_COURSES), "classes": CLASSES_OF_COURSE,
         "outcomes": OUTCOMES_OF_LEARNER, "of_rosa": OF_ROSA,

@@ -66,10 +66,17 @@ def run(*arguments: str, env: Mapping[str, str], fails: bool = False) -> dict[st
 
 
 @contextmanager
-def running(*arguments: str, env: Mapping[str, str]) -> Iterator[None]:
-    """One of telbot's lasting processes; ended by SIGTERM, as a deploy does."""
+def running(*arguments: str, env: Mapping[str, str]) -> Iterator[int]:
+    """One of telbot's lasting commands; see `started`."""
+    with started("manage.py", *arguments, env=env) as group:
+        yield group
+
+
+@contextmanager
+def started(*arguments: str, env: Mapping[str, str]) -> Iterator[int]:
+    """A lasting process and its children, by their group; ended by SIGTERM, as a deploy does."""
     process = subprocess.Popen(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -77,7 +84,7 @@ def running(*arguments: str, env: Mapping[str, str]) -> Iterator[None]:
         env=dict(env),
     )
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 0
