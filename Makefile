@@ -77,6 +77,24 @@ migrations-check: setup ## Models and migrations agree
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
+.PHONY: deploy-check
+deploy-check: setup ## Django's deployment checklist on the settings of staging and of production
+	@for environment in staging production; do \
+	  ENVIRONMENT=$$environment SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(40))') \
+	  DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1 \
+	  ALLOWED_HOSTS=telbot.example.org PUBLIC_URL=https://telbot.example.org \
+	  $(MANAGE) check --deploy --fail-level WARNING || exit 1; done
+
+.PHONY: blueprint
+blueprint: setup ## render.yaml against the schema that Render publishes, where it can be reached
+	@mkdir -p .local; if curl -sf -m 30 -o .local/render.schema.json https://render.com/schema/render.yaml.json; then \
+	  $(BIN)/uv tool run check-jsonschema==0.39.0 --schemafile .local/render.schema.json render.yaml; \
+	else echo "blueprint skipped: https://render.com/schema/render.yaml.json could not be read"; fi
+
+.PHONY: audit-deps
+audit-deps: setup ## What Render installs against known vulnerabilities; where they cannot be read: skipped
+	@$(BIN)/python .ci/audit_deps.py
+
 .PHONY: test
 test: setup ## Every test but those in a browser and the faults, on two cores
 	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal
@@ -123,7 +141,7 @@ bench-delivery: setup $(if $(SHORT),,.venv-peers/.ready) ## telbot beside others
 	@$(BIN)/python -m tests.bench.delivery $(if $(SHORT),--short,) $(if $(PLOT),--plot $(PLOT),)
 
 .PHONY: check
-check: quick migrations-check rest test-browser ## What CI runs
+check: quick migrations-check deploy-check rest test-browser ## What CI runs
 	@$(MAKE) --no-print-directory faults SHORT=1
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
 	@$(MAKE) --no-print-directory bench-engine SHORT=1
