@@ -119,6 +119,10 @@ test-browser: setup ## Tests in a real Chromium
 faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT=1: under 3 min
 	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 2 --dist worksteal,-o log_cli=true --log-cli-level=INFO)
 
+.PHONY: rehearse-rollback
+rehearse-rollback: setup ## A deploy, the code back, the schema back, anew; messages flow and are counted; BASE=commit
+	@$(BIN)/python -m tests.rehearsals.rollback $(if $(BASE),--base $(BASE),)
+
 .PHONY: bench-attendance
 bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.attendance $(if $(SHORT),--short,)
