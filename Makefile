@@ -80,7 +80,7 @@ migrations-check: setup ## Models and migrations agree
 .PHONY: deploy-check
 deploy-check: setup ## Django's deployment checklist on the settings of staging and of production
 	@for environment in staging production; do \
-	  ENVIRONMENT=$$environment SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(40))') \
+	  ENVIRONMENT=$$environment SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(32))') \
 	  DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1 \
 	  ALLOWED_HOSTS=telbot.example.org PUBLIC_URL=https://telbot.example.org \
 	  $(MANAGE) check --deploy --fail-level WARNING || exit 1; done

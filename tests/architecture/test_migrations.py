@@ -19,7 +19,7 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
-from django_migration_linter.sql_analyser import analyse_sql_statements
+from django_migration_linter.sql_analyser.analyser import analyse_sql_statements
 from django_migration_linter.sql_analyser.base import Check, CheckMode, CheckType
 from django_migration_linter.sql_analyser.postgresql import PostgresqlAnalyser
 
@@ -105,7 +105,7 @@ def test_what_is_told_by_people_is_true() -> None:
 
 # --- each rule is broken once on purpose ----------------------------------------------------------
 
-THING = [
+THING: list[tuple[str, models.Field[Any, Any]]] = [
     ("id", models.BigAutoField(primary_key=True)),
     ("name", models.CharField(max_length=20)),
     ("size", models.IntegerField(null=True)),
@@ -116,8 +116,8 @@ def lint(*operations: Operation, atomic: bool = True) -> list[str]:
     """Codes of what is wrong with a migration of a small world."""
     state = ProjectState()
     state.add_model(ModelState("delivery", "Thing", THING))
-    migration = Migration("0099_example", "delivery")
-    migration.operations, migration.atomic = list(operations), atomic
+    example = type("Example", (Migration,), {"operations": operations, "atomic": atomic})
+    migration = example("0099_example", "delivery")
     return sorted({found.rpartition("(")[2].rstrip(")") for found in problems(migration, state)})
 
 
