@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from django.conf import settings as project
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from config.management.commands import predeploy
@@ -65,14 +66,14 @@ def until(condition: Callable[[], bool], *logs: Path) -> None:
 
 def answer(port: int, path: str) -> int:
     """The status that the health check of Render gets, by the address of the machine; 0: none."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", path, headers={"Host": "10.1.2.3"})
-        return connection.getresponse().status
+        asked.request("GET", path, headers={"Host": "10.1.2.3"})
+        return asked.getresponse().status
     except OSError:
         return 0
     finally:
-        connection.close()
+        asked.close()
 
 
 def free_port() -> int:
@@ -158,6 +159,9 @@ def test_production_is_backed_up_before_it_is_migrated(
 
     assert steps == expected
     assert ("No backup of our own" in warned) == (name == "production" and not storage)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("5s",)  # rather no deploy than everybody queueing behind it
 
 
 @pytest.mark.django_db
