@@ -2,7 +2,7 @@
 
 The code before the newest migration is checked out beside this one. It serves, this one is deployed
 over it, it comes back on the new schema, the schema goes back under it, and this one is deployed
-anew. Messages fall due all the while, and a Bot API on loopback counts what arrives.
+anew. Messages fall due and journeys begin all the while; a Bot API on loopback counts what arrives.
 
     python -m tests.rehearsals.rollback [--base COMMIT] [--seconds 8] [--rate 10] [--json]
 """
@@ -35,27 +35,23 @@ WORLD = ROOT / ".local" / "rehearsal"
 OLD = WORLD / "before"
 APPS = ("attendance", "delivery", "nurture")
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-CHATS = 40  # each is written to every few seconds, well within one a second
 STARTING = 30.0
+ENDING = 150.0  # the second step of the last journey is due after a minute
 PROGRAMS = {
     "worker": ["rundramatiq", "--processes", "1", "--threads", "8",
                "--worker-shutdown-timeout", "20000"],
     "clock": ["runclock"],
 }  # fmt: skip
-#: Stands for what makes messages fall due: it owes one after the other until SIGTERM.
-FEEDER = """
-import signal, sys, threading, django
-django.setup()
-from delivery import clock, services
-first, pause, chats = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-stopping = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-number = first
-while not stopping.wait(pause):
-    chat = services.register_chat(telegram_id=1000 + number % chats)
-    services.enqueue(chat=chat, text=f"message {number}", dedupe_key=f"rehearsal:{number}",
-                     due_at=clock.now())
-    number += 1
+FEEDER = (Path(__file__).parent / "feeder.py").read_text()
+SEQUENCE = """\
+sequence: rehearsal
+name: Rehearsal
+entry: {key: session, again: every key}
+triggers:
+  - {fact: missed}
+steps:
+  - {key: one, text: "{{ first_name }}, one"}
+  - {key: two, wait: {after: 1m}, text: "{{ first_name }}, two"}
 """
 
 
@@ -108,11 +104,10 @@ class Line:
         return done.stdout
 
     def start(self, *, first: int) -> None:
-        """Worker, clock, and messages from number `first` on."""
+        """Worker, clock, and messages and facts from number `first` on."""
         for name, words in PROGRAMS.items():
             self._start(name, [sys.executable, "manage.py", *words])
-        pause = str(1 / self.rate)
-        self._start("feeder", [sys.executable, "-c", FEEDER, str(first), pause, str(CHATS)])
+        self._start("feeder", [sys.executable, "-c", FEEDER, str(first), str(1 / self.rate)])
 
     def _start(self, name: str, command: list[str]) -> None:
         with self.log.open("ab") as log:
@@ -161,6 +156,9 @@ class Rehearsal:
         """Deploy, code back, schema back, deploy anew."""
         self.old.manage("migrate")
         self.old.manage("setup_roles")
+        sequence = WORLD / "sequence.yaml"
+        sequence.write_text(SEQUENCE)
+        self.old.manage("import_sequence", str(sequence), "--publish")
         self.old.start(first=100_000)
         self.receiver.await_count(1, seconds=STARTING)
         with self.phase("code before, schema before"):
@@ -202,13 +200,13 @@ class Rehearsal:
         leaving.stop()
 
     def drain(self) -> None:
-        """Owe no more, and wait until nothing is owed."""
+        """Owe no more, and wait until nothing is owed and no journey is under way."""
         self.new.stop("feeder")
-        deadline = time.monotonic() + STARTING
-        while self.states().keys() - {"sent", "unknown"}:
+        deadline = time.monotonic() + ENDING
+        while self.states().keys() - {"sent", "unknown"} or self.journeys().keys() - {"completed"}:
             if time.monotonic() > deadline:
-                raise RehearsalError(f"messages are left: {self.states()}")
-            time.sleep(0.2)
+                raise RehearsalError(f"left: {self.states()}, journeys {self.journeys()}")
+            time.sleep(0.5)
         self.new.stop()
 
     @contextmanager
@@ -236,6 +234,10 @@ class Rehearsal:
         """How many deliveries are in which state, whatever code wrote them."""
         return dict(self._ask("SELECT status, count(*) FROM nurture_deliveries GROUP BY 1"))
 
+    def journeys(self) -> dict[str, int]:
+        """How many journeys are in which state."""
+        return dict(self._ask("SELECT status, count(*) FROM user_nurture_journeys GROUP BY 1"))
+
     def _ask(self, statement: str) -> list[Any]:
         with psycopg.connect(self.database_url) as connection:
             return connection.execute(statement.encode()).fetchall()
@@ -244,6 +246,10 @@ class Rehearsal:
         """What is owed beside what arrived."""
         owed = Counter(text for (text,) in self._ask("SELECT text FROM nurture_deliveries"))
         arrived = Counter(text for _, text in self.receiver.texts)
+        (facts,) = self._ask("SELECT count(*) FROM attendance_attendanceevent")[0]
+        (steps,) = self._ask(
+            "SELECT count(*) FROM nurture_deliveries WHERE dedupe_key NOT LIKE 'rehearsal:%'"
+        )[0]
         latest = self._ask(
             "SELECT coalesce(max(extract(epoch FROM settled_at - due_at)), 0)::float"
             " FROM nurture_deliveries"
@@ -251,9 +257,11 @@ class Rehearsal:
         return {
             "owed": owed.total(),
             "arrived": arrived.total(),
-            "lost": (owed - arrived).total(),
+            "lost": (owed - arrived).total() + 2 * facts - steps,
             "doubled": sum(count - 1 for count in arrived.values()),
             "states": self.states(),
+            "facts": facts,
+            "journeys": self.journeys(),
             "latest_seconds": round(latest, 1),
             "errors": {line.name: line.complaints() for line in (self.old, self.new)},
             "exits": dict(self.old.exits + self.new.exits),
@@ -334,7 +342,8 @@ def main() -> None:
         embedded.stop(WORLD)
     sys.stdout.write(
         f"\n{figures['owed']} owed, {figures['arrived']} arrived, {figures['lost']} lost, "
-        f"{figures['doubled']} doubled; states {figures['states']}; the latest after "
+        f"{figures['doubled']} doubled; states {figures['states']}; {figures['facts']} facts, "
+        f"journeys {figures['journeys']}; the latest after "
         f"{figures['latest_seconds']} s; errors told {figures['errors']}; "
         f"exits {figures['exits']}\n"
     )
