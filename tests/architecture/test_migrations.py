@@ -6,6 +6,7 @@ breaks older code on purpose is named, with its reason, in migrations.toml besid
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -20,7 +21,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 from django_migration_linter.sql_analyser.analyser import analyse_sql_statements
-from django_migration_linter.sql_analyser.base import Check, CheckMode, CheckType
+from django_migration_linter.sql_analyser.base import (
+    Check,
+    CheckMode,
+    CheckType,
+    has_not_null_column,
+)
 from django_migration_linter.sql_analyser.postgresql import PostgresqlAnalyser
 
 TOLD = tomllib.loads((Path(__file__).parent / "migrations.toml").read_text())
@@ -40,11 +46,27 @@ def adds_checked_constraint(statements: list[str], **_: Any) -> bool:
     )
 
 
+def wants_a_value(statements: list[str], **_: Any) -> bool:
+    """The linter's own check, of each operation by itself: a default excuses no other column."""
+    titles = [number for number, sql in enumerate(statements) if sql == "--"]
+    return any(
+        has_not_null_column(statements[begins:ends])
+        for begins, ends in itertools.pairwise([0, *titles, len(statements)])
+    )
+
+
 class Analyser(PostgresqlAnalyser):
     """The linter's checks, and what it does not look at."""
 
     migration_checks = [
         *PostgresqlAnalyser.migration_checks,
+        Check(
+            code="NOT_NULL",
+            fn=wants_a_value,
+            message="a column that older code does not write may not be NULL: give it a db_default",
+            mode=CheckMode.TRANSACTION,
+            type=CheckType.ERROR,
+        ),
         Check(
             code="CONSTRAINT_NOT_VALIDATED_LATER",
             fn=adds_checked_constraint,
@@ -146,6 +168,14 @@ NOBODY = migrations.RunPython.noop
 )
 def test_what_breaks_older_code_is_caught(operation: Operation, code: str) -> None:
     assert code in lint(operation)
+
+
+def test_a_default_of_one_column_excuses_no_other() -> None:
+    kept = migrations.AddField("thing", "on", models.BooleanField(db_default=False))
+    lost = migrations.AddField("thing", "colour", models.TextField(default="red"))
+
+    assert lint(kept) == []
+    assert lint(lost, kept) == lint(kept, lost) == ["NOT_NULL"]
 
 
 @pytest.mark.django_db(transaction=True)  # an index is built concurrently outside of any

@@ -155,7 +155,6 @@ class Rehearsal:
     def run(self) -> None:
         """Deploy, code back, schema back, deploy anew."""
         self.old.manage("migrate")
-        self.old.manage("setup_roles")
         sequence = WORLD / "sequence.yaml"
         sequence.write_text(SEQUENCE)
         self.old.manage("import_sequence", str(sequence), "--publish")
