@@ -12,6 +12,7 @@ import threading
 from datetime import timedelta
 
 import django
+from django.db import OperationalError, transaction
 
 CHATS = 40  # each is written to every few seconds, well within one a second
 A_FACT_EVERY = 5  # messages: somebody missed a class, and a journey of two steps begins
@@ -28,19 +29,24 @@ def main(first: int, pause: float) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     chats._numbers = school._numbers = itertools.count(first)  # nobody is met twice
     held = school.make_session(starts_at=clock.now() - timedelta(hours=2))
-    for number in itertools.count(first):
-        if stopping.wait(pause):
-            return
-        if number % A_FACT_EVERY == 0:
-            missing = school.make_contact(name=f"L{number} Diaz")
-            school.make_fact(contact=missing, session=held, recorded_at=clock.now())
-            continue
-        services.enqueue(
-            chat=services.register_chat(telegram_id=1000 + number % CHATS),
-            text=f"message {number}",
-            dedupe_key=f"rehearsal:{number}",
-            due_at=clock.now(),
-        )
+    number = first
+    while not stopping.wait(pause):
+        try:
+            if number % A_FACT_EVERY:
+                services.enqueue(
+                    chat=services.register_chat(telegram_id=1000 + number % CHATS),
+                    text=f"message {number}",
+                    dedupe_key=f"rehearsal:{number}",
+                    due_at=clock.now(),
+                )
+            else:
+                with transaction.atomic():
+                    missing = school.make_contact(name=f"L{number} Diaz")
+                    school.make_fact(contact=missing, session=held, recorded_at=clock.now())
+        except OperationalError as error:  # a migration was in the way: as Telegram, try again
+            sys.stdout.write(f"feeder: {type(error.__cause__).__name__}, again\n")
+        else:
+            number += 1
 
 
 if __name__ == "__main__":

@@ -185,6 +185,18 @@ def test_a_step_that_fails_stops_the_deploy(
 
 
 @pytest.mark.django_db
+def test_a_database_that_does_not_answer_stops_the_deploy(
+    monkeypatch: pytest.MonkeyPatch, steps: list[str]
+) -> None:
+    monkeypatch.setattr(predeploy, "database_problem", lambda: "the database does not answer")
+
+    with pytest.raises(CommandError, match="Nothing was changed: the database does not answer"):
+        call_command("predeploy", seconds=0)
+
+    assert steps == []
+
+
+@pytest.mark.django_db
 def test_a_new_database_has_nothing_to_back_up(
     settings: Any, monkeypatch: pytest.MonkeyPatch, steps: list[str]
 ) -> None:
