@@ -134,10 +134,17 @@ class Line:
                 code = process.wait()
             self.exits[f"{name} {code}"] += 1
 
+    def ready_workers(self) -> int:
+        """How often a worker has said that it is at work."""
+        return self.said().count("is ready for action")
+
+    def said(self) -> str:
+        """All that its processes said."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
     def complaints(self) -> int:
         """How often its processes told of an error."""
-        said = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return said.count("Traceback (most recent call last)") + said.count(" ERROR ")
+        return self.said().count("Traceback (most recent call last)")
 
 
 @dataclass
@@ -188,6 +195,7 @@ class Rehearsal:
 
     def swap(self, leaving: Line, coming: Line, *, first: int) -> None:
         """As Render does: the new ones start first, and the others leave once these work."""
+        before = coming.ready_workers()
         coming.start(first=first)
         with self.receiver.changed:
             came = self.receiver.changed.wait_for(
@@ -196,6 +204,11 @@ class Rehearsal:
             )
         if not came:
             raise RehearsalError(f"{coming.name}: nothing it owes arrived; see {coming.log}")
+        deadline = time.monotonic() + STARTING
+        while coming.ready_workers() == before:
+            if time.monotonic() > deadline:
+                raise RehearsalError(f"{coming.name}: its worker did not start; see {coming.log}")
+            time.sleep(0.1)
         leaving.stop()
 
     def drain(self) -> None:
