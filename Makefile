@@ -77,6 +77,24 @@ migrations-check: setup ## Models and migrations agree
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
+.PHONY: deploy-check
+deploy-check: setup ## Django's deployment checklist on the settings of staging and of production
+	@for environment in staging production; do \
+	  ENVIRONMENT=$$environment SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(32))') \
+	  DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1 \
+	  ALLOWED_HOSTS=telbot.example.org PUBLIC_URL=https://telbot.example.org \
+	  $(MANAGE) check --deploy --fail-level WARNING || exit 1; done
+
+.PHONY: blueprint
+blueprint: setup ## render.yaml against the schema that Render publishes, where it can be reached
+	@mkdir -p .local; if curl -sf -m 30 -o .local/render.schema.json https://render.com/schema/render.yaml.json; then \
+	  $(BIN)/uv tool run check-jsonschema==0.39.0 --schemafile .local/render.schema.json render.yaml; \
+	else echo "blueprint skipped: https://render.com/schema/render.yaml.json could not be read"; fi
+
+.PHONY: audit-deps
+audit-deps: setup ## What Render installs against known vulnerabilities; where they cannot be read: skipped
+	@$(BIN)/python .ci/audit_deps.py
+
 .PHONY: test
 test: setup ## Every test but those in a browser and the faults, on two cores
 	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal
@@ -100,6 +118,10 @@ test-browser: setup ## Tests in a real Chromium
 .PHONY: faults
 faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT=1: under 3 min
 	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 2 --dist worksteal,-o log_cli=true --log-cli-level=INFO)
+
+.PHONY: rehearse-rollback
+rehearse-rollback: setup ## A deploy, the code back, the schema back, anew; messages flow and are counted; BASE=commit
+	@$(BIN)/python -m tests.rehearsals.rollback $(if $(BASE),--base $(BASE),)
 
 .PHONY: bench-attendance
 bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
@@ -127,7 +149,7 @@ load: setup ## 6,000 learners are written to at once, in a school of 20,000; SHO
 	@$(BIN)/python -m tests.bench.load $(if $(SHORT),--short,)
 
 .PHONY: check
-check: quick migrations-check rest test-browser ## What CI runs
+check: quick migrations-check deploy-check rest test-browser ## What CI runs
 	@$(MAKE) --no-print-directory faults SHORT=1
 	@$(MAKE) --no-print-directory bench-attendance SHORT=1
 	@$(MAKE) --no-print-directory bench-engine SHORT=1

@@ -90,7 +90,8 @@ def _server(*schemes: str) -> Callable[[str], str]:
 
 
 def _webhook_secret(raw: str) -> str:
-    secret = raw.strip()
+    # Render generates base64. Both ends take the secret from here, so they agree on its letters.
+    secret = raw.strip().translate(str.maketrans("+/", "-_", "="))
     # https://core.telegram.org/bots/api#setwebhook: 1-256 of A-Z a-z 0-9 _ -
     allowed = all(c.isascii() and (c.isalnum() or c in "_-") for c in secret)
     if len(secret) > 256 or not allowed:
@@ -169,7 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
         read=_text,
         default="",
         secret=True,
-        help="signs sessions; at least 50 characters outside local",
+        help="signs sessions; at least 40 characters outside local",
     ),
     Setting(
         name="ALLOWED_HOSTS",
@@ -370,8 +371,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             for name in needed
             if name in values and not values[name]
         ]
-        if 0 < len(values.get("SECRET_KEY", "")) < 50:
-            found.append("SECRET_KEY: at least 50 characters")
+        if 0 < len(values.get("SECRET_KEY", "")) < 40:
+            found.append("SECRET_KEY: at least 40 characters")
     api = urlsplit(values.get("TELEGRAM_API_URL", "http://localhost"))  # absent: wrong by itself
     if values.get("STAGING_ALLOWED_CHATS", frozenset()) is None and api.hostname not in LOOPBACK:
         found.append("STAGING_ALLOWED_CHATS: * is accepted only where TELEGRAM_API_URL is loopback")

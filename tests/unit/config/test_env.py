@@ -45,6 +45,15 @@ def test_a_deployment_names_what_is_missing(missing: str) -> None:
         env.read({**DEPLOYED, missing: ""})
 
 
+def test_a_deployment_refuses_a_key_that_could_be_guessed() -> None:
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY: at least 40"):
+        env.read({**DEPLOYED, "SECRET_KEY": "x" * 39})
+
+
+def test_a_webhook_secret_as_render_generates_it_fits_telegram() -> None:
+    assert env.read({"TELEGRAM_WEBHOOK_SECRET": "a+b/c="})["TELEGRAM_WEBHOOK_SECRET"] == "a-b_c"
+
+
 @pytest.mark.parametrize(
     ("name", "raw", "said"),
     [
