@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from config import views
+from delivery.models import Heartbeat
 
 
 @pytest.mark.django_db
@@ -14,6 +19,26 @@ def test_ready_when_database_redis_and_migrations_are(client: Client) -> None:
 
     assert answer.status_code == 200
     assert answer.json() == {"ready": True, "problems": {}, "fence": ""}
+
+
+@pytest.mark.django_db
+def test_a_minute_in_which_the_probe_was_answered_counts_as_up(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S18: uptime is measured; what is not ready is not up, and one row an hour is enough."""
+    monkeypatch.setattr(views, "pulse", views.Pulse())
+    right, settings.REDIS_URL = settings.REDIS_URL, "unix:///nowhere/valkey.sock"
+    client.get("/readyz")
+    assert not Heartbeat.objects.filter(name="web").exists()
+
+    settings.REDIS_URL = right
+    with CaptureQueriesContext(connection) as first:
+        client.get("/readyz")
+    with CaptureQueriesContext(connection) as second:
+        client.get("/readyz")
+
+    assert [row.minutes for row in Heartbeat.objects.filter(name="web")] == [1]
+    assert len(second) == len(first) - 1  # no more than one write in a quarter of a minute
 
 
 @pytest.mark.django_db
