@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -66,13 +66,13 @@ def _webhook() -> Item:
     info = call.body.get("result") or {}
     ours = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
     wanted = ours if settings.TELEGRAM_WEBHOOK_SECRET else ""
-    wrong = _of_webhook(info, wanted)
+    wrong = of_webhook(info, wanted, now=timezone.now())
     pending = info.get("pending_update_count", 0)
     value = f"{'set to ' + wanted if wanted else 'long polling, none is set'}; {pending} wait"
     return _item("webhook", source, wrong, value)
 
 
-def _of_webhook(info: dict[str, object], wanted: str) -> list[str]:
+def of_webhook(info: Mapping[str, object], wanted: str, *, now: datetime) -> list[str]:
     """What is wrong with what Telegram knows of our webhook."""
     url, wrong = str(info.get("url") or ""), []
     if url != wanted:
@@ -83,7 +83,7 @@ def _of_webhook(info: dict[str, object], wanted: str) -> list[str]:
     if isinstance(pending, int) and pending > MANY_PENDING:
         wrong.append(f"{pending} updates wait; see whether the web process or the poller runs")
     failed = info.get("last_error_date")
-    if isinstance(failed, int) and timezone.now() - datetime.fromtimestamp(failed, UTC) < RECENT:
+    if isinstance(failed, int) and now - datetime.fromtimestamp(failed, UTC) < RECENT:
         wrong.append(f"Telegram could not push: {info.get('last_error_message', 'no reason')}")
     allowed = info.get("allowed_updates")
     if isinstance(allowed, list) and wanted and set(ALLOWED_UPDATES) - set(allowed):
@@ -122,9 +122,9 @@ def _reach(name: str, setting: str, *, default: str = "", needs: str = "") -> Ca
     """A check that the host of a setting's URL can be connected to."""
 
     def check() -> Item:
-        if not getattr(settings, needs or setting):
+        if not settings.VALUES[needs or setting]:
             return _off(name, needs or setting)
-        url = getattr(settings, setting) or default
+        url = settings.VALUES[setting] or default
         problem = unreachable(url)
         value = f"{urlsplit(url).hostname} can be reached; nothing was sent"
         return _item(name, setting, [problem] if problem else [], value)
@@ -133,9 +133,9 @@ def _reach(name: str, setting: str, *, default: str = "", needs: str = "") -> Ca
 
 
 def _backups() -> Item:
-    if not settings.BACKUP_S3_URL:
+    if not settings.VALUES["BACKUP_S3_URL"]:
         return _off("backup_storage", "BACKUP_S3_URL")
-    if urlsplit(settings.BACKUP_S3_URL).scheme not in PORTS:
+    if urlsplit(settings.VALUES["BACKUP_S3_URL"]).scheme not in PORTS:
         value = "its address names no host; the next backup shows whether it can be written"
         return Item(name="backup_storage", verdict="not_yet", value=value, source="BACKUP_S3_URL")
     return _reach("backup_storage", "BACKUP_S3_URL")()
@@ -205,9 +205,9 @@ def _keys() -> Item:
     if len(key) < KEY_LENGTH or len(set(key)) < DIFFERENT or key.startswith("django-insecure"):
         wrong.append("SECRET_KEY is weak: take 50 random characters or more")
     for name in ("TELEGRAM_WEBHOOK_SECRET", "METRICS_TOKEN"):
-        if 0 < len(getattr(settings, name)) < SECRET_LENGTH:
+        if 0 < len(settings.VALUES[name]) < SECRET_LENGTH:
             wrong.append(f"{name} is short: take {SECRET_LENGTH} random characters or more")
-    if not settings.FIELD_ENCRYPTION_KEY and not settings.IS_LOCAL:
+    if not settings.VALUES["FIELD_ENCRYPTION_KEY"] and not settings.IS_LOCAL:
         wrong.append("FIELD_ENCRYPTION_KEY is empty: names and chat ids are kept in the clear")
     if settings.IS_LOCAL and wrong:
         value = f"good enough for this machine only: {'; '.join(wrong)}"
