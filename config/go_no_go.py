@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db.models import Exists, OuterRef, Q
@@ -28,12 +29,25 @@ from nurture.services.scorecard import false_activations, measure
 
 def last_backup() -> Record | None:
     """The newest backup that is known; None where none was ever noted."""
-    return None
+    return _newest("backup")
 
 
 def last_rehearsal() -> Record | None:
     """The newest rehearsal of a restore; None where none was ever noted."""
-    return None
+    return _newest("rehearsal")
+
+
+def _newest(kind: str) -> Record | None:
+    try:
+        runs: Any = apps.get_model("nurture", "BackupRun")
+    except LookupError:  # nothing here makes backups
+        return None
+    rows = runs.objects.filter(kind=kind, finished_at__isnull=False)
+    row = rows.order_by("-started_at").first()
+    if row is None:
+        return None
+    what = f"{row.rows:,} rows, {row.size / 2**20:,.1f} MB"
+    return Record(at=row.finished_at, ok=not row.error, what=what)
 
 
 def score(*, now: datetime) -> list[Item]:
@@ -88,11 +102,11 @@ def _kept(now: datetime) -> Iterable[Item]:
     kinds: Mapping[str, tuple[Record | None, timedelta, str, str]] = {
         "backup": (
             last_backup(), scorecard.BACKUP_AGE, "the record of backups",
-            "set BACKUP_S3_URL or run manage.py backup FILE",
+            "set BACKUP_S3_URL (docs/operations/data.md)",
         ),
         "rehearsal": (
             last_rehearsal(), scorecard.REHEARSAL_AGE, "the record of restore rehearsals",
-            "rehearse a restore (docs/operations/data.md)",
+            "run manage.py rehearse_restore",
         ),
     }  # fmt: skip
     for name, (record, at_most, source, do) in kinds.items():

@@ -10,23 +10,20 @@ from django.db.models import Count, Q
 
 from delivery.models import Process
 from nurture.domain import figures, scorecard
-from nurture.domain.figures import Measure, Share, Target
+from nurture.domain.figures import Measure, Share
 from nurture.domain.scorecard import SOME, Item
 from nurture.models import StaffTask, TaskKind
 from nurture.services.figures import WEEK, Standing, days
 
 ENDS = "nurture_deliveries by their end, seven days"
 JOURNEYS = "user_nurture_journeys, seven days"
-#: What is judged of a week: the measure, its target, its source, and what is counted.
-MEASURED: tuple[tuple[Measure, Target, str, str], ...] = tuple(
-    (measure, measure.target or SOME, source, unit)
-    for measure, source, unit in (
-        (figures.SUCCESS, ENDS, "deliveries"),
-        (figures.ACCURACY, JOURNEYS, "journeys"),
-        (figures.ERRORS, ENDS, "tries"),
-        (figures.ENGAGEMENT, "delivery_inboundupdate for each sent", "messages"),
-        (figures.COMPLETION, JOURNEYS, "ended journeys"),
-    )
+#: What is judged of a week: its name, the measure, its source, and what is counted.
+MEASURED: tuple[tuple[str, Measure, str, str], ...] = (
+    ("delivery_success", figures.SUCCESS, ENDS, "deliveries"),
+    ("activation_accuracy", figures.ACCURACY, JOURNEYS, "journeys"),
+    ("error_rate", figures.ERRORS, ENDS, "tries"),
+    ("engagement", figures.ENGAGEMENT, "delivery_inboundupdate for each sent", "messages"),
+    ("completion", figures.COMPLETION, JOURNEYS, "ended journeys"),
 )
 #: Whose minutes are counted. The poller is not among them: with a webhook there is none.
 RUNNING = (Process.WEB, Process.WORKER, Process.CLOCK)
@@ -56,9 +53,9 @@ def false_activations(*, standing: Standing, now: datetime) -> Item:
 
 def _of_week(standing: Standing, now: datetime) -> Iterator[Item]:
     counts = figures.total(days(now=now, zone=settings.TIME_ZONE, count=WEEK))
-    for judged, target, source, unit in MEASURED:
+    for name, judged, source, unit in MEASURED:
         yield scorecard.of_week(
-            judged.key, judged.share(counts), target, source=source, unit=unit,
+            name, judged.share(counts), judged.target or SOME, source=source, unit=unit,
             watched=watched(standing),
         )  # fmt: skip
 

@@ -96,9 +96,11 @@ def unlucky(now: datetime) -> dict[str, Callable[[], object]]:
     long_ago = now - timedelta(hours=5)
     task = {"kind": "false_activation", "key": "1", "note": "Wrong.", "created_at": now}
     return {
-        "success": lambda: sent_to_nobody("failed", "chat_blocked"),
-        "errors": lambda: sent_to_nobody("dead", "too_many_tries"),
-        "accuracy": lambda: Journey.objects.update(status="exited", exit_reason="corrected"),
+        "delivery_success": lambda: sent_to_nobody("failed", "chat_blocked"),
+        "error_rate": lambda: sent_to_nobody("dead", "too_many_tries"),
+        "activation_accuracy": lambda: Journey.objects.update(
+            status="exited", exit_reason="corrected"
+        ),
         "uptime_worker": lambda: Heartbeat.objects.filter(
             name="worker", hour__lt=now - timedelta(days=1)
         ).update(minutes=50),
@@ -153,11 +155,13 @@ def test_on_a_first_day_nothing_is_invented(settings: Any) -> None:
 
     items = {item.name: item for item in go_no_go.judge(now=clock.now(), ask=False)}
 
-    weekly = {"success", "accuracy", "errors", "engagement", "completion", "uptime_clock",
-              "uptime_worker", "uptime_web", "correlation"}  # fmt: skip
+    weekly = {
+        "delivery_success", "activation_accuracy", "error_rate", "engagement", "completion",
+        "uptime_clock", "uptime_worker", "uptime_web", "correlation",
+    }  # fmt: skip
     assert {name for name in weekly if items[name].verdict != "not_yet"} == set()
-    assert "100 % (30 of 30 deliveries)" in items["success"].value
-    assert "0.0 of 7 days are measured" in items["success"].value
+    assert "100 % (30 of 30 deliveries)" in items["delivery_success"].value
+    assert "0.0 of 7 days are measured" in items["delivery_success"].value
     assert (items["backup"].verdict, items["audit"].verdict) == ("not_yet", "pass")
     code, report = run("scorecard")
     assert (code, report["ok"], named(report, "fail")) == (0, True, set())
@@ -187,7 +191,7 @@ def test_the_page_says_the_same_and_changes_nothing(client: Client) -> None:
 
     said = answer.content.decode()
     assert answer.status_code == 200
-    for name in ("Success", "Uptime web", "Backup", "Isolation", "Migrations"):
+    for name in ("Delivery success", "Uptime web", "Backup", "Isolation", "Migrations"):
         assert f">{name}<" in said, name
     assert "Ask Telegram" not in said  # that is for who may act
     assert rows == (Delivery.objects.count(), figures.standing(now=clock.now()).due)

@@ -31,7 +31,6 @@ MET = {
 @pytest.mark.slow
 def test_fifty_random_runs_come_out_the_same_and_name_nobody() -> None:
     make_cases(learners=29)
-
     chosen = Random(3).sample(list(Journey.objects.order_by("pk")), RUNS)
     codes = set(Decision.objects.filter(journey__in=chosen).values_list("code", flat=True))
     assert codes >= MET
