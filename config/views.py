@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
-import time
 from collections.abc import Callable
 
 import redis
@@ -13,14 +13,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 import delivery.selectors
-from delivery.models import Process
+from config.pulse import pulse
 from delivery.services.gates import FENCE
-from delivery.services.heartbeats import beat
 
 log = logging.getLogger(__name__)
 
 READY_PROBLEM_STATUS = 503
-BEAT_SECONDS = 15.0
 
 
 class HealthMiddleware:
@@ -34,7 +32,13 @@ class HealthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a health check, or pass the request on."""
+        """Answer a health check, or pass the request on; what was answered is a sign of life."""
+        response = self._answer(request)
+        if response.status_code < http.client.INTERNAL_SERVER_ERROR:
+            pulse.answered()
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.path == "/healthz":
             return HttpResponse("ok", content_type="text/plain")
         if request.path == "/readyz":
@@ -42,34 +46,9 @@ class HealthMiddleware:
         return self.get_response(request)
 
 
-class Pulse:
-    """Notes that the web process answers, as often as whoever probes it asks, at most each 15 s."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def show_life(self, *, monotonic: float) -> None:
-        """Note it, if it was not noted of late. A database that is away just then is no matter."""
-        if monotonic < self._next:
-            return
-        self._next = monotonic + BEAT_SECONDS
-        try:
-            beat(Process.WEB)
-        except DatabaseError:
-            log.warning("readyz.no_heartbeat")
-
-
-pulse = Pulse()
-
-
 def readyz() -> JsonResponse:
-    """Say whether this process can do its work: database, Redis, no pending migration.
-
-    Where it can, that minute counts as up: uptime is measured by who asks, not assumed.
-    """
+    """Say whether this process can do its work: database, Redis, no pending migration."""
     problems = {name: problem for name, check in CHECKS.items() if (problem := check())}
-    if not problems:
-        pulse.show_life(monotonic=time.monotonic())
     return JsonResponse(
         {"ready": not problems, "problems": problems, "fence": fence()},
         status=READY_PROBLEM_STATUS if problems else 200,

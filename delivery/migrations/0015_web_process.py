@@ -11,6 +11,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='heartbeat',
             name='name',
-            field=models.CharField(choices=[('clock', 'clock (manage.py runclock)'), ('worker', 'worker (manage.py rundramatiq)'), ('poller', 'poller (manage.py runbot)'), ('web', 'web (gunicorn; seen when its /readyz is asked)')], max_length=10),
+            field=models.CharField(choices=[('clock', 'clock (manage.py runclock)'), ('worker', 'worker (manage.py rundramatiq)'), ('poller', 'poller (manage.py runbot)'), ('web', 'web (gunicorn; seen when it answers)')], max_length=10),
         ),
     ]
