@@ -131,4 +131,5 @@ def _staff() -> Item:
         without_role=staff.exclude(Q(is_superuser=True) | Q(groups__name__in=ROLES)).count(),
         without_factor=staff.exclude(Exists(phones)).count(),
         of=staff.count(),
+        asked=not settings.IS_LOCAL,
     )

@@ -114,11 +114,20 @@ def test_what_is_done_regularly_is_young_and_well(
 
 
 def test_staff_have_roles_and_second_factors() -> None:
-    def staff(missing: tuple[str, ...] = (), role: int = 0, factor: int = 0, of: int = 2) -> Item:
-        return scorecard.of_staff(missing=missing, without_role=role, without_factor=factor, of=of)
+    def staff(
+        missing: tuple[str, ...] = (),
+        role: int = 0,
+        factor: int = 0,
+        of: int = 2,
+        asked: bool = True,
+    ) -> Item:
+        return scorecard.of_staff(
+            missing=missing, without_role=role, without_factor=factor, of=of, asked=asked
+        )
 
     assert staff().verdict == "pass"
     assert staff(of=0).verdict == "not_yet"
+    assert staff(factor=1, asked=False).verdict == "not_yet"
     wrong = staff(missing=("viewer",), role=1, factor=2)
     assert wrong.verdict == "fail"
     assert "missing (viewer)" in wrong.value
