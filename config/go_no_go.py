@@ -39,7 +39,7 @@ def last_rehearsal() -> Record | None:
 
 def _newest(kind: str) -> Record | None:
     try:
-        runs: Any = apps.get_model("nurture", "BackupRun")
+        runs: Any = apps.get_app_config("nurture").get_model("BackupRun")
     except LookupError:  # nothing here makes backups
         return None
     rows = runs.objects.filter(kind=kind, finished_at__isnull=False)

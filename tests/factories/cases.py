@@ -88,7 +88,9 @@ class Cases:
 
     def _learner(self, number: int) -> None:
         chance = self.chance
-        quiet = {"quiet_opens": "21:30", "quiet_closes": "09:15"} if number % 4 == 0 else {}
+        quiet: dict[str, Any] = {}
+        if number % 4 == 0:
+            quiet = {"quiet_opens": "21:30", "quiet_closes": "09:15"}
         contact = make.make_contact(
             name=chance.choice(["Planted Rosa Diaz", "Plantedmono", ""]),
             time_zone=chance.choice(ZONES), **quiet,

@@ -20,7 +20,7 @@ from nurture.models import Journey
 from nurture.services import holding
 from nurture.services.cases.bundle import FORMAT
 from nurture.services.cases.record import decisions_of
-from nurture.services.cases.stage import Stage, known, moment
+from nurture.services.cases.stage import Stage, known, maybe, moment
 from nurture.services.deliveries import SILENCED
 from nurture.services.endings import exit_journey
 from nurture.services.engine import react
@@ -105,12 +105,12 @@ def _play(stage: Stage) -> None:
 
 def _course_of(case: Mapping[str, Any]) -> tuple[set[datetime], dict[datetime, list[Act]]]:
     """When the engine had its turn, and what learners and staff did when."""
-    passes = {datetime.fromisoformat(row["processed_at"]) for row in case["facts"]}
+    passes = {moment(row["processed_at"]) for row in case["facts"]}
     acts: dict[datetime, list[Act]] = defaultdict(list)
     for row in case["pledges"]:
-        acts[datetime.fromisoformat(row["answered_at"])].append(_pledged(row["class"]))
+        acts[moment(row["answered_at"])].append(_pledged(row["class"]))
     for row in case["decisions"]:
-        at, act = datetime.fromisoformat(row["at"]), _act_of(row)
+        at, act = moment(row["at"]), _act_of(row)
         if act is None or _is_the_engines(row, case):
             passes.add(at)
         else:
@@ -122,7 +122,7 @@ def _course_of(case: Mapping[str, Any]) -> tuple[set[datetime], dict[datetime, l
 
 def _is_the_engines(row: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
     """Whether what looks like somebody's act follows from a fact, or from a message's end."""
-    at = datetime.fromisoformat(row["at"])
+    at = moment(row["at"])
     upheld = {fact["processed_at"] for fact in case["facts"] if fact["kind"] == "upheld"}
     ends = [
         one["settled_at"]
@@ -147,9 +147,9 @@ def _act_of(row: Mapping[str, Any]) -> Act | None:
 
 def _acted_at(said: Mapping[str, Any], case: Mapping[str, Any]) -> datetime:
     """When something said was acted on: with the decision that it led to, if it led to one."""
-    received = datetime.fromisoformat(said["received_at"])
-    handled = moment(said["handled_at"]) or received
-    times = (datetime.fromisoformat(row["at"]) for row in case["decisions"])
+    received = moment(said["received_at"])
+    handled = maybe(said["handled_at"]) or received
+    times = (moment(row["at"]) for row in case["decisions"])
     return next((at for at in times if received <= at <= handled), handled)
 
 

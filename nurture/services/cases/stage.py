@@ -47,9 +47,14 @@ _END = _UPDATE.format(
 )
 
 
-def moment(text: str | None) -> datetime | None:
+def moment(text: str) -> datetime:
     """A moment of a case."""
-    return datetime.fromisoformat(text) if text else None
+    return datetime.fromisoformat(text)
+
+
+def maybe(text: str | None) -> datetime | None:
+    """A moment of a case, if there is one."""
+    return moment(text) if text else None
 
 
 @lru_cache(maxsize=20)
@@ -60,8 +65,7 @@ def _rules(text: str) -> SequenceSpec:
 
 def known(text: str | None, now: datetime) -> bool:
     """Whether something that came at a moment had come by now."""
-    at = moment(text)
-    return at is not None and at <= now
+    return text is not None and moment(text) <= now
 
 
 @dataclass
@@ -71,7 +75,8 @@ class Stage:
     case: Row
     learner: Learner = field(init=False)
     chat: Chat = field(init=False)
-    _told: set[int] = field(default_factory=set)  # facts
+    _told: set[tuple[str, int]] = field(default_factory=set)  # facts, pledges, what was called off
+    _journey: Journey | None = None
     _heard: int = 0
     _outcomes: tuple[Any, ...] = ()
 
@@ -98,7 +103,7 @@ class Stage:
         ContactTag.objects.bulk_create(ContactTag(contact=row, name=n) for n in contact["tags"])
 
     def _began(self) -> datetime:
-        return datetime.fromisoformat(self.case["journey"]["started_at"])
+        return moment(self.case["journey"]["started_at"])
 
     def _calendar(self) -> None:
         Course.objects.bulk_create(
@@ -141,7 +146,7 @@ class Stage:
         """As they stood when this one began; those that were open are held, so nothing moves."""
         slots = {False: 0, True: 0}
         for row in self.case["earlier"]:
-            started, ended = moment(row["started_at"]), moment(row["ended_at"])
+            started, ended = moment(row["started_at"]), maybe(row["ended_at"])
             over = ended is not None and ended <= self._began()
             status = JourneyStatus.COMPLETED if over else JourneyStatus.PAUSED
             yield Journey(
@@ -154,27 +159,34 @@ class Stage:
             slots[row["dry_run"]] += not over
 
     def journey(self) -> Journey | None:
-        """The journey of the case, as far as it came."""
+        """The journey of the case, once it has begun."""
         mine = self.case["journey"]
-        return Journey.objects.filter(
-            entry_key=mine["entry_key"], round=mine["round"], dry_run=mine["dry_run"],
-            cause=mine["cause"],
-        ).first()  # fmt: skip
+        if self._journey is None:
+            self._journey = Journey.objects.filter(
+                entry_key=mine["entry_key"], round=mine["round"], dry_run=mine["dry_run"],
+                cause=mine["cause"],
+            ).first()  # fmt: skip
+        return self._journey
 
     def tell(self, now: datetime) -> None:
         """Bring in what was known by `now`."""
         self._tell_outcomes(now)
         self._tell_facts(now)
         self._hear(now)
-        for row in self.case["pledges"]:
-            if known(row["answered_at"], now):
-                Pledge.objects.get_or_create(
-                    learner=self.learner, session_id=row["class"],
-                    defaults={"state": row["state"], "answered_at": moment(row["answered_at"])},
-                )  # fmt: skip
-        for row in self.case["classes"]:
-            if known(row["cancelled_at"], now):
-                ClassSession.objects.filter(pk=row["id"]).update(status="cancelled")
+        for row in self._new("pledges", "class", "answered_at", now):
+            Pledge.objects.create(
+                learner=self.learner, session_id=row["class"], state=row["state"],
+                answered_at=moment(row["answered_at"]),
+            )  # fmt: skip
+        for row in self._new("classes", "id", "cancelled_at", now):
+            ClassSession.objects.filter(pk=row["id"]).update(status="cancelled")
+
+    def _new(self, part: str, key: str, came: str, now: datetime) -> list[Row]:
+        """What of a part of the case came by now and was not told before."""
+        rows = [row for row in self.case[part] if known(row[came], now)]
+        new = [row for row in rows if (part, row[key]) not in self._told]
+        self._told |= {(part, row[key]) for row in new}
+        return new
 
     def _tell_outcomes(self, now: datetime) -> None:
         """The newest revision of each class that was concluded by now, and its effect."""
@@ -194,17 +206,11 @@ class Stage:
         return Outcome(
             pk=row["id"], learner=self.learner, session_id=row["class"], revision=row["revision"],
             outcome=row["outcome"], flags=row["flags"], present_seconds=row["present_seconds"],
-            effective=effective, effective_at=moment(row["effective_at"]) if effective else None,
+            effective=effective, effective_at=maybe(row["effective_at"]) if effective else None,
             is_current=is_current, reason=row["reason"], decided_at=moment(row["decided_at"]),
         )  # fmt: skip
 
     def _tell_facts(self, now: datetime) -> None:
-        new = [
-            row
-            for row in self.case["facts"]
-            if row["id"] not in self._told and known(row["recorded_at"], now)
-        ]
-        self._told |= {row["id"] for row in new}
         AttendanceEvent.objects.bulk_create(
             AttendanceEvent(
                 pk=row["id"], kind=row["kind"], learner=self.learner, session_id=row["class"],
@@ -212,7 +218,7 @@ class Stage:
                 occurred_at=moment(row["occurred_at"]), recorded_at=moment(row["recorded_at"]),
                 expires_at=moment(row["expires_at"]),
             )
-            for row in new
+            for row in self._new("facts", "id", "recorded_at", now)
         )  # fmt: skip
 
     def _hear(self, now: datetime) -> None:
@@ -256,4 +262,4 @@ class Stage:
                 cursor.execute(_END, values)
             elif known(row["intent_at"], now) and owed.status != Status.SENDING:
                 cursor.execute(_ON_ITS_WAY, values)
-            return max(cursor.rowcount, 0)
+            return max(int(cursor.rowcount), 0)
