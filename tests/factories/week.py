@@ -11,6 +11,7 @@ from attendance.models import AttendanceEvent, AuditPair, Outcome, SyncRun
 from attendance.selectors.accuracy import monday
 from delivery.models import Heartbeat, InboundUpdate, Process
 from delivery.services.installation import arm
+from delivery.services.updates import store_updates
 from nurture import flags
 from nurture.models import Decision, Journey
 from nurture.services.roles import set_up_roles
@@ -85,10 +86,9 @@ def _runs(now: datetime) -> None:
             learner=contact.learner, sequence=sequence, journey=journey, code="entered",
             decided_at=then,
         )  # fmt: skip
-        InboundUpdate.objects.create(
-            update_id=number + 1, chat_key=contact.chat.telegram_id, payload={"callback_query": {}},
-            received_at=then, handled_at=then,
-        )  # fmt: skip
+        press = {"message": {"chat": {"id": contact.chat.telegram_id}}}
+        store_updates(payloads=[{"update_id": number, "callback_query": press}], now=then)
+    InboundUpdate.objects.update(handled_at=then)
 
 
 def _audit(now: datetime) -> None:

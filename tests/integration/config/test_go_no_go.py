@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -75,6 +76,7 @@ def outside(settings: Any) -> Iterator[None]:
         settings.STAGING_ALLOWED_CHATS = None
         settings.GOOGLE_SERVICE_ACCOUNT_JSON = service_account_key(f"{url}/token")
         settings.GOOGLE_DELEGATED_USER, settings.GOOGLE_API_URL = "a@school.example", url
+        settings.FIELD_ENCRYPTION_KEY = (base64.urlsafe_b64encode(bytes(32)).decode(),)
         yield
 
 
