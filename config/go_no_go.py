@@ -27,6 +27,10 @@ from nurture.services.figures import Standing, standing
 from nurture.services.scorecard import false_activations, measure
 
 
+#: Checks of doctor that are asked here already, and more strictly.
+ASKED_HERE = frozenset({"backups"})
+
+
 def last_backup() -> Record | None:
     """The newest backup that is known; None where none was ever noted."""
     return _newest("backup")
@@ -68,7 +72,7 @@ def judge(*, now: datetime, ask: bool) -> list[Item]:
         *_of_now(stands),
         *_kept(now),
         _staff(),
-        *doctor.examine(ask=ask),
+        *(item for item in doctor.examine(ask=ask) if item.name not in ASKED_HERE),
     ]
 
 

@@ -134,7 +134,7 @@ def of_lateness(seconds: float, *, at_most: float) -> Item:
 def of_alerts(bad: Sequence[str]) -> Item:
     """No alert is open that asks for an act."""
     return Item(
-        name="alerts",
+        name="open_alerts",
         verdict="fail" if bad else "pass",
         value=" ".join(bad) or "none is open that needs an act",
         source="the alerts of the overview",

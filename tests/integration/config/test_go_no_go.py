@@ -76,6 +76,7 @@ def outside(settings: Any) -> Iterator[None]:
         settings.STAGING_ALLOWED_CHATS = None
         settings.GOOGLE_SERVICE_ACCOUNT_JSON = service_account_key(f"{url}/token")
         settings.GOOGLE_DELEGATED_USER, settings.GOOGLE_API_URL = "a@school.example", url
+        settings.SLACK_WEBHOOK_URL = "https://slack.example/hook"
         settings.FIELD_ENCRYPTION_KEY = (base64.urlsafe_b64encode(bytes(32)).decode(),)
         yield
 
@@ -111,7 +112,7 @@ def unlucky(now: datetime) -> dict[str, Callable[[], object]]:
         "false_activations": lambda: StaffTask.objects.create(**task),
         "google_sync": lambda: SyncRun.objects.update(finished_at=long_ago),
         "oldest_due": lambda: make_delivery(due_at=long_ago),
-        "alerts": lambda: services.close_gate(
+        "open_alerts": lambda: services.close_gate(
             key="bot:breaker", reason="Telegram is silent", by="sender"
         ),
         "staff": lambda: User.objects.create_user("ben", is_staff=True),
