@@ -26,7 +26,6 @@ from nurture.services import alerts
 from nurture.services.figures import Standing, standing
 from nurture.services.scorecard import false_activations, measure
 
-
 #: Checks of doctor that are asked here already, and more strictly.
 ASKED_HERE = frozenset({"backups"})
 

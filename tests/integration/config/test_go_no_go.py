@@ -21,6 +21,7 @@ from attendance.sandbox import build_world, serve, service_account_key
 from config import go_no_go
 from delivery import clock, services
 from delivery.models import Delivery, Heartbeat, Process
+from delivery.services.installation import remember_bot
 from nurture.domain.scorecard import Record
 from nurture.models import Journey, StaffTask
 from nurture.services import figures
@@ -199,3 +200,20 @@ def test_the_page_says_the_same_and_changes_nothing(client: Client) -> None:
     assert "Ask Telegram" not in said  # that is for who may act
     assert rows == (Delivery.objects.count(), figures.standing(now=clock.now()).due)
     assert client.post(reverse("go_no_go")).status_code == 405
+
+
+def test_without_asking_the_traces_tell(settings: Any) -> None:
+    """The page waits for nobody: what Telegram and Google answered last is in the tables."""
+    settings.GOOGLE_SERVICE_ACCOUNT_JSON, settings.GOOGLE_DELEGATED_USER = {"key": 1}, "a@b.example"
+
+    def traces() -> dict[str, str]:
+        items = go_no_go.judge(now=clock.now(), ask=False)
+        return {item.name: item.verdict for item in items if item.name in {"telegram", "google"}}
+
+    assert traces() == {"telegram": "not_yet", "google": "not_yet"}
+    make_week(now=clock.now())
+    remember_bot(username="t_bot")
+    assert traces() == {"telegram": "pass", "google": "pass"}
+    services.close_gate(key="bot:token", reason="Telegram refuses the token", by="sender")
+    SyncRun.objects.filter(source="meet").update(state="config_error", error="scopes are missing")
+    assert traces() == {"telegram": "fail", "google": "fail"}
