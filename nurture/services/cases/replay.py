@@ -20,7 +20,7 @@ from nurture.models import Journey
 from nurture.services import holding
 from nurture.services.cases.bundle import FORMAT
 from nurture.services.cases.record import decisions_of
-from nurture.services.cases.stage import Stage, known, maybe, moment
+from nurture.services.cases.stage import Stage, is_over, maybe, moment
 from nurture.services.deliveries import SILENCED
 from nurture.services.endings import exit_journey
 from nurture.services.engine import react
@@ -124,12 +124,10 @@ def _is_the_engines(row: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
     """Whether what looks like somebody's act follows from a fact, or from a message's end."""
     at = moment(row["at"])
     upheld = {fact["processed_at"] for fact in case["facts"] if fact["kind"] == "upheld"}
-    ends = [
-        one["settled_at"]
+    silenced = row["code"] in SILENCED.values() and any(
+        one["reason"] in SILENCED and one["status"] != Status.CANCELLED and is_over(one, at)
         for one in case["deliveries"]
-        if one["reason"] in SILENCED and one["status"] != Status.CANCELLED
-    ]
-    silenced = row["code"] in SILENCED.values() and any(known(end, at) for end in ends)
+    )
     return silenced or row["at"] in upheld
 
 

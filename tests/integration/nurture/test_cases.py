@@ -15,6 +15,7 @@ from attendance.models import Learner
 from delivery.models import Chat
 from nurture.models import Decision, Journey
 from nurture.services import cases
+from nurture.services.cases.stage import is_over
 from tests.factories import nurture as make
 from tests.factories.cases import make_cases
 
@@ -90,3 +91,11 @@ def test_what_is_no_case_is_refused(tmp_path: Path, text: str, said: str) -> Non
         call_command("case_replay", str(file))
     with pytest.raises(CommandError, match="There is no journey 7"):
         call_command("case_bundle", "7", str(file))
+
+
+def test_an_end_counts_from_when_it_was_noted() -> None:
+    """Where the clock is simulated, a message may be sent within the moment of a pass."""
+    message = {"settled_at": "2026-03-03T21:00:00.050+00:00", "observed_at": make.NOW.isoformat()}
+
+    assert is_over(message, make.NOW)
+    assert not is_over(message | {"observed_at": None}, make.NOW)
