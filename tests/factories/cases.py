@@ -100,17 +100,17 @@ class Cases:
         Enrolment.objects.create(learner=contact.learner, course=self.course)
         for session in self.classes[:3]:
             kind = chance.choice(["missed", "missed", "attended", "missed_pledged"])
-            told = session.ends_at + timedelta(hours=3, seconds=number)
+            told = session.ends_at + timedelta(hours=3)
             self.planned[told].append(self._find_out(contact, session, kind))
         for act in (self._writes, self._disputes, self._pledges, self._held, self._stops):
-            after = timedelta(minutes=chance.randrange(60, 20 * 24 * 60), seconds=number)
+            after = timedelta(hours=chance.randrange(1, 20 * 24))
             if chance.random() < 0.35:
                 self.planned[make.CLASS_ENDS + after].append(act(contact))
         if chance.random() < 0.2:
-            at = self.classes[0].ends_at + timedelta(hours=40, seconds=number)
+            at = self.classes[0].ends_at + timedelta(hours=40)
             self.planned[at].append(self._corrected(contact))
         if chance.random() < 0.2:
-            at = self.classes[0].ends_at + timedelta(hours=9, seconds=number)
+            at = self.classes[0].ends_at + timedelta(hours=9)
             self.planned[at].append(self._blocks(contact))
 
     def _find_out(
