@@ -107,7 +107,8 @@ rest: setup ## What `test` has besides the tests of the pure core
 .PHONY: stories
 stories: setup ## The two state machines of journeys for thousands of stories: some minutes
 	$(BIN)/pytest -q --hypothesis-profile=long \
-	  tests/unit/nurture/test_machine.py tests/integration/nurture/test_machine_rows.py
+	  tests/unit/nurture/test_machine.py tests/integration/nurture/test_machine_rows.py \
+	  tests/integration/nurture/test_cases.py
 
 .PHONY: test-browser
 test-browser: setup ## Tests in a real Chromium

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Literal
 
 import redis
 from django.conf import settings
@@ -23,41 +21,36 @@ import delivery.selectors
 from attendance import google
 from attendance.google_errors import GoogleError
 from attendance.models import Course
+from attendance.selectors.figures import standing as attendance_standing
 from config import views
 from delivery.gateways import Call
 from delivery.models import Process
 from delivery.services.gates import TOKEN
 from delivery.services.installation import arm, remember_bot
-from delivery.telegram import gateway
+from delivery.telegram import TelegramGateway, gateway
 from nurture import flags
+from nurture.domain.figures import Verdict
+from nurture.domain.scorecard import Item
 from nurture.services.alerts import MISSING_SECONDS
 
 log = logging.getLogger(__name__)
 
-Verdict = Literal["pass", "fail", "not_yet"]
+WENT_WRONG = frozenset({"failed", "config_error"})
 OLDEST_POSTGRES = 150000  # server_version_num of 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
-    """One line: `source` says what was asked, `value` what came back and what to do."""
+def examine(*, ask: bool = True) -> list[Item]:
+    """Run every check, in the order in which one would mend things.
 
-    name: str
-    verdict: Verdict
-    value: str
-    source: str
-
-    def as_dict(self) -> dict[str, str]:
-        """For JSON."""
-        return asdict(self)
+    `ask`: whether Telegram and Google are asked, which may take seconds; else it is told from the
+    traces that their answers left.
+    """
+    checks = CHECKS if ask else CHECKS | BY_TRACES
+    return [safely(name, check) for name, check in checks.items()]
 
 
-def examine() -> list[Item]:
-    """Run every check, in the order in which one would mend things."""
-    return [_safely(name, check) for name, check in CHECKS.items()]
-
-
-def _safely(name: str, check: Callable[[], Item]) -> Item:
+def safely(name: str, check: Callable[[], Item]) -> Item:
+    """Run one check; where it fails itself, that is what is told."""
     try:
         return check()
     except Exception as error:
@@ -132,19 +125,25 @@ def _redis() -> Item:
     return Item(name="redis", verdict="fail" if bad else "pass", value=value, source="REDIS_URL")
 
 
-def _telegram() -> Item:
+def ask_telegram(question: Callable[[TelegramGateway], Awaitable[Call]]) -> Call:
+    """Put one question to Telegram, or to the sandbox where there is no BOT_TOKEN."""
+
     async def ask() -> Call:
         door = gateway()
         await door.open()
         try:
-            return await door.get_me()
+            return await question(door)
         finally:
             await door.close()
 
+    return asyncio.run(ask())
+
+
+def _telegram() -> Item:
     source = (
         f"getMe at {settings.TELEGRAM_API_URL}" if settings.BOT_TOKEN else "the sandbox's getMe"
     )
-    call = asyncio.run(ask())
+    call = ask_telegram(lambda door: door.get_me())
     if call.status == http.client.OK and call.body:
         name = call.body.get("result", {}).get("username", "?")
         remember_bot(username=name)
@@ -155,12 +154,32 @@ def _telegram() -> Item:
     return Item(name="telegram", verdict="fail", value=value, source=source)
 
 
+def _telegram_by_traces() -> Item:
+    stands, refused = delivery.selectors.standing(), TOKEN in _closed_gates()
+    source = "delivery_installation and delivery_gate; manage.py doctor asks Telegram"
+    if refused:
+        value = "Telegram refuses the token; take a new one from @BotFather"
+        return Item(name="telegram", verdict="fail", value=value, source=source)
+    if not stands.bot_username:
+        value = "never asked; run manage.py doctor"
+        return Item(name="telegram", verdict="not_yet", value=value, source=source)
+    value = f"@{stands.bot_username} has answered"
+    return Item(name="telegram", verdict="pass", value=value, source=source)
+
+
 def _updates() -> Item:
-    way = "webhook" if settings.TELEGRAM_WEBHOOK_SECRET else "long polling"
-    hint = "manage.py runbot --webhook sets it" if way == "webhook" else "manage.py runbot"
+    stands = delivery.selectors.standing()
+    if settings.TELEGRAM_WEBHOOK_SECRET:
+        good, way = stands.heard_at is not None, "webhook"
+        hint = f"heard last {stands.heard_at}" if good else "manage.py runbot --webhook sets it"
+    else:
+        poller = stands.processes.get(Process.POLLER)
+        good = poller is not None and poller.seconds_ago <= 2 * MISSING_SECONDS
+        way, hint = "long polling", "the bot listens" if good else "start manage.py runbot"
     return Item(
-        name="updates", verdict="pass", value=f"{way}; {hint}", source="TELEGRAM_WEBHOOK_SECRET"
-    )
+        name="updates", verdict="pass" if good else "not_yet", value=f"{way}; {hint}",
+        source="TELEGRAM_WEBHOOK_SECRET, delivery_inboundupdate, delivery_heartbeat",
+    )  # fmt: skip
 
 
 def _google() -> Item:
@@ -176,6 +195,20 @@ def _google() -> Item:
     return Item(
         name="google", verdict="pass", value="the Meet log is readable", source="Reports API"
     )
+
+
+def _google_by_traces() -> Item:
+    if not google.is_configured():
+        return _google()
+    readings = attendance_standing(since=timezone.now(), now=timezone.now()).readings
+    wrong = [f"{row.name}: {row.error}" for row in readings if row.state in WENT_WRONG]
+    known = [row for row in readings if row.complete_at is not None]
+    verdict: Verdict = "fail" if wrong else "pass" if known else "not_yet"
+    value = "; ".join(wrong)[:300] or f"{len(known)} of {len(readings)} sources were read"
+    return Item(
+        name="google", verdict=verdict, value=value,
+        source="attendance_syncrun; manage.py doctor asks Google",
+    )  # fmt: skip
 
 
 def _calendars() -> Item:
@@ -214,6 +247,10 @@ def _installation() -> Item:
         value=problem or f"armed for {settings.ENVIRONMENT}",
         source="delivery_installation",
     )
+
+
+def _closed_gates() -> set[str]:
+    return {gate.key for gate in delivery.selectors.closed_gates()}
 
 
 def _gates() -> Item:
@@ -255,4 +292,9 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "calendars": _calendars,
     "gates": _gates,
     "processes": _processes,
+}
+#: What is told from rows where nobody outside is to be asked.
+BY_TRACES: dict[str, Callable[[], Item]] = {
+    "telegram": _telegram_by_traces,
+    "google": _google_by_traces,
 }

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from config import second_factor
 from config.admin.overview import fragment
 from config.admin.rollout import rollout
+from config.admin.verdict import verdict
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("admin/second-factor/set-up/", second_factor.set_up, name="second_factor_set_up"),
     path("admin/overview/", admin.site.admin_view(fragment), name="overview"),
     path("admin/rollout/", admin.site.admin_view(rollout), name="rollout"),
+    path("admin/go-no-go/", admin.site.admin_view(verdict), name="go_no_go"),
     path("admin/", admin.site.urls),
     path("telegram/", include("delivery.urls")),
 ]

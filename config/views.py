@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 import delivery.selectors
+from config.pulse import pulse
 from delivery.services.gates import FENCE
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,13 @@ class HealthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a health check, or pass the request on."""
+        """Answer a health check, or pass the request on; what was answered is a sign of life."""
+        response = self._answer(request)
+        if response.status_code < http.client.INTERNAL_SERVER_ERROR:
+            pulse.answered()
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.path == "/healthz":
             return HttpResponse("ok", content_type="text/plain")
         if request.path == "/readyz":

@@ -22,6 +22,7 @@ from delivery.models import (
     InboundUpdate,
     Installation,
     Lane,
+    Process,
     Scope,
 )
 
@@ -99,7 +100,8 @@ SELECT date_trunc('hour', u.received_at, 'UTC'), 'heard', '', count(*)
  GROUP BY 1
 """
 
-# One row for each kind of process that was seen in seven days, or one without.
+# One row for each kind of process that was ever seen, or one without. Minutes of the last seven
+# days, which begin with a whole hour; a minute without a beat counts as down since the first one.
 _STANDING = """
 SELECT (SELECT count(*) FROM (SELECT FROM nurture_deliveries
                                WHERE status = 'unknown' LIMIT 10001) x),
@@ -110,12 +112,19 @@ SELECT (SELECT count(*) FROM (SELECT FROM nurture_deliveries
        (SELECT received_at FROM delivery_inboundupdate ORDER BY id DESC LIMIT 1),
        p.name, p.seen_at, extract(epoch FROM clock_timestamp() - p.seen_at)::float, p.minutes,
        greatest(p.minutes,
-                ceil(extract(epoch FROM clock_timestamp() - p.first_at) / 60)::int)
+                ceil(extract(epoch FROM clock_timestamp() - greatest(p.first_at, p.since)) / 60)
+                ::int)
   FROM (SELECT) one
-  LEFT JOIN (SELECT h.name, max(h.seen_at) AS seen_at, min(h.first_at) AS first_at,
-                    sum(h.minutes)::int AS minutes
-               FROM delivery_heartbeat h
-              WHERE h.hour > clock_timestamp() - interval '7 days' GROUP BY h.name) p ON true
+  LEFT JOIN (
+    SELECT k.name, f.first_at, l.seen_at, w.since, coalesce(m.minutes, 0) AS minutes
+      FROM unnest(%(names)s::text[]) AS k (name)
+     CROSS JOIN (SELECT date_trunc('hour', clock_timestamp(), 'UTC') - interval '7 days') w (since)
+     CROSS JOIN LATERAL (SELECT h.first_at FROM delivery_heartbeat h
+                          WHERE h.name = k.name ORDER BY h.hour LIMIT 1) f
+     CROSS JOIN LATERAL (SELECT h.seen_at FROM delivery_heartbeat h
+                          WHERE h.name = k.name ORDER BY h.hour DESC LIMIT 1) l
+     CROSS JOIN LATERAL (SELECT sum(h.minutes)::int AS minutes FROM delivery_heartbeat h
+                          WHERE h.name = k.name AND h.hour >= w.since) m) p ON true
  ORDER BY p.name
 """
 
@@ -136,7 +145,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """When a kind of process was seen last, and in how many minutes of its last seven days."""
+    """When a kind of process was seen last, and in how many minutes of the last seven days."""
 
     seen_at: datetime
     seconds_ago: float
@@ -153,7 +162,7 @@ class Standing:
     has_sent: bool  # among the last tries is one that arrived
     bot_username: str
     heard_at: datetime | None
-    processes: dict[str, Alive]  # by models.Process; what was not seen in seven days is not there
+    processes: dict[str, Alive]  # by models.Process; what was never seen is not there
 
 
 def has_due() -> bool:
@@ -318,7 +327,7 @@ def standing() -> Standing:
     When processes were seen is real time, never simulated.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING)
+        cursor.execute(_STANDING, {"names": Process.values})
         rows = cursor.fetchall()
     alive = {row[5]: Alive(*row[6:]) for row in rows if row[5]}
     unknown, dead, has_sent, bot, heard_at = rows[0][:5]

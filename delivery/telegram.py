@@ -149,6 +149,10 @@ class TelegramGateway:
             lambda: self._bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED_UPDATES)
         )
 
+    async def get_webhook_info(self) -> Call:
+        """Ask where Telegram pushes updates, and how that goes; the answer is `body["result"]`."""
+        return await _recorded(self._bot.get_webhook_info)
+
     async def delete_webhook(self) -> Call:
         """Go back to long polling; updates that wait are kept."""
         return await _recorded(self._bot.delete_webhook)

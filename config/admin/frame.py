@@ -14,6 +14,7 @@ COLOURS = {"local": "info", "staging": "warning", "production": "danger"}
 FIRST = (
     ("Overview", "admin:index", "delivery.view_delivery", "monitoring"),
     ("Rollout", "rollout", "waffle.view_flag", "tune"),
+    ("Go or no go", "go_no_go", "delivery.view_delivery", "verified"),
 )
 
 # (group, [(words, app_model, symbol)]) in the order in which staff think: what waits for them, who,

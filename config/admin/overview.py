@@ -24,6 +24,7 @@ from delivery.clock import now
 from delivery.models import Process
 from nurture.domain import figures
 from nurture.domain.figures import Day, Measure, Share
+from nurture.domain.scorecard import percent
 from nurture.services.alerts import LATE_SECONDS, alerts, counted
 from nurture.services.figures import WEEK, Standing, days, standing
 
@@ -208,17 +209,6 @@ def chart(past: Sequence[Day]) -> Chart:
             for name, parts, tone in ENDS
         ],
     )
-
-
-def percent(share: Share, *, digits: int = 1) -> str:
-    """A share as staff read it; a dash of nothing. Never rounded up to all."""
-    value = share.value
-    if value is None:
-        return "–"
-    shown = round(100 * value, digits)
-    if shown == 100 and share.hits < share.of:
-        shown -= 10**-digits
-    return f"{shown:g} %"
 
 
 def lasting(seconds: float) -> str:

@@ -12,6 +12,7 @@ class Process(models.TextChoices):
     CLOCK = "clock", "clock (manage.py runclock)"
     WORKER = "worker", "worker (manage.py rundramatiq)"
     POLLER = "poller", "poller (manage.py runbot)"
+    WEB = "web", "web (gunicorn; seen when it answers)"
 
 
 class Heartbeat(models.Model):

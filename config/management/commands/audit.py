@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from config import audit
-from config.doctor import Item
 from delivery import selectors
+from nurture.domain.scorecard import Item
 
 
 class Command(BaseCommand):

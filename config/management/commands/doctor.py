@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from config import doctor
+from config import doctor, doctor_deep
 
 MARKS = {"pass": "ok      ", "fail": "WRONG   ", "not_yet": "not yet "}
 
@@ -21,14 +21,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options."""
+        parser.add_argument(
+            "--deep", action="store_true",
+            help="also ask everybody outside, and look how the servers are set up",
+        )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the report."""
-        items = doctor.examine()
+        items = [*doctor.examine(), *(doctor_deep.examine() if options["deep"] else ())]
         wrong = [item for item in items if item.verdict == "fail"]
         for item in items:
-            self.stdout.write(f"{MARKS[item.verdict]}{item.name:<12} {item.value}")
+            self.stdout.write(f"{MARKS[item.verdict]}{item.name:<14} {item.value}")
         if options["json"]:
             report = {"ok": not wrong, "items": [item.as_dict() for item in items]}
             self.stdout.write(json.dumps(report))

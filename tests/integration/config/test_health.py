@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from config import views
+from config.pulse import Pulse
+from delivery.models import Heartbeat
+
 
 @pytest.mark.django_db
 def test_ready_when_database_redis_and_migrations_are(client: Client) -> None:
@@ -14,6 +18,28 @@ def test_ready_when_database_redis_and_migrations_are(client: Client) -> None:
 
     assert answer.status_code == 200
     assert answer.json() == {"ready": True, "problems": {}, "fence": ""}
+
+
+@pytest.mark.django_db
+def test_minutes_in_which_the_web_process_answered_are_up(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S18: a beat for what was answered, none for an error or where nobody asked."""
+    own = Pulse()
+    monkeypatch.setattr(views, "pulse", own)
+    assert not own.write()  # nobody asked
+
+    right, settings.REDIS_URL = settings.REDIS_URL, "unix:///nowhere/valkey.sock"
+    client.get("/readyz")
+    assert not own.write()  # it was not ready
+
+    settings.REDIS_URL = right
+    for _ in range(3):
+        client.get("/healthz")
+    assert not Heartbeat.objects.exists()  # no request waits for the database
+    assert own.write()
+    assert not own.write()
+    assert [(row.name, row.minutes) for row in Heartbeat.objects.all()] == [("web", 1)]
 
 
 @pytest.mark.django_db

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
+from django.utils import timezone
 
 from delivery import selectors, services, tasks
 from delivery.models import Heartbeat, Process
@@ -58,4 +60,21 @@ def test_minutes_without_a_beat_lower_the_uptime() -> None:
 
     clock = selectors.standing().processes["clock"]
 
-    assert (clock.minutes, clock.of) == (60, 181)
+    now = timezone.now()
+    of_week = 7 * 24 * 60 + now.minute
+    assert clock.minutes == 60
+    assert clock.of in {of_week, of_week + 1}  # the hours without a row are among them
+
+
+def test_what_was_never_up_this_week_is_down() -> None:
+    """S18: a process that left no row in seven days was down for all of them."""
+    services.beat(Process.WORKER)
+    Heartbeat.objects.update(
+        hour=F("hour") - timedelta(days=9), first_at=F("first_at") - timedelta(days=9),
+        seen_at=F("seen_at") - timedelta(days=9),
+    )  # fmt: skip
+
+    worker = selectors.standing().processes["worker"]
+
+    assert (worker.minutes, worker.of > 7 * 24 * 60 - 1) == (0, True)
+    assert worker.seconds_ago > 8 * 24 * 3600
