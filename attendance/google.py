@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import partial
 from ipaddress import ip_address
 from random import random
 from typing import Any
@@ -82,7 +82,7 @@ def from_settings(*, insist: bool = False) -> Google:
 
 @dataclass(frozen=True)
 class Google:
-    """Reads for one delegated user. Safe for threads: no connection is shared between calls."""
+    """Reads for one delegated user. Safe for threads: nothing is shared between calls."""
 
     key: Mapping[str, Any] = field(repr=False)
     delegated_user: str
@@ -103,7 +103,7 @@ class Google:
 
         A record appears minutes to hours after its event time; reading again is the cure.
         """
-        collection = _client("admin", "reports_v1", self.api_url, "").activities()
+        collection = self._service("admin", "reports_v1", REPORTS_SCOPE, "").activities()
         request = collection.list(
             userKey="all",
             applicationName="meet",
@@ -119,7 +119,7 @@ class Google:
         self, *, calendar_id: str, starts_at: datetime, ends_at: datetime
     ) -> Iterator[CalendarPage]:
         """Yield pages of single events, cancelled ones too, that touch (starts_at, ends_at)."""
-        collection = _client("calendar", "v3", self.api_url, "calendar/v3/").events()
+        collection = self._service("calendar", "v3", CALENDAR_SCOPE, "calendar/v3/").events()
         request = collection.list(
             calendarId=calendar_id,
             timeMin=_stamp(starts_at),
@@ -137,7 +137,6 @@ class Google:
             )
 
     def _answers(self, collection: Any, request: Any, scope: str) -> Iterator[dict[str, Any]]:
-        self._credentials_for(scope)  # a bad key is no trouble of Google's that opens its circuit
         while request is not None:
             request.add_response_callback(self._note_clock)
             work = partial(self._execute, request, scope)
@@ -170,6 +169,18 @@ class Google:
             theirs = parsedate_to_datetime(response["date"])
             self._skew[:] = [(theirs - timezone.now()).total_seconds()]
 
+    def _service(self, name: str, version: str, scope: str, path: str) -> Any:
+        options = {"api_endpoint": f"{self.api_url.rstrip('/')}/{path}"} if self.api_url else None
+        with closing(self._http(scope)) as http:
+            return build(
+                name,
+                version,
+                http=http,
+                cache_discovery=False,
+                static_discovery=True,
+                client_options=options,
+            )
+
     def _http(self, scope: str) -> google_auth_httplib2.AuthorizedHttp:
         proxies = {"proxy_info": None} if _is_loopback(self.api_url) else {}
         return google_auth_httplib2.AuthorizedHttp(
@@ -191,24 +202,6 @@ class Google:
                 "Nothing was read; create a key in Google Cloud and set it again.",
             ) from error
         return self._credentials.setdefault(scope, made)
-
-
-@lru_cache(maxsize=8)
-def _client(name: str, version: str, api_url: str, path: str) -> Any:
-    """Make the client of an API once: that takes longer than a call.
-
-    It has no connection of its own that is ever used: each call brings one (`_ask`).
-    """
-    options = {"api_endpoint": f"{api_url.rstrip('/')}/{path}"} if api_url else None
-    with closing(httplib2.Http()) as http:
-        return build(
-            name,
-            version,
-            http=http,
-            cache_discovery=False,
-            static_discovery=True,
-            client_options=options,
-        )
 
 
 def _stamp(at: datetime) -> str:
