@@ -5,6 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+# Parts of a check that need one core each, two at a time: each part's output comes whole when it has
+# ended, and one that fails fails the whole. (macOS has a make that cannot hold output together.)
+TWO_AT_A_TIME = $(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget)
 
 .PHONY: help
 help: ## List the targets
@@ -70,7 +73,8 @@ unit: setup ## Tests of the pure core, without a database, with full branch cove
 	  --cov-report=term --cov-fail-under=100
 
 .PHONY: quick
-quick: lint types contracts unit ## Seconds: before each commit
+quick: setup ## Seconds: before each commit
+	@$(TWO_AT_A_TIME) unit lint types contracts
 
 .PHONY: migrations-check
 migrations-check: setup ## Models and migrations agree
@@ -105,10 +109,11 @@ rest: setup ## What `test` has besides the tests of the pure core
 	  tests/architecture tests/integration tests/e2e
 
 .PHONY: stories
-stories: setup ## The two state machines of journeys for thousands of stories: some minutes
+stories: setup ## What is drawn by chance, for thousands of stories: some minutes
 	$(BIN)/pytest -q --hypothesis-profile=long \
 	  tests/unit/nurture/test_machine.py tests/integration/nurture/test_machine_rows.py \
-	  tests/integration/nurture/test_cases.py
+	  tests/integration/nurture/test_cases.py \
+	  tests/integration/nurture/test_blast_radius.py
 
 .PHONY: test-browser
 test-browser: setup ## Tests in a real Chromium
@@ -150,9 +155,10 @@ load: setup ## 6,000 learners are written to at once, in a school of 20,000; SHO
 	@$(BIN)/python -m tests.bench.load $(if $(SHORT),--short,)
 
 .PHONY: check
-check: quick migrations-check deploy-check rest test-browser ## What CI runs
+check: setup ## What CI runs
+	@$(TWO_AT_A_TIME) unit lint types contracts migrations-check deploy-check
+	@$(MAKE) --no-print-directory rest
+	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory faults SHORT=1
-	@$(MAKE) --no-print-directory bench-attendance SHORT=1
-	@$(MAKE) --no-print-directory bench-engine SHORT=1
-	@$(MAKE) --no-print-directory bench-admin SHORT=1
+	@$(TWO_AT_A_TIME) bench-admin bench-attendance bench-engine SHORT=1
 	@$(MAKE) --no-print-directory bench-delivery SHORT=1

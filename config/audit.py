@@ -43,7 +43,7 @@ def examine() -> list[Violation]:
     found = []
     with connection.cursor() as cursor:
         for name, (says, sql) in rules().items():
-            cursor.execute(f"SELECT id FROM ({sql}) AS found(id) ORDER BY id")  # noqa: S608
+            cursor.execute(f"SELECT id FROM ({sql}) AS found(id) ORDER BY id")
             ids = [row[0] for row in cursor.fetchall()]
             if ids:
                 found.append(Violation(rule=name, says=says, count=len(ids), ids=ids[:NAMED]))

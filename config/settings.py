@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "config.views.HealthMiddleware",  # first: neither a host check nor a redirect may answer for it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.headers.BrowserPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -209,10 +210,16 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# The editor's script reads the CSRF cookie; the session's is for the server alone. A link in an
+# alert leads into the admin, so both are sent with links, never with what other pages post.
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"  # addresses name learners by number
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2  # bytes of a form; nothing takes files
 if not IS_LOCAL:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = urlsplit(PUBLIC_URL).scheme == "https"

@@ -74,6 +74,8 @@ def read(text: str) -> SequenceSpec:
     """The sequence that a file describes; raises SequenceFileError with every problem."""
     reader = _Reader()
     try:
+        if bomb := values.bomb(text):
+            raise SequenceFileError([Problem(line=bomb[0], message=bomb[1])])
         root = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -82,8 +84,7 @@ def read(text: str) -> SequenceSpec:
             [Problem(line=mark.line + 1 if mark else 1, message=said)]
         ) from error
     except RecursionError as error:
-        said = "this is nested too deeply"
-        raise SequenceFileError([Problem(line=1, message=said)]) from error
+        raise SequenceFileError([Problem(line=1, message="this is nested too deeply")]) from error
     except YAMLError as error:
         raise SequenceFileError([Problem(line=1, message="this is not YAML")]) from error
     if not isinstance(root, CommentedMap):

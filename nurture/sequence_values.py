@@ -9,6 +9,9 @@ from datetime import time, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
+from ruamel.yaml import YAML
+from ruamel.yaml.events import AliasEvent
+
 from nurture.domain import conditions
 from nurture.domain.sequence import DAYS, Again, Condition
 
@@ -19,7 +22,25 @@ _DURATION = re.compile(r"(\d{1,5})([mhd])\Z")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _TIME = re.compile(r"(\d{1,2}):(\d{2})\Z")
 # Telegram takes 64 bytes, of which the version and the delivery's number need some.
+#: Of a file; the longest that makes sense has a hundred steps in some languages.
+MOST_CHARACTERS = 256 * 1024
+_MAY_BE_ALIAS = re.compile(r"(?:^|[\s\[{,:?-])\*\w")
 _ACTION = re.compile(r"https://\S{1,500}\Z|[a-z][a-z0-9_]{0,39}\Z")
+
+
+def bomb(text: str) -> tuple[int, str] | None:
+    """Why a file must not be unfolded, and where: (line, words); None for any honest one.
+
+    A few lines of aliases of aliases would become millions of conditions.
+    """
+    if len(text) > MOST_CHARACTERS:
+        return 1, f"the file is longer than {MOST_CHARACTERS} characters"
+    if _MAY_BE_ALIAS.search(text):
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent):
+                line = event.start_mark.line + 1
+                return line, "write it out: a sequence has no aliases (*name)"
+    return None
 
 
 def slug(value: Any) -> str:

@@ -17,6 +17,7 @@ from attendance.domain.imports import BATCH
 from attendance.services.imports import ImportRefusedError
 
 MOST_LISTED = 50
+MOST_BYTES = 64 * 1024**2  # of a file, which is read whole; some hundred thousand lines
 
 T = TypeVar("T")
 
@@ -77,6 +78,10 @@ def refusal(problems: Sequence[str]) -> CommandError:
 def open_lines(name: str) -> Iterable[str]:
     """The lines of a UTF-8 file given on the command line, with or without a byte order mark."""
     try:
+        if Path(name).stat().st_size > MOST_BYTES:
+            raise CommandError(
+                f"{name} is larger than {MOST_BYTES:,} bytes. Nothing was imported; split it."
+            )
         content = Path(name).read_bytes()
         return io.StringIO(content.decode("utf-8-sig"), newline="")
     except OSError as error:

@@ -121,7 +121,9 @@ def _read_calendars(
 def _as_told(course: Course, page: google_door.CalendarPage, now: datetime) -> Course:
     """The calendar's name and zone are the course's, until staff give it others."""
     title = "" if course.title else page.title[:TITLE_AT_MOST]
-    zone = "" if course.time_zone or page.time_zone not in available_timezones() else page.time_zone
+    zone = "" if course.time_zone else page.time_zone
+    if zone and zone not in available_timezones():  # looks through some hundred files
+        zone = ""
     if not title and not zone:
         return course
     return upsert_course(calendar_id=course.calendar_id, title=title, time_zone=zone, now=now)

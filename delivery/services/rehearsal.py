@@ -43,7 +43,7 @@ UPDATE nurture_deliveries d
        lease_until = clock_timestamp() + %(lease)s
   FROM picked WHERE d.id = picked.id AND d.status = 'pending'
 RETURNING d.id, d.fence
-"""  # noqa: S608
+"""
 
 
 def is_rehearsal_due() -> bool:

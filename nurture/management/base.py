@@ -17,6 +17,8 @@ from attendance.models import Learner
 from delivery import clock
 from nurture.services.simulation import blast_radius
 
+MOST_BYTES = 16 * 1024**2  # of a file, which is read whole; a hundred thousand learners
+
 
 class JsonCommand(BaseCommand):
     """A command that says one sentence, and with --json one object on the last line."""
@@ -53,8 +55,12 @@ class ForeseeingCommand(JsonCommand):
 
 
 def read_text(name: str) -> str:
-    """The text of a file given on the command line."""
+    """The text of a file given on the command line, which has a limit."""
     try:
+        if Path(name).stat().st_size > MOST_BYTES:
+            raise CommandError(
+                f"{name} is larger than {MOST_BYTES:,} bytes. Nothing changed; split it."
+            )
         return Path(name).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}. Nothing changed.") from None

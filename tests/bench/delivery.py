@@ -206,7 +206,7 @@ def main() -> None:
     options = parser.parse_args()
     short = options.short
     load = os.getloadavg()[0]
-    with own_database():
+    with own_database(cache=settings.CACHES["default"]["KEY_PREFIX"]):
         found = races(count=600 if short else 10_000, rounds=1 if short else 3, peers=not short)
         _print_races(found)
         behind = claims.measure(short=short)

@@ -338,7 +338,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a small school: under 60 s")
     short = parser.parse_args().short
-    with own_database():
+    with own_database(cache=settings.CACHES["default"]["KEY_PREFIX"]):
         found = play(messages=150 if short else 6_000, part=50 if short else 1)
     mb = 1024 * 1024
     table([

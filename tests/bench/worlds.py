@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +22,8 @@ from attendance.sandbox.fake import Response
 from attendance.sandbox.shapes import CallInfo, calendar_event, call_ended
 from config import embedded
 
-NAME = "telbot_bench"
+#: One for each bench: of two side by side, neither sees the other's rows or cached flags.
+NAME = f"telbot_bench_{Path(sys.argv[0]).stem}"
 NOW = datetime(2026, 6, 2, 23, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOST = "host@school.example"
@@ -32,15 +35,17 @@ STRIDE = 10_000_000  # between the row numbers of copies
 
 
 @contextmanager
-def own_database() -> Iterator[None]:
+def own_database(*, cache: str = NAME) -> Iterator[None]:
     """Make the bench's own database on the server of the settings; for the block, then dropped.
 
     Nothing of the usual database is read or written. What a killed bench left is replaced.
+    `cache`: the prefix of cached flags, where other processes must see them, too.
     """
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
     usual = connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = NAME
+    settings.CACHES["default"]["KEY_PREFIX"] = cache
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
         yield

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,27 @@ def run(*arguments: str, env: Mapping[str, str], fails: bool = False) -> dict[st
         check=False,
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def run_in_one(*commands: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
+    """Run commands with --json one after the other in one process; return the last one's last line.
+
+    Where the story is what they do, not that each begins anew: a process starts once.
+    """
+    code = "import json, sys; from config.command_line import run\n"
+    code += "for argv in json.loads(sys.argv[1]): run(['manage.py', *argv, '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(commands)],
+        cwd=ROOT,
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 

@@ -356,4 +356,4 @@ def _value(value: Any, zone: ZoneInfo) -> str:
 
 def as_shown(text: str) -> SafeString | str:
     """A text for a bubble: Telegram's own tags as they are, anything else escaped."""
-    return mark_safe(text) if text and not problems(text) else text  # noqa: S308
+    return mark_safe(text) if text and not problems(text) else text  # noqa: S308 - Telegram's tags

@@ -59,7 +59,7 @@ def copy_present(shadow: Shadow, *, learner_ids: Iterable[int] | None) -> None:
     some = None if learner_ids is None else sorted(set(learner_ids))
     theirs = "true"
     if some is not None:
-        theirs = f"id IN (SELECT chat_id FROM {shadow.of_live(Contact)} WHERE learner_id = ANY(%s))"  # noqa: S608
+        theirs = f"id IN (SELECT chat_id FROM {shadow.of_live(Contact)} WHERE learner_id = ANY(%s))"
     chats = f"FROM {shadow.of_live(Chat)} WHERE {theirs}"
     only = dict.fromkeys(_OF_LEARNERS, "learner_id = ANY(%s)") | {
         Chat: theirs,

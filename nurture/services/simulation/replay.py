@@ -41,7 +41,7 @@ _NEWEST = """
 _SUPERSEDE = f"""
 UPDATE attendance_outcome t SET is_current = false FROM ({_NEWEST}) n
  WHERE t.learner_id = n.learner_id AND t.session_id = n.session_id AND t.is_current
-"""  # noqa: S608
+"""
 _REVEAL = """
 INSERT INTO attendance_outcome ({columns})
 SELECT {values} FROM ({newest}) n ON CONFLICT (id) DO NOTHING
@@ -89,7 +89,7 @@ class Replay:
              WHERE recorded_at > %(since)s AND recorded_at <= %(until)s
             UNION SELECT known_at FROM sim_outcome WHERE late AND known_at > %(since)s
             ORDER BY 1
-        """  # noqa: S608
+        """
         with connection.cursor() as cursor:
             cursor.execute(sql, {"since": self.since, "until": self.until})
             return [at for (at,) in cursor.fetchall()]

@@ -85,14 +85,14 @@ class Persona:
 def bring(shadow: Shadow, learner: Learner, trigger: AttendanceTrigger, start: datetime) -> None:
     """Copy a real learner as they are now, with their courses and what the calendar holds."""
     mine = [learner.pk]
-    contact = f"SELECT {{}} FROM {shadow.of_live(Contact)} WHERE learner_id = %s"  # noqa: S608
+    contact = f"SELECT {{}} FROM {shadow.of_live(Contact)} WHERE learner_id = %s"
     shadow.copy(Learner, "id = %s", mine)
     shadow.copy(Enrolment, "learner_id = %s", mine)
     shadow.copy(Contact, "learner_id = %s", mine)
     shadow.copy(Chat, f"id IN ({contact.format('chat_id')})", mine)
     shadow.copy(Consent, f"chat_id IN ({contact.format('chat_id')})", mine)
     shadow.copy(ContactTag, f"contact_id IN ({contact.format('id')})", mine)
-    theirs = f"id IN (SELECT course_id FROM {shadow.of_live(Enrolment)} WHERE learner_id = %s)"  # noqa: S608
+    theirs = f"id IN (SELECT course_id FROM {shadow.of_live(Enrolment)} WHERE learner_id = %s)"
     shadow.copy(Course, f"{theirs} OR calendar_id = %s", [learner.pk, trigger.course])
     course = _course_of(learner, trigger)
     if course is not None:

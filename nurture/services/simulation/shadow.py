@@ -70,7 +70,7 @@ class Shadow:
     def copy(self, model: type[models.Model], where: str = "true", values: Any = None) -> None:
         """Take over live rows; `where` is SQL over the live table, with its parameters."""
         table = model._meta.db_table
-        sql = f"INSERT INTO pg_temp.{table} SELECT * FROM {self.of_live(model)} WHERE {where}"  # noqa: S608
+        sql = f"INSERT INTO pg_temp.{table} SELECT * FROM {self.of_live(model)} WHERE {where}"
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
 
@@ -81,7 +81,7 @@ class Shadow:
                 table = model._meta.db_table
                 if isinstance(model._meta.pk, models.AutoField | models.BigAutoField):
                     cursor.execute(
-                        f"SELECT setval(pg_get_serial_sequence('pg_temp.{table}', 'id'),"  # noqa: S608
+                        f"SELECT setval(pg_get_serial_sequence('pg_temp.{table}', 'id'),"
                         f" (SELECT coalesce(max(id), 0) + 1 FROM pg_temp.{table}), false)"
                     )
                 cursor.execute(f"ANALYZE pg_temp.{table}")
@@ -97,7 +97,7 @@ class Shadow:
                 table = f"pg_temp.{model._meta.db_table}"
                 cursor.execute(f"CREATE TEMP TABLE sim_kept AS TABLE {table}")
                 cursor.execute(f"TRUNCATE {table}")
-                cursor.execute(f"INSERT INTO {table} SELECT * FROM sim_kept")  # noqa: S608
+                cursor.execute(f"INSERT INTO {table} SELECT * FROM sim_kept")
                 cursor.execute("DROP TABLE sim_kept")
                 cursor.execute(f"ANALYZE {table}")
 

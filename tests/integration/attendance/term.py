@@ -15,6 +15,7 @@ from attendance.sandbox.shapes import CallInfo, Record, calendar_event, call_end
 
 BEGINS = datetime(2026, 6, 1, 8, tzinfo=UTC)
 COURSES, LEARNERS, CLASSES = 5, 10, 20  # a thousand pairs of learner and class
+PAIRS_OF_COURSE = LEARNERS * CLASSES
 LENGTH = timedelta(minutes=60)
 IN_TIME = timedelta(minutes=175)  # before the settling time of absences is over
 FIRST = ["Ada", "Bo", "Cleo", "Dan", "Eva", "Finn", "Gia", "Hal", "Ida", "Jon"]
@@ -87,19 +88,20 @@ class Term:
     ends_at: datetime = BEGINS
 
 
-def make_term(*, seed: int) -> Term:
-    """Five courses with ten learners each and four classes a day for five days."""
-    return _Maker(seed).make()
+def make_term(*, seed: int, courses: int = COURSES) -> Term:
+    """So many courses with ten learners each and four classes a day for five days."""
+    return _Maker(seed, courses).make()
 
 
 class _Maker:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, courses: int) -> None:
+        self.courses = courses
         self.dice = random.Random(f"term {seed}")
         self.term = Term()
         self.number = 0
 
     def make(self) -> Term:
-        for course in range(COURSES):
+        for course in range(self.courses):
             calendar_id = f"course{course}@group.example"
             people = [
                 Person(f"{first} {last}", f"{first}{course}@mail.example".lower(), calendar_id)

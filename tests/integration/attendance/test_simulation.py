@@ -1,4 +1,4 @@
-"""A thousand pairs of learner and class, played forward (google.md's targets, N04).
+"""Fourteen hundred pairs of learner and class, played forward (google.md's targets, N04).
 
 Google is late, repeats itself and fails every seventh call; people come as guests, on two
 devices, late, briefly or not at all.
@@ -16,7 +16,14 @@ from attendance.google import Google
 from attendance.models import AttendanceEvent, AttendancePolicy, Outcome, ReviewItem, SyncRun
 from attendance.sandbox import Fault, serve, service_account_key
 from attendance.services import review
-from tests.integration.attendance.term import BEGINS, EverySeventhFails, Pair, Term, make_term
+from tests.integration.attendance.term import (
+    BEGINS,
+    PAIRS_OF_COURSE,
+    EverySeventhFails,
+    Pair,
+    Term,
+    make_term,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(300)]
 HOUR = timedelta(hours=1)
@@ -92,11 +99,11 @@ class Played:
 
 
 @pytest.fixture
-def played(seed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+def played(seed: int, courses: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     # The circuit rests by the real clock, and a simulated hour takes a second.
     monkeypatch.setattr(google_circuit, "REST_SECONDS", 0)
     google_circuit.circuit.cache_clear()
-    term = make_term(seed=seed)
+    term = make_term(seed=seed, courses=courses)
     for person in term.people:
         services.upsert_learner(
             email=person.email, name=person.name, calendar_ids=[person.calendar_id], now=BEGINS
@@ -116,9 +123,10 @@ def played(seed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
 
 
 @pytest.mark.parametrize(
-    ("seed", "way"), [(1, "staff answer twice a day"), (2, "names count, nobody answers")]
+    ("seed", "courses", "way"),
+    [(1, 5, "staff answer twice a day"), (2, 2, "names count, nobody answers")],
 )
-def test_a_term_is_judged_right(played: Played, way: str) -> None:
+def test_a_term_is_judged_right(played: Played, courses: int, way: str) -> None:
     if way.startswith("names"):
         AttendancePolicy.objects.update(names_prove_presence=True)
 
@@ -129,7 +137,7 @@ def test_a_term_is_judged_right(played: Played, way: str) -> None:
     )
 
     figures = played.figures()
-    assert figures["pairs"] == 1000
+    assert figures["pairs"] == courses * PAIRS_OF_COURSE
     assert figures["coverage"] >= 0.95
     assert figures["strict"] >= 0.97
     assert figures["decided"] >= 0.99
@@ -140,7 +148,7 @@ def test_a_term_is_judged_right(played: Played, way: str) -> None:
     assert SyncRun.objects.filter(state="failed").count() > 10
 
 
-@pytest.mark.parametrize("seed", [3])
+@pytest.mark.parametrize(("seed", "courses"), [(3, 2)])
 def test_while_google_is_dark_nobody_is_missed_and_staff_are_told_once(played: Played) -> None:
     """It recovers by itself: the alert closes, and everybody is judged."""
     played.play(until=BEGINS + timedelta(hours=6))

@@ -1,6 +1,6 @@
 """No page of the admin reads a large table through, however many rows it has (P26).
 
-In a world of 50,000 deliveries each query of each page is explained as PostgreSQL would run it.
+In a world of 25,000 deliveries each query of each page is explained as PostgreSQL would run it.
 `make bench-admin` has the times, with a million.
 """
 
@@ -46,7 +46,7 @@ def plan_of(sql: str) -> dict[str, Any]:
 
 
 def test_no_page_reads_a_large_table_through_or_asks_too_often() -> None:
-    fill(LARGE.part(20))
+    fill(LARGE.part(40))
     client = Client()
     client.force_login(User.objects.create_superuser("boss"))
     through, queries, explained = set(), {}, 0

@@ -61,51 +61,32 @@ def await_death(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_many_processes_at_once_start_one_server_each(world: Path) -> None:
+def test_many_processes_at_once_start_one_server_each_and_find_it_again_at_once(
+    world: Path,
+) -> None:
     starters = [start(world) for _ in range(6)]
 
     assert [starter.wait(timeout=60) for starter in starters] == [0] * 6
-    where = embedded.ensure(world)
+    where, pid = embedded.locate(world), (world / "pg" / "postmaster.pid").read_text()
     assert both_answer(where)
     with psycopg.connect(where.database_url) as connection:
         row = connection.execute("SHOW listen_addresses").fetchone()
     assert row == ("",)  # no TCP port that somebody else could reach
-
-
-def test_a_second_start_finds_them_at_once(world: Path) -> None:
-    embedded.ensure(world)
-    pid = (world / "pg" / "postmaster.pid").read_text()
-
     began = time.monotonic()
-    embedded.ensure(world)
-
-    assert (world / "pg" / "postmaster.pid").read_text() == pid
+    assert embedded.ensure(world) == where
     assert time.monotonic() - began < 1
+    assert (world / "pg" / "postmaster.pid").read_text() == pid
 
 
-def test_the_servers_survive_whoever_started_them(world: Path) -> None:
+def test_the_servers_survive_whoever_started_them_and_come_back_with_what_was_committed(
+    world: Path,
+) -> None:
     starter = start(world)
     assert starter.wait(timeout=60) == 0
     with suppress(ProcessLookupError):
         os.killpg(starter.pid, signal.SIGKILL)
-
-    assert both_answer(embedded.locate(world))
-
-
-@pytest.mark.parametrize("milliseconds", [30, 200, 500, 700, 900])
-def test_a_start_that_is_killed_is_repaired_by_the_next(world: Path, milliseconds: int) -> None:
-    starter = start(world)
-    try:
-        starter.wait(timeout=milliseconds / 1000)
-    except subprocess.TimeoutExpired:
-        os.killpg(starter.pid, signal.SIGKILL)
-        starter.wait()
-
-    assert both_answer(embedded.ensure(world))
-
-
-def test_killed_servers_come_back_with_what_was_committed(world: Path) -> None:
-    where = embedded.ensure(world)
+    where = embedded.locate(world)
+    assert both_answer(where)
     with psycopg.connect(where.database_url) as connection:
         connection.execute("CREATE TABLE kept (n int)")
     for pid_file in (world / "pg" / "postmaster.pid", world / "valkey.pid"):
@@ -118,6 +99,18 @@ def test_killed_servers_come_back_with_what_was_committed(world: Path) -> None:
     assert both_answer(where)
     with psycopg.connect(where.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("milliseconds", [30, 200, 500, 700, 900])
+def test_a_start_that_is_killed_is_repaired_by_the_next(world: Path, milliseconds: int) -> None:
+    starter = start(world)
+    try:
+        starter.wait(timeout=milliseconds / 1000)
+    except subprocess.TimeoutExpired:
+        os.killpg(starter.pid, signal.SIGKILL)
+        starter.wait()
+
+    assert both_answer(embedded.ensure(world))
 
 
 def test_a_long_path_finds_a_short_socket(tmp_path: Path) -> None:

@@ -114,6 +114,20 @@ def test_the_page_after_the_code_is_one_of_ours(client: Client, ann: User) -> No
     assert answer.headers["Location"] == INDEX
 
 
+def test_guessed_codes_are_slowed_down(client: Client, ann: User) -> None:
+    """After a wrong code the right one has to wait, too: twice as long after each."""
+    log_in(client)
+    code = one_time_code()
+
+    client.post(VERIFY, {"code": "wrongone"})
+    answer = client.post(VERIFY, {"code": code})
+
+    assert "does not fit" in answer.content.decode()
+    assert client.get(INDEX).status_code == 302
+    StaticDevice.objects.update(throttling_failure_timestamp=None, throttling_failure_count=0)
+    assert client.post(VERIFY, {"code": code}).status_code == 302
+
+
 def test_who_guesses_is_locked_out_by_name_and_address(client: Client, ann: User) -> None:
     for _ in range(5):
         last = log_in(client, "wrong")

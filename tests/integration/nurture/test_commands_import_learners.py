@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from attendance.models import Enrolment, Learner
 from delivery.models import Chat, Consent
 from delivery.services import has_consent, meet_chat, set_consent
+from nurture.management import base
 from nurture.models import Contact
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +104,12 @@ def test_a_wrong_header_is_named(tmp_path: Path, header: str, reason: str) -> No
     """Before any line is read."""
     with pytest.raises(CommandError, match=reason):
         _import(tmp_path, header)
+
+
+def test_a_file_that_is_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "MOST_BYTES", 100)
+
+    with pytest.raises(CommandError, match="larger than 100 bytes"):
+        _import(tmp_path, HEADER + "a@example.org,Rosa\n" * 9)

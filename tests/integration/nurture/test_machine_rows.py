@@ -153,7 +153,7 @@ class Rows(RuleBasedStateMachine):
 
 LONG = settings.get_current_profile_name() == "long"
 HOW = settings(
-    max_examples=200 if LONG else 25, stateful_step_count=10, deadline=None, database=None,
+    max_examples=200 if LONG else 15, stateful_step_count=10, deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 

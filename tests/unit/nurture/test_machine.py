@@ -173,7 +173,7 @@ class Machine(RuleBasedStateMachine):
 
 LONG = settings.get_current_profile_name() == "long"
 HOW = settings(
-    max_examples=2_000 if LONG else 200, stateful_step_count=15, deadline=None, database=None,
+    max_examples=2_000 if LONG else 100, stateful_step_count=15, deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 

@@ -240,6 +240,7 @@ def test_no_text_is_changed_on_the_way(text: str, other: str, name: str, label: 
     assert read(write(spec)) == spec
 
 
+PLAIN = "sequence: s\nsteps:\n  - {key: a, text: x}\n"
 BRANCH = "sequence: s\nsteps:\n  - {key: a, kind: branch, when: nonsense, then: b, else: b}\n"
 BRANCH += "  - {key: b, text: x}\n"
 
@@ -261,3 +262,42 @@ def test_odd_files_are_refused_in_our_words(source: str, lines: list[int], said:
 
     assert [problem.line for problem in refused.value.problems] == lines
     assert said in str(refused.value)
+
+
+UNFOLDS = "sequence: s\nsteps:\n  - {key: k, text: x, when: {all: [*a, *a]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "said"),
+    [
+        pytest.param(
+            UNFOLDS.replace("k,", "k, b: &a {not: replied},"), 3, "no aliases", id="alias"
+        ),
+        pytest.param(PLAIN + "#" * 300_000, 1, "longer than", id="length"),
+    ],
+)
+def test_a_file_that_unfolds_is_refused(source: str, line: int, said: str) -> None:
+    """Some lines of aliases of aliases would be millions of conditions."""
+    with pytest.raises(SequenceFileError) as refused:
+        read(source)
+
+    (problem,) = refused.value.problems
+    assert problem.line == line
+    assert said in problem.message
+
+
+def test_stars_in_words_are_no_aliases() -> None:
+    assert read(PLAIN.replace("text: x", 'text: "a *b* c"')).steps[0].text == "a *b* c"
+
+
+@pytest.mark.parametrize(
+    "action", ["http://x.org", "javascript:alert(1)", "tg://user?id=1", "https://", "https://a b"]
+)
+def test_a_button_leads_to_the_web_or_to_an_action(action: str) -> None:
+    """Only over TLS, and to no other scheme."""
+    button = PLAIN.replace("text: x", f"text: x, buttons: [[{{text: Go, action: {action!r}}}]]")
+    good = button.replace(repr(action), "'https://meet.google.com/a'")
+
+    assert read(good).steps[0].buttons[0][0][1] == "https://meet.google.com/a"
+    with pytest.raises(SequenceFileError, match="is no action"):
+        read(button)
