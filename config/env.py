@@ -318,6 +318,13 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         help="traces and metrics over OTLP; empty: off",
     ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_HEADERS",
+        read=_text,
+        default="",
+        secret=True,
+        help="what the OTLP collector asks for beside them, as name=value with commas between",
+    ),
 )
 
 # These three seed flags differently in local, so that a fresh clone does something.

@@ -8,6 +8,7 @@ from datetime import datetime, time
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from config import telemetry
 from delivery.domain.states import UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
 from delivery.models import BusinessNow, Chat, Delivery, Lane
@@ -94,6 +95,7 @@ def draft(
         cap_per_day=cap_per_day,
         cap_defers=cap_defers,
         is_test=is_test,
+        trace=telemetry.traceparent(),
     )
 
 
