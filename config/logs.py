@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from config import telemetry
 from config.telemetry import scrubbing
-from config.telemetry.web import ID
+from config.telemetry.web import IDS
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +37,18 @@ def chosen(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
         "event": scrubbing.event(logger=record.name, said=said, values=values),
     }
     made |= scrubbing.fields(telemetry.ids() | _of_request(record) | extra)
+    if record.name == "django.request":  # its template is "%s: %s"
+        made["event"] = "http.refused"
     if error := _error(line.get("exc_info")):
         made["exception"] = scrubbing.exception(error)
     return made | {"_record": record, "_from_structlog": line["_from_structlog"]}
 
 
 def _of_request(record: logging.LogRecord) -> dict[str, Any]:
-    """Django says some things of a call when it has left our middleware."""
+    """Django says some things of a request when it has left our middleware."""
     meta = getattr(getattr(record, "request", None), "META", {})
-    found = {"request_id": meta.get(ID)} if meta.get(ID) else {}
     status = getattr(record, "status_code", None)
-    return found | ({"status": status} if status else {})
+    return {**meta.get(IDS, {}), **({"status": status} if status else {})}
 
 
 def _error(given: Any) -> BaseException | None:
@@ -93,6 +94,7 @@ def config(*, json: bool) -> dict[str, Any]:
             "telegram": {"level": "CRITICAL"},
             "aiohttp.access": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
+            "environ": {"level": "WARNING"},
             "googleapiclient": {"level": "ERROR"},
             "google_auth_httplib2": {"level": "ERROR"},
             # Django hangs handlers of its own on this one.
@@ -102,8 +104,10 @@ def config(*, json: bool) -> dict[str, Any]:
     }
 
 
-def set_up_structlog() -> None:
-    """`structlog.get_logger()` writes through the same handlers, should somebody use it."""
+def set_up(*, json: bool) -> None:
+    """Warnings are lines where lines are read by machines. `structlog.get_logger()` writes through
+    the same handlers, should somebody use it."""
+    logging.captureWarnings(json)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -11,7 +11,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from config import env, logs
-from config.telemetry.web import ID, ROUTE
+from config.telemetry.web import IDS, ROUTE
 
 #: Asked every few seconds by whoever watches; a line is written where the answer is bad.
 WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -44,7 +44,7 @@ class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
             "status": status,
             "milliseconds": round(request_time.total_seconds() * 1000),
             "bytes": getattr(resp, "sent", 0),
-            "request_id": environ.get(ID, ""),
+            **environ.get(IDS, {}),
         }
         self.access_log.info("http.request", extra=said)
 

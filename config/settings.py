@@ -219,7 +219,7 @@ if not IS_LOCAL:
     CSRF_COOKIE_SECURE = True
 
 LOGGING = logs.config(json=not IS_LOCAL)
-logs.set_up_structlog()
+logs.set_up(json=not IS_LOCAL)
 sentry.start(dsn=VALUES["SENTRY_DSN"], environment=ENVIRONMENT)
 OTEL_EXPORTER_OTLP_ENDPOINT: str = VALUES["OTEL_EXPORTER_OTLP_ENDPOINT"]
 

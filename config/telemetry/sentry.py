@@ -16,7 +16,7 @@ FLUSH_SECONDS = 2.0
 
 _KEPT = (
     "event_id", "timestamp", "level", "platform", "release", "environment", "server_name",
-    "logger", "type", "transaction", "transaction_info", "start_timestamp", "sdk", "modules",
+    "logger", "type", "transaction", "transaction_info", "start_timestamp", "sdk",
 )  # fmt: skip
 _CONTEXTS = ("trace", "runtime")
 _TRACE = ("trace_id", "span_id", "parent_span_id", "op", "status")
@@ -24,6 +24,8 @@ _FRAME = (
     "filename", "abs_path", "function", "module", "lineno", "pre_context", "context_line",
     "post_context", "in_app",
 )  # fmt: skip
+#: Whoever scans the internet, all day; a collector that is away, which is an alert's matter.
+_NOISE = ("django.security.DisallowedHost", "opentelemetry.")
 _is_on = False
 
 
@@ -40,7 +42,7 @@ def start(*, dsn: str, environment: str) -> None:
     from sentry_sdk.integrations.argv import ArgvIntegration
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.dramatiq import DramatiqIntegration
-    from sentry_sdk.integrations.logging import ignore_logger
+    from sentry_sdk.integrations.modules import ModulesIntegration
     from sentry_sdk.integrations.stdlib import StdlibIntegration
 
     sentry_sdk.init(
@@ -52,14 +54,13 @@ def start(*, dsn: str, environment: str) -> None:
         max_request_body_size="never",
         auto_enabling_integrations=False,
         integrations=[DjangoIntegration(), DramatiqIntegration()],
-        disabled_integrations=[ArgvIntegration(), StdlibIntegration()],
+        disabled_integrations=[ArgvIntegration(), StdlibIntegration(), ModulesIntegration()],
         auto_session_tracking=False,
         shutdown_timeout=FLUSH_SECONDS,
         before_breadcrumb=lambda crumb, hint: None,
         before_send=scrub,
         before_send_transaction=scrub,
     )
-    ignore_logger("django.security.DisallowedHost")  # whoever scans the internet, all day
     _is_on = True
 
 
@@ -74,6 +75,8 @@ def flush() -> None:
 def scrub(found: Event, hint: Hint) -> Event | None:
     """The event anew, of what may leave the process; all else is not even looked at."""
     given: Mapping[str, Any] = found
+    if str(given.get("logger", "")).startswith(_NOISE):
+        return None
     made: dict[str, Any] = {key: given[key] for key in _KEPT if key in given}
     if "transaction" in made:
         made["transaction"] = clean(str(made["transaction"]))

@@ -28,7 +28,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes, AttributeValue
 
@@ -50,7 +50,7 @@ STATEMENT_LENGTH = 300
 
 _W3C = TraceContextTextMapPropagator()
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
-_DATABASES = ("db.system", "db.system.name")
+_DOORS = ("telegram ", "google ")
 
 
 def resource(*, environment: str) -> Resource:
@@ -177,7 +177,7 @@ class Worth(Sampler):
         trace_state: trace.TraceState | None = None,
     ) -> SamplingResult:
         """Called for a span without a parent."""
-        lone = any(name in (attributes or {}) for name in _DATABASES)
+        lone = kind is SpanKind.CLIENT and not name.startswith(_DOORS)
         return SamplingResult(
             Decision.DROP if lone else Decision.RECORD_AND_SAMPLE, attributes, trace_state
         )
@@ -221,7 +221,7 @@ def chosen(span: ReadableSpan) -> ReadableSpan:
         resource=span.resource,
         attributes=_attributes(span.attributes),
         events=[_event(event) for event in span.events],
-        links=[Link(SpanContext(*link.context)) for link in span.links],
+        links=[Link(link.context) for link in span.links],
         kind=span.kind,
         instrumentation_scope=span.instrumentation_scope,
         status=_status(span.status),

@@ -12,7 +12,7 @@ from config import telemetry
 
 HEADER = "X-Request-ID"
 #: Where the server and Django's own records find them (`config.serving`, `config.logs`).
-ID, ROUTE = "telbot.request_id", "telbot.route"
+IDS, ROUTE = "telbot.ids", "telbot.route"
 
 # A caller's id is taken over only as a UUID: anything else could be somebody's data.
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -28,8 +28,8 @@ class RequestId:
         """Answer, and say the id in the answer."""
         given = request.headers.get(HEADER, "")
         request_id = given.lower() if _UUID.fullmatch(given) else str(uuid.uuid4())
-        request.META[ID] = request_id
         with telemetry.bound(request_id=request_id):
+            request.META[IDS] = telemetry.ids()
             response = self.get_response(request)
         match = request.resolver_match
         request.META[ROUTE] = match.route if match else ""
