@@ -297,7 +297,7 @@ SETTINGS: tuple[Setting, ...] = (
         read=_url,
         default="",
         secret=True,
-        help="alerts to Slack; empty: off",
+        help="Slack alerts; empty: off",
     ),
     Setting(
         name="PAGERDUTY_ROUTING_KEY",
@@ -313,10 +313,7 @@ SETTINGS: tuple[Setting, ...] = (
         help="PagerDuty's events address; empty: its own",
     ),
     Setting(
-        name="OTEL_EXPORTER_OTLP_ENDPOINT",
-        read=_url,
-        default="",
-        help="traces and metrics over OTLP; empty: off",
+        name="OTEL_EXPORTER_OTLP_ENDPOINT", read=_url, default="", help="OTLP collector; empty: off"
     ),
     Setting(
         name="OTEL_EXPORTER_OTLP_HEADERS",
