@@ -26,22 +26,22 @@ log = logging.getLogger(__name__)
 def chosen(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     """What may be written of a record, with the ids of the work at hand."""
     record: logging.LogRecord = line["_record"]
-    if line["_from_structlog"]:
-        said, values, extra = line.get("event"), (), dict(line)
-    else:
-        said, values, extra = record.msg, line.get("positional_args") or (), vars(record)
-    made: EventDict = {
+    said: Any = line.get("event") if line["_from_structlog"] else record.msg
+    extra: dict[str, Any] = dict(line) if line["_from_structlog"] else vars(record)
+    values = line.get("positional_args") or ()
+    made: dict[str, Any] = {
         "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
         "logger": record.name,
         "event": scrubbing.event(logger=record.name, said=said, values=values),
     }
-    made |= scrubbing.fields(telemetry.ids() | _of_request(record) | extra)
+    made |= scrubbing.fields({**telemetry.ids(), **_of_request(record), **extra})
     if record.name == "django.request":  # its template is "%s: %s"
         made["event"] = "http.refused"
     if error := _error(line.get("exc_info")):
         made["exception"] = scrubbing.exception(error)
-    return made | {"_record": record, "_from_structlog": line["_from_structlog"]}
+    made |= {"_record": record, "_from_structlog": line["_from_structlog"]}
+    return made
 
 
 def _of_request(record: logging.LogRecord) -> dict[str, Any]:

@@ -63,7 +63,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # A bot token is part of every Bot API URL: https://core.telegram.org/bots/api#making-requests
     (re.compile(r"\b\d{5,}:[A-Za-z0-9_-]{20,}|/bot[^/\s]+"), "[token]"),
     (re.compile(r"\b(\w[\w+.-]*://)[^/\s@]+@"), r"\1[login]@"),
-    (re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+"), "[address]"),
+    (re.compile(r"\w[\w.+%'-]*@[\w-]+(?:\.[\w-]+)+"), "[address]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [token]"),
     (re.compile(r"(?<=[\w/])\?[^\s\"'<>)]+"), "?[query]"),
     (re.compile(r"-----BEGIN [^-]+-----.*?(?:-----END [^-]+-----|$)", re.DOTALL), "[key]"),

@@ -21,7 +21,7 @@ def extras() -> Iterator[tuple[str, str]]:
 
 
 def test_every_field_of_a_line_is_listed_and_explained() -> None:
-    """An unlisted one would be dropped in silence: add it to scrubbing.FIELDS, if it is harmless."""
+    """An unlisted one would be dropped in silence: add it to scrubbing.FIELDS where harmless."""
     found = list(extras())
     explained = (ROOT / "docs/operations/observability.md").read_text()
 

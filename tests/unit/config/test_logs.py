@@ -6,6 +6,7 @@ import json
 import logging
 import logging.config
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -123,8 +124,8 @@ def test_what_kills_a_process_or_a_thread_is_a_line(
 
     sys.excepthook(RuntimeError, error, None)
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
-    logs.threading.excepthook(SimpleNamespace(exc_value=error))  # type: ignore[arg-type]
-    logs.threading.excepthook(SimpleNamespace(exc_value=SystemExit()))  # type: ignore[arg-type]
+    threading.excepthook(threading.ExceptHookArgs((RuntimeError, error, None, None)))
+    threading.excepthook(threading.ExceptHookArgs((SystemExit, SystemExit(), None, None)))
 
     assert [record.msg for record in caplog.records] == ["process.died", "thread.died"]
 
