@@ -68,7 +68,7 @@ class School:
             *(row.email for row in people), *(str(row.telegram_chat_id) for row in people),
             *Delivery.objects.values_list("text", flat=True), *self.world.calendars,
             TOKEN, TOKEN.partition(":")[2], SECRET, KEY, SAID, "Featherstonehaugh", "publickey@",
-            "reports@school.example", "boss@school.example", "q=",
+            "reports@school.example", "boss@school.example", "q=Ana", "Rosalind",
         }  # fmt: skip
 
 
