@@ -6,6 +6,8 @@ wait in a bounded queue, and what does not fit in is dropped.
 
 from __future__ import annotations
 
+import atexit
+import math
 import os
 import socket
 import time
@@ -71,14 +73,15 @@ class Tracing:
     """The tracer of a process. Its threads are started anew in a child that is forked."""
 
     def __init__(self, *, endpoint: str, environment: str) -> None:
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=EXPORT_SECONDS)
-        self.batches = BatchSpanProcessor(
-            Chosen(exporter), max_queue_size=QUEUE, export_timeout_millis=EXPORT_SECONDS * 1000
+        self.exporter = Chosen(
+            OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=EXPORT_SECONDS)
         )
+        self.batches = BatchSpanProcessor(self.exporter, max_queue_size=QUEUE)
         provider = TracerProvider(
             sampler=ParentBased(root=Worth()), resource=resource(environment=environment)
         )
         provider.add_span_processor(self.batches)
+        atexit.register(self.exporter.end_within, FLUSH_SECONDS)  # before the provider's own end
         trace.set_tracer_provider(provider)
         self.tracer = provider.get_tracer("telbot")
         DjangoInstrumentor().instrument()
@@ -132,8 +135,9 @@ class Tracing:
         return f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
 
     def flush(self) -> None:
-        """Send what waits; a batch that hangs is given up after its time-out."""
-        self.batches.force_flush(int(FLUSH_SECONDS * 1000))
+        """Send what waits; the process ends then."""
+        self.exporter.end_within(FLUSH_SECONDS)
+        self.batches.force_flush()
 
 
 class _Span:
@@ -193,10 +197,15 @@ class Chosen(SpanExporter):
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
         self._down_until = 0.0
+        self._ends_at = math.inf
+
+    def end_within(self, seconds: float) -> None:
+        """The process ends: begin no batch later than so many seconds from now."""
+        self._ends_at = time.monotonic() + seconds
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Called in the background thread, and at the process's end."""
-        if time.monotonic() < self._down_until:
+        if not self._down_until <= time.monotonic() < self._ends_at:
             return SpanExportResult.FAILURE
         result = self._inner.export([chosen(span) for span in spans])
         if result is not SpanExportResult.SUCCESS:

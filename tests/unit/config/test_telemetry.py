@@ -114,22 +114,36 @@ def test_nobodys_statement_begins_no_trace(name: str, kind: SpanKind, decision: 
     assert tracing.Worth().should_sample(None, 1, name, kind).decision is decision
 
 
-class Down(SpanExporter):
-    """A collector that is away."""
+class Collector(SpanExporter):
+    """One that counts how often it is asked, and answers as it is told."""
 
     asked = 0
 
+    def __init__(self, answer: SpanExportResult) -> None:
+        self.answer = answer
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.asked += 1
-        return SpanExportResult.FAILURE
+        return self.answer
 
 
 def test_a_collector_that_is_away_is_left_alone_for_a_while() -> None:
-    away = Down()
+    away = Collector(SpanExportResult.FAILURE)
     exporter = tracing.Chosen(away)
 
     assert [exporter.export([]) for _ in range(5)] == [SpanExportResult.FAILURE] * 5
     assert away.asked == 1
+
+
+def test_at_the_end_of_a_process_no_batch_is_begun_late() -> None:
+    slow = Collector(SpanExportResult.SUCCESS)
+    exporter = tracing.Chosen(slow)
+    exporter.export([])
+
+    exporter.end_within(0)
+
+    assert exporter.export([]) is SpanExportResult.FAILURE
+    assert slow.asked == 1
 
 
 def test_an_error_report_is_made_anew_of_a_few_keys() -> None:
