@@ -31,6 +31,7 @@ from googleapiclient.errors import HttpError
 from attendance.domain.records import CALL_ENDED
 from attendance.google_circuit import circuit
 from attendance.google_errors import Failure, GoogleError
+from config import telemetry
 
 REPORTS_SCOPE = "https://www.googleapis.com/auth/admin.reports.audit.readonly"
 CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
@@ -158,7 +159,10 @@ class Google:
     def _ask(self, request: Any, scope: str) -> dict[str, Any]:
         try:
             # A fresh Http each time: one that threads share hands out wrong answers.
-            with closing(self._http(scope)) as http:
+            with (
+                closing(self._http(scope)) as http,
+                telemetry.span(f"google {request.methodId}", kind="client"),
+            ):
                 answer: dict[str, Any] = request.execute(http=http, num_retries=self.retries)
         except (ClientError, GoogleAuthError, httplib2.HttpLib2Error, OSError) as error:
             raise _translate(error) from error

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from config import telemetry
 
 
 class ConfigConfig(AppConfig):
@@ -10,3 +13,9 @@ class ConfigConfig(AppConfig):
 
     name = "config"
     verbose_name = "telbot"
+
+    def ready(self) -> None:
+        """Traces begin before the first request and the first connection."""
+        telemetry.start(
+            endpoint=settings.OTEL_EXPORTER_OTLP_ENDPOINT, environment=settings.ENVIRONMENT
+        )

@@ -17,6 +17,8 @@ from django.db import DatabaseError, close_old_connections, connections
 from dramatiq import Actor
 from dramatiq.errors import BrokerConnectionError
 
+from config import telemetry
+
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
@@ -60,8 +62,10 @@ class Bell:
             self._work.start()
 
     def _do(self) -> None:
+        name = self.actor.actor_name
         try:
-            self.actor()
+            with telemetry.bound(task=name), telemetry.span(name, task=name):
+                self.actor()
         except DatabaseError:
             log.warning("clock.database_unreachable")
         finally:

@@ -11,6 +11,9 @@ from typing import Any, TextIO
 from django.core.management import execute_from_command_line
 from django.core.management.base import CommandError, SystemCheckError
 
+#: Commands that last: what kills one is a log line, no answer to whoever typed it.
+LASTING = frozenset({"runclock", "runbot", "runsandbox"})
+
 
 class _Heard:
     """Standard output that remembers the last line it was given."""
@@ -59,10 +62,12 @@ def run(argv: Sequence[str]) -> None:
 def _execute(argv: Sequence[str]) -> None:
     from django.conf import settings  # a wrong setting stops the boot here
 
-    from config import embedded
+    from config import embedded, logs
 
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
+    if LASTING.intersection(argv[1:2]):
+        logs.log_crashes()
     execute_from_command_line(list(argv))
 
 

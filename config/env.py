@@ -298,7 +298,7 @@ SETTINGS: tuple[Setting, ...] = (
         read=_url,
         default="",
         secret=True,
-        help="alerts to Slack; empty: off",
+        help="Slack alerts; empty: off",
     ),
     Setting(
         name="PAGERDUTY_ROUTING_KEY",
@@ -314,10 +314,14 @@ SETTINGS: tuple[Setting, ...] = (
         help="PagerDuty's events address; empty: its own",
     ),
     Setting(
-        name="OTEL_EXPORTER_OTLP_ENDPOINT",
-        read=_url,
+        name="OTEL_EXPORTER_OTLP_ENDPOINT", read=_url, default="", help="OTLP collector; empty: off"
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_HEADERS",
+        read=_text,
         default="",
-        help="traces and metrics over OTLP; empty: off",
+        secret=True,
+        help="what the OTLP collector asks for beside them, as name=value with commas between",
     ),
 )
 

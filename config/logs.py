@@ -1,51 +1,70 @@
-"""Logging and error reports: where records go, and what must never be in them."""
+"""Logging: where records go, and how a line is made of one.
+
+Everybody writes with `logging.getLogger(__name__)` and `extra=`. The lines are structlog's: JSON
+outside a laptop, plain text on it. What may be in them is telemetry/scrubbing.py's to say.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import re
+import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
-# A bot token is part of every Bot API URL: https://core.telegram.org/bots/api#making-requests
-_TOKEN = re.compile(r"\b\d{5,}:[A-Za-z0-9_-]{20,}|/bot[^/\s]+")
-_ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from config import telemetry
+from config.telemetry import scrubbing
+from config.telemetry.web import IDS
+
+log = logging.getLogger(__name__)
 
 
-def scrub(text: str) -> str:
-    """Take bot tokens out of `text`."""
-    return _TOKEN.sub("[token]", text)
+def chosen(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """What may be written of a record, with the ids of the work at hand."""
+    record: logging.LogRecord = line["_record"]
+    said: Any = line.get("event") if line["_from_structlog"] else record.msg
+    extra: dict[str, Any] = dict(line) if line["_from_structlog"] else vars(record)
+    values = line.get("positional_args") or ()
+    made: dict[str, Any] = {
+        "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "event": scrubbing.event(logger=record.name, said=said, values=values),
+    }
+    made |= scrubbing.fields({**telemetry.ids(), **_of_request(record), **extra})
+    if record.name == "django.request":  # its template is "%s: %s"
+        made["event"] = "http.refused"
+    if error := _error(line.get("exc_info")):
+        made["exception"] = scrubbing.exception(error)
+    made |= {"_record": record, "_from_structlog": line["_from_structlog"]}
+    return made
 
 
-class Scrub(logging.Filter):
-    """Takes tokens out of every record, whoever wrote it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let the record through, cleaned."""
-        message = record.getMessage()
-        cleaned = scrub(message)
-        if cleaned != message:
-            record.msg, record.args = cleaned, ()
-        return True
+def _of_request(record: logging.LogRecord) -> dict[str, Any]:
+    """Django says some things of a request when it has left our middleware."""
+    meta = getattr(getattr(record, "request", None), "META", {})
+    status = getattr(record, "status_code", None)
+    return {**meta.get(IDS, {}), **({"status": status} if status else {})}
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: constant event name, values as fields."""
+def _error(given: Any) -> BaseException | None:
+    if given is True:
+        given = sys.exc_info()
+    found = given[1] if isinstance(given, tuple) else given
+    return found if isinstance(found, BaseException) else None
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Render `record`; fields given through `extra` stand beside the usual ones."""
-        line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-        }
-        line |= {key: value for key, value in vars(record).items() if key not in _ORDINARY}
-        if record.exc_info:
-            line["exception"] = scrub(self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+
+def _formatter(*last: Processor) -> dict[str, Any]:
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "processors": [chosen, structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        "use_get_message": False,
+        "pass_foreign_args": True,
+    }
 
 
 def config(*, json: bool) -> dict[str, Any]:
@@ -53,42 +72,68 @@ def config(*, json: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"scrub": {"()": "config.logs.Scrub"}},
         "formatters": {
-            "json": {"()": "config.logs.JsonFormatter"},
-            "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+            "json": _formatter(structlog.processors.JSONRenderer(ensure_ascii=False)),
+            "text": _formatter(
+                structlog.dev.ConsoleRenderer(
+                    colors=False,
+                    pad_event_to=0,
+                    pad_level=False,
+                    timestamp_key="at",
+                    sort_keys=False,
+                )
+            ),
         },
         "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "formatter": "json" if json else "text",
-                "filters": ["scrub"],
-            }
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json" if json else "text"}
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
-            # These write URLs (with the token in them) or a traceback per odd answer.
+            # These say by themselves what our own records say better, or say it each second.
             "httpx": {"level": "WARNING"},
             "telegram": {"level": "CRITICAL"},
             "aiohttp.access": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
+            "environ": {"level": "WARNING"},
             "googleapiclient": {"level": "ERROR"},
             "google_auth_httplib2": {"level": "ERROR"},
+            # Django hangs handlers of its own on this one.
+            "django": {"level": "INFO", "handlers": [], "propagate": True},
+            "django.server": {"handlers": [], "propagate": True},
         },
     }
 
 
-def init_sentry(*, dsn: str, environment: str) -> None:
-    """Report what needs a code change, without personal data; nothing without a DSN."""
-    if not dsn:
-        return
-    import sentry_sdk
-
-    sentry_sdk.init(
-        dsn=dsn,
-        environment=environment,
-        release=os.environ.get("RENDER_GIT_COMMIT"),
-        send_default_pii=False,
-        include_local_variables=False,
-        max_request_body_size="never",
+def set_up(*, json: bool) -> None:
+    """Warnings are lines where lines are read by machines. `structlog.get_logger()` writes through
+    the same handlers, should somebody use it."""
+    logging.captureWarnings(json)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
     )
+
+
+def log_crashes() -> None:
+    """In a lasting process: what kills it, or one of its threads, is a line like all others.
+
+    Python's own traceback would say the error's words, and what they quote.
+    """
+
+    def in_process(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            log.critical("process.died", exc_info=(kind, error, trace))
+
+    def in_thread(given: threading.ExceptHookArgs) -> None:
+        if given.exc_value is not None and not isinstance(given.exc_value, SystemExit):
+            log.critical("thread.died", exc_info=given.exc_value)
+
+    sys.excepthook = in_process
+    threading.excepthook = in_thread

@@ -13,6 +13,7 @@ import environ
 from django.templatetags.static import static
 
 from config import embedded, env, logs
+from config.telemetry import sentry
 
 BASE_DIR = env.BASE_DIR
 VALUES = env.read()
@@ -89,7 +90,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.views.HealthMiddleware",  # first: neither a host check nor a redirect may answer for it
+    "config.telemetry.web.RequestId",
+    "config.views.HealthMiddleware",  # neither a host check nor a redirect may answer for it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.headers.BrowserPolicy",
@@ -150,6 +152,7 @@ DRAMATIQ_BROKER = {
         "maintenance_chance": 100_000,
     },
     "MIDDLEWARE": [
+        "config.telemetry.queue.Correlation",  # first: it is around all others
         "dramatiq.middleware.AgeLimit",
         "dramatiq.middleware.TimeLimit",
         "dramatiq.middleware.ShutdownNotifications",
@@ -230,7 +233,9 @@ if not IS_LOCAL:
     CSRF_COOKIE_SECURE = True
 
 LOGGING = logs.config(json=not IS_LOCAL)
-logs.init_sentry(dsn=VALUES["SENTRY_DSN"], environment=ENVIRONMENT)
+logs.set_up(json=not IS_LOCAL)
+sentry.start(dsn=VALUES["SENTRY_DSN"], environment=ENVIRONMENT)
+OTEL_EXPORTER_OTLP_ENDPOINT: str = VALUES["OTEL_EXPORTER_OTLP_ENDPOINT"]
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "telbot",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
+from config import telemetry
 from delivery.domain import pacing
 from delivery.domain.outcome import Kind, Verdict, judge
 from delivery.domain.results import MISSED, result_of
@@ -68,6 +69,7 @@ class Calls:
 
     async def _call(self, held: Held) -> None:
         """One call: wait for the slot, look once more at the clock, write, say what came."""
+        telemetry.bind(delivery_id=held.id)  # in this task of the loop alone
         try:
             if not self.is_unpaced:
                 await asyncio.sleep(max(0.0, self.ledger.seconds_until(held.slot_at)))
@@ -86,16 +88,17 @@ class Calls:
     async def _send(self, held: Held) -> Call:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await self.gateway.send(
-                    chat_id=held.telegram_id,
-                    text=held.text,
-                    buttons=[[(b[0], b[1]) for b in row] for row in held.buttons],
-                    delivery_id=held.id,
-                )
+                with telemetry.continuing(held.trace):
+                    return await self.gateway.send(
+                        chat_id=held.telegram_id,
+                        text=held.text,
+                        buttons=[[(b[0], b[1]) for b in row] for row in held.buttons],
+                        delivery_id=held.id,
+                    )
         except Exception as error:
             # A gateway does not raise; if it does all the same, a byte may have gone out.
             if not isinstance(error, TimeoutError):
-                log.exception("sender.gateway_raised", extra={"delivery_id": held.id})
+                log.exception("sender.gateway_raised")
             return Call(started=True, cause=type(error).__name__)
 
     def _note(

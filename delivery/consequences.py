@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 
-from delivery.domain.outcome import Consequence
+from delivery.domain.outcome import Consequence, Kind
 from delivery.domain.reasons import Reason
 from delivery.domain.results import MISSED
 from delivery.domain.states import Status
@@ -35,8 +35,11 @@ class Consequences:
     async def follow(self, entry: Entry) -> None:
         """Do what the verdict on one recorded try asks for. Safe to do again."""
         verdict = entry.verdict
+        _log_failure(entry)
         if verdict.consequence is Consequence.HOLD_BOT and verdict.retry_after is not None:
-            log.warning("sender.held_by_telegram", extra={"seconds": str(verdict.retry_after)})
+            log.warning(
+                "sender.held_by_telegram", extra={"seconds": verdict.retry_after.total_seconds()}
+            )
             await self.ledger.hold_bot(wait=verdict.retry_after)
         elif verdict.consequence is Consequence.STOP_BOT:
             log.error("sender.token_refused")
@@ -55,7 +58,7 @@ class Consequences:
                 entry.held, refused=refused, said=verdict.description
             )
             if why:
-                log.error("sender.stream_held", extra={"why": why})
+                log.error("sender.stream_held", extra={"stream": why.partition(": ")[0]})
 
     async def _count_failure(self, entry: Entry) -> None:
         """Five calls that came to nothing, lately or in a row: leave Telegram alone."""
@@ -84,6 +87,13 @@ class Consequences:
             await self.ledger.reopen(key=BREAKER)
         else:
             await self._shut_breaker()
+
+
+def _log_failure(entry: Entry) -> None:
+    """What was sent is not worth a line each: the row and its tries say it."""
+    if entry.verdict.kind is not Kind.SENT and entry.result is not MISSED:
+        said = {"outcome": entry.outcome, "http_status": entry.http_status}
+        log.info("sender.not_sent", extra={"delivery_id": entry.held.id, **said})
 
 
 def _now() -> float:

@@ -71,7 +71,7 @@ async def _answer_one(door: TelegramGateway, press: Press) -> None:
     if answered.status not in {200, 400}:  # 400: the press is older than Telegram remembers
         log.warning(
             "inbound.press_not_answered",
-            extra={"status": answered.status, "cause": answered.cause},
+            extra={"http_status": answered.status, "cause": answered.cause},
         )
     if press.message_id is not None:
         await door.remove_buttons(chat_id=press.chat_id, message_id=press.message_id)

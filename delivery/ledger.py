@@ -19,6 +19,7 @@ from django.conf import settings
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 
+from config import telemetry
 from delivery import gate_queries, postgres, queries, rows
 from delivery.domain import pacing
 from delivery.domain.retry import MAX_DEATHS
@@ -209,13 +210,13 @@ class Ledger:
         now: the caller writes to Telegram for these only. The rest is ended or put off.
         """
         await self._advance_simulation()
-        found = await self._all(
-            *queries.commit(
-                results=[rows.written(entry) for entry in results],
-                intents=[{"id": held.id, "fence": held.fence} for held in intents],
-                lease=_lease(),
-            )
+        statement = queries.commit(
+            results=[rows.written(entry) for entry in results],
+            intents=[{"id": held.id, "fence": held.fence} for held in intents],
+            lease=_lease(),
         )
+        with telemetry.span("delivery.commit", results=len(results), intents=len(intents)):
+            found = await self._all(*statement)
         looked = {row["id"]: row for row in found if row.get("verdict")}
         await self._end([row for row in looked.values() if row["verdict"] in rows.ENDING])
         await self._put_off([row for row in looked.values() if row["verdict"] in rows.PUT_OFF])

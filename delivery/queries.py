@@ -33,7 +33,7 @@ SELECT g.rate, g.next_slot_at,
 # a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
 # Which streams are open is asked once (ARRAY), not for each row that a chat has behind closed ones.
 _CANDIDATE = """
-SELECT d.id, d.chat_id, d.due_at, d.deaths, c.telegram_id, d.text, d.buttons,
+SELECT d.id, d.chat_id, d.due_at, d.deaths, c.telegram_id, d.text, d.buttons, d.trace,
        c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
                 WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy,
@@ -47,7 +47,7 @@ SELECT d.id, d.chat_id, d.due_at, d.deaths, c.telegram_id, d.text, d.buttons,
          ORDER BY e.due_at DESC, e.priority DESC, e.id DESC LIMIT 1) AS behind
   FROM ({picked}) p
  CROSS JOIN LATERAL (
-    SELECT w.id, w.chat_id, w.deaths, w.text, w.buttons, w.lane, w.due_at, w.priority
+    SELECT w.id, w.chat_id, w.deaths, w.text, w.buttons, w.lane, w.due_at, w.priority, w.trace
       FROM nurture_deliveries w
      WHERE w.id = p.id AND w.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) d
  CROSS JOIN LATERAL (

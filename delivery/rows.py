@@ -45,6 +45,7 @@ class Held:
     slot_at: datetime
     attempts: int = 0
     deaths: int = 0
+    trace: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,7 @@ def held(row: Mapping[str, Any], *, fence: int, slot_at: datetime) -> Held:
         buttons=row["buttons"],
         slot_at=slot_at,
         deaths=row["deaths"],
+        trace=row["trace"],
     )
 
 

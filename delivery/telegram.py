@@ -24,6 +24,7 @@ from telegram import (
     User,
 )
 
+from config import telemetry
 from delivery.gateways import Call
 from delivery.inbound import (
     Inbound,
@@ -109,6 +110,7 @@ class TelegramGateway:
         together with the delivery's id, which proves that the message arrived.
         """
         return await _recorded(
+            "sendMessage",
             lambda: self._bot.send_message(
                 chat_id,
                 text,
@@ -121,32 +123,40 @@ class TelegramGateway:
 
     async def get_me(self) -> Call:
         """Ask who the bot is: harmless, so it is what probes use."""
-        return await _recorded(self._bot.get_me)
+        return await _recorded("getMe", self._bot.get_me)
 
     async def get_updates(self, *, offset: int, wait_seconds: int) -> Call:
         """Long polling; `offset` confirms every update below it. The list is `body["result"]`."""
         return await _recorded(
+            "getUpdates",
             lambda: self._bot.get_updates(
                 offset=offset,
                 timeout=timedelta(seconds=wait_seconds),
                 allowed_updates=ALLOWED_UPDATES,
-            )
+            ),
         )
 
     async def answer_callback(self, *, callback_id: str, text: str = "") -> Call:
         """End the waiting sign on a pressed button; Telegram knows the id for 150 s only."""
         return await _recorded(
-            lambda: self._bot.answer_callback_query(callback_id, text[:ANSWER_LENGTH] or None)
+            "answerCallbackQuery",
+            lambda: self._bot.answer_callback_query(callback_id, text[:ANSWER_LENGTH] or None),
         )
 
     async def remove_buttons(self, *, chat_id: int, message_id: int) -> Call:
         """Take the buttons off a message. A 400 "not modified" means they are gone already."""
-        return await _recorded(lambda: self._bot.edit_message_reply_markup(chat_id, message_id))
+        return await _recorded(
+            "editMessageReplyMarkup",
+            lambda: self._bot.edit_message_reply_markup(chat_id, message_id),
+        )
 
     async def set_webhook(self, *, url: str, secret: str) -> Call:
         """Let Telegram push updates to `url`, with `secret` in a header of each call."""
         return await _recorded(
-            lambda: self._bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED_UPDATES)
+            "setWebhook",
+            lambda: self._bot.set_webhook(
+                url, secret_token=secret, allowed_updates=ALLOWED_UPDATES
+            ),
         )
 
     async def get_webhook_info(self) -> Call:
@@ -155,7 +165,7 @@ class TelegramGateway:
 
     async def delete_webhook(self) -> Call:
         """Go back to long polling; updates that wait are kept."""
-        return await _recorded(self._bot.delete_webhook)
+        return await _recorded("deleteWebhook", self._bot.delete_webhook)
 
     async def set_my_commands(
         self, *, commands: Sequence[tuple[str, str]], language_code: str = ""
@@ -163,7 +173,8 @@ class TelegramGateway:
         """Fill the menu of commands: (name, description) in one language, "" for all others."""
         listed = [BotCommand(name, description) for name, description in commands]
         return await _recorded(
-            lambda: self._bot.set_my_commands(listed, language_code=language_code or None)
+            "setMyCommands",
+            lambda: self._bot.set_my_commands(listed, language_code=language_code or None),
         )
 
 
@@ -195,7 +206,9 @@ def username() -> str:
     return str(result.get("username") or "") if isinstance(result, dict) else ""
 
 
-async def _recorded(call: Callable[[], Awaitable[object]], *, reads_body: bool = False) -> Call:
+async def _recorded(
+    method: str, call: Callable[[], Awaitable[object]], *, reads_body: bool = False
+) -> Call:
     """Make a call and return what the wire saw, whatever the client library made of it.
 
     The library raises TelegramError and its many children, a bare KeyError for an `ok: false`
@@ -204,15 +217,19 @@ async def _recorded(call: Callable[[], Awaitable[object]], *, reads_body: bool =
     wire = Wire(reads_body=reads_body)
     token = WIRE.set(wire)
     cause: BaseException | None = None
-    try:
-        await call()
-    except Exception as error:
-        cause = error
-    finally:
-        WIRE.reset(token)
-    if wire.status is not None:
-        cause = None  # there was an answer; what it says is in the body
-    cause = wire.cause or cause
+    with telemetry.span(f"telegram {method}", kind="client") as span:
+        try:
+            await call()
+        except Exception as error:
+            cause = error
+        finally:
+            WIRE.reset(token)
+        if wire.status is not None:
+            cause = None  # there was an answer; what it says is in the body
+            span.set(http_status=wire.status)
+        cause = wire.cause or cause
+        if cause is not None:
+            span.fail(type(cause).__name__)
     return Call(
         started=wire.started,
         status=wire.status,

@@ -18,6 +18,7 @@ from attendance.models.courses import AttendancePolicy, Course
 from attendance.models.learners import Learner
 from attendance.models.records import Endpoint
 from attendance.models.sessions import ClassSession
+from config.telemetry import TRACE_LENGTH
 
 
 class Outcome(models.Model):
@@ -233,6 +234,8 @@ class AttendanceEvent(models.Model):
     recorded_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True, blank=True)
+    #: Of what this came, as a traceparent; empty where traces are off.
+    trace = models.CharField(max_length=TRACE_LENGTH, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [

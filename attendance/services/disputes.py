@@ -9,6 +9,7 @@ from django.db import transaction
 from attendance.domain.kinds import EventKind, ReviewKind
 from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, ReviewItem
 from attendance.services.questions import ask
+from config import telemetry
 
 NEWS_FOR = timedelta(hours=72)
 
@@ -30,6 +31,7 @@ def uphold(*, item: ReviewItem, now: datetime) -> None:
                 occurred_at=now,
                 recorded_at=now,
                 expires_at=now + NEWS_FOR,
+                trace=telemetry.traceparent(),
             )
         ],
         ignore_conflicts=True,

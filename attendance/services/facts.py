@@ -12,6 +12,7 @@ from attendance.domain.settlement import FACTS_FIRE_FOR
 from attendance.domain.streaks import Past, landmarks, streak
 from attendance.models import AttendanceEvent, ClassSession, Outcome
 from attendance.selectors.history import NO_CLASS, pledged
+from config import telemetry
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def publish(*, session: ClassSession, changes: Sequence[Change], now: datetime) 
             occurred_at=session.ends_at,
             recorded_at=now,
             expires_at=expires_at,
+            trace=telemetry.traceparent(),
         )
         for change in changes
         for kind, count in _kinds(

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from attendance.domain.kinds import PRESENT_KINDS, EventKind, OutcomeKind, PledgeState
 from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, Pledge
+from config import telemetry
 
 IS_NEWS_FOR = timedelta(hours=72)
 _SETTLED = [PledgeState.KEPT, PledgeState.BROKEN, PledgeState.EXCUSED]
@@ -87,6 +88,7 @@ def pledge(
                     occurred_at=now,
                     recorded_at=now,
                     expires_at=now + IS_NEWS_FOR,
+                    trace=telemetry.traceparent(),
                 )
             ],
             ignore_conflicts=True,

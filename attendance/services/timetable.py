@@ -23,6 +23,7 @@ from attendance.models import (
 )
 from attendance.services.erased import erased_among
 from attendance.services.settling import settle_session
+from config import telemetry
 
 _COPIED = [
     "recurring_event_id",
@@ -194,6 +195,7 @@ def _publish(course: Course, facts: list[tuple[EventKind, ClassSession]], now: d
                 occurred_at=now,
                 recorded_at=now,
                 expires_at=session.ends_at + FACTS_FIRE_FOR,
+                trace=telemetry.traceparent(),
             )
             for learner in learners
             for kind, session in ahead

@@ -53,6 +53,7 @@ def start(*, port: int, sandbox_url: str, local_dir: Path) -> None:
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
     gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "config.wsgi", "--threads", "8"]
+    gunicorn += ["--config", "python:config.serving"]
     commands = {
         "web": [*gunicorn, "--bind", f"127.0.0.1:{port}", "--chdir", str(settings.BASE_DIR)],
         "worker": processes.manage("rundramatiq", "--processes", "1", "--threads", "8"),

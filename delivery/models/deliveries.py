@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from config.telemetry import TRACE_LENGTH
 from delivery.domain.states import ENDS, IN_FLIGHT, Status
 from delivery.models.chats import Chat
 from delivery.models.gates import Gate
@@ -72,6 +73,8 @@ class Delivery(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
+    #: Of what this came, as a traceparent; empty where traces are off.
+    trace = models.CharField(max_length=TRACE_LENGTH, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "nurture_deliveries"

@@ -8,6 +8,7 @@ from datetime import datetime, time
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from config import telemetry
 from delivery.domain.states import UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
 from delivery.models import BusinessNow, Chat, Delivery, Lane
@@ -76,25 +77,16 @@ def draft(
         raise ValueError("a moment needs a zone")
     hours = _window(window)
     return Delivery(
-        chat=chat,
-        stream_id=stream_key(stream),
-        lane=lane,
-        priority=priority,
-        category=category,
-        dedupe_key=dedupe_key,
-        text=text,
+        chat=chat, stream_id=stream_key(stream), lane=lane, priority=priority, category=category,
+        dedupe_key=dedupe_key, text=text, trace=telemetry.traceparent(),
         buttons=[[list(button) for button in line] for line in buttons],
-        due_at=due_at,
-        run_at=due_at,
-        expires_at=max(expires_at, due_at) if expires_at else None,
+        due_at=due_at, run_at=due_at, expires_at=max(expires_at, due_at) if expires_at else None,
         window_opens=hours.opens if hours else None,
         window_closes=hours.closes if hours else None,
         window_days=hours.days if hours else EVERY_DAY,
         window_zone=hours.zone if hours else "",
-        cap_per_day=cap_per_day,
-        cap_defers=cap_defers,
-        is_test=is_test,
-    )
+        cap_per_day=cap_per_day, cap_defers=cap_defers, is_test=is_test,
+    )  # fmt: skip
 
 
 def enqueue_many(*, drafts: Sequence[Delivery]) -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
+from config import telemetry
 from delivery.inbound import Inbound, InboundButton, InboundHandler, InboundMembership
 from delivery.models import Chat, Delivery, InboundUpdate, Lane, Reachability
 from delivery.services.chats import meet_chat, set_reachability
@@ -119,8 +120,11 @@ def handle_waiting(*, now: datetime, limit: int = 100) -> Handled:
     waiting = InboundUpdate.objects.filter(handled_at__isnull=True).order_by("id")
     held: set[int] = set()  # chats with a failure or another process at work
     for pk, chat_key in list(waiting.values_list("id", "chat_key")[:limit]):
-        if chat_key not in held and not _handle_if_free(pk, chat_key, now, done):
-            held.add(chat_key)
+        if chat_key in held:
+            continue
+        with telemetry.bound(update_id=pk):
+            if not _handle_if_free(pk, chat_key, now, done):
+                held.add(chat_key)
     return done
 
 
@@ -144,7 +148,7 @@ def _handle_if_free(pk: int, chat_key: int, now: datetime, done: Handled) -> boo
         done.failed += 1
         return True
     except Exception as error:
-        log.exception("updates.handler_failed", extra={"update": pk})
+        log.exception("updates.handler_failed")
         done.failed += 1
         return _note_failure(pk, error, now)
     done.handled += 1
@@ -180,7 +184,7 @@ def _handle(inbound: Inbound, now: datetime) -> tuple[Inbound, int]:
     handler = cast(InboundHandler, import_string(settings.DELIVERY_INBOUND_HANDLER))
     replies = handler(inbound, now=now)
     if replies and _sends_too_much(inbound.chat_id, now):
-        log.warning("updates.not_answered", extra={"update_id": inbound.update_id})
+        log.warning("updates.not_answered")
         replies = ()
     for number, reply in enumerate(replies):
         if chat is not None:

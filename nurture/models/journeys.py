@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from attendance.models import AttendanceEvent, ClassSession, Course, Learner
+from config.telemetry import TRACE_LENGTH
 from delivery.models import Delivery
 from nurture.models.sequences import Sequence, SequenceVersion
 
@@ -65,6 +66,8 @@ class Journey(models.Model):
     dry_run = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    #: Of what this came, as a traceparent; empty where traces are off.
+    trace = models.CharField(max_length=TRACE_LENGTH, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "user_nurture_journeys"

@@ -40,7 +40,7 @@ def one_event(event: AttendanceEvent, world: World) -> Iterator[None]:
     with _undone(world) as failed:
         yield
     if failed:
-        log.error("nurture.event_failed", exc_info=failed[0], extra={"event": event.pk})
+        log.error("nurture.event_failed", exc_info=failed[0], extra={"event_id": event.pk})
         world.writes.note(
             learner_id=event.learner_id, code=Reason.ENGINE_ERROR, now=world.now, event=event
         )
@@ -53,7 +53,7 @@ def one_journey(journey: Journey, world: World) -> Iterator[None]:
     with _undone(world) as failed:
         yield
     if failed:
-        log.error("nurture.journey_failed", exc_info=failed[0], extra={"journey": journey.pk})
+        log.error("nurture.journey_failed", exc_info=failed[0], extra={"journey_id": journey.pk})
         Journey.objects.filter(pk=journey.pk, status=JourneyStatus.ACTIVE).update(
             status=JourneyStatus.PAUSED, next_action_at=None, paused_at=world.now
         )

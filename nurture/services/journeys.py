@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 
 from attendance.models import AttendanceEvent
+from config import telemetry
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.models import Delivery
@@ -91,6 +92,7 @@ def unkept(*, version: SequenceVersion, event: AttendanceEvent, world: World) ->
         anchor_at=world.now,
         next_action_at=world.now,
         started_at=world.now,
+        trace=event.trace,
     )
 
 
@@ -110,6 +112,14 @@ def plan_next(*, journey: Journey, world: World, current: str, waited: str = "")
     "" is the first step; `waited` is what ended a wait: an event, or "time". The caller holds the
     row, and writes `world.writes`.
     """
+    with (
+        telemetry.bound(journey_id=journey.pk),
+        telemetry.span("nurture.plan", parent=journey.trace, journey_id=journey.pk),
+    ):
+        _plan(journey, world, current, waited)
+
+
+def _plan(journey: Journey, world: World, current: str, waited: str) -> None:
     change_version(journey, world, at=current)
     found = situation_of(journey, world)
     if isinstance(found, Reason):

@@ -15,6 +15,7 @@ from attendance import selectors, services
 from attendance.domain.kinds import RunState
 from attendance.google_errors import GoogleError
 from attendance.models import ClassSession
+from config import telemetry
 
 # Devices join before a class and leave after it; the log shows them when they leave.
 AROUND_BEFORE, AROUND_AFTER = timedelta(hours=1), timedelta(hours=6)
@@ -44,14 +45,15 @@ class Command(BaseCommand):
             since, until = session.starts_at - AROUND_BEFORE, session.ends_at + AROUND_AFTER
         if since is not None and since >= min(until or timezone.now(), timezone.now()):
             raise CommandError("--since must lie before --until and before now; nothing was read")
-        try:
-            read = services.sync(now=timezone.now(), since=since, until=until, insist=True)
-        except GoogleError as error:
-            raise CommandError(str(error)) from error
-        if session is None:
-            settled = services.settle(now=timezone.now())
-        else:
-            settled = services.settle_session(session_id=session.pk, now=timezone.now())
+        with telemetry.span("sync_attendance"):
+            try:
+                read = services.sync(now=timezone.now(), since=since, until=until, insist=True)
+            except GoogleError as error:
+                raise CommandError(str(error)) from error
+            if session is None:
+                settled = services.settle(now=timezone.now())
+            else:
+                settled = services.settle_session(session_id=session.pk, now=timezone.now())
         self.stdout.write(
             f"{read.activities} new records ({read.duplicates} known), {read.sessions} classes new "
             f"or changed; {settled.settled} classes looked at, {settled.outcomes} outcomes, "

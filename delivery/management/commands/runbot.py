@@ -161,7 +161,7 @@ class Poller:
                 conflict += pause if call.status == 409 else 0.0
                 if call.status in {401, 404} or conflict > CONFLICT_SECONDS:
                     raise CommandError(_why(call))
-                log.warning("runbot.poll_failed", extra={"why": _why(call), "pause_seconds": pause})
+                log.warning("runbot.poll_failed", extra={**_wire(call), "pause_seconds": pause})
                 if call.status is None:
                     self._reopen()
             self._wait(asyncio.sleep(pause))
@@ -238,7 +238,7 @@ async def _fill_menu(door: TelegramGateway, menus: Menus) -> None:
     for language, commands in menus.items():
         call = await door.set_my_commands(commands=commands, language_code=language)
         if call.status != 200:
-            log.warning("runbot.menu_not_set", extra={"language": language, "why": _why(call)})
+            log.warning("runbot.menu_not_set", extra={"language": language, **_wire(call)})
 
 
 async def _receive_at(url: str, menus: Menus) -> Call:
@@ -249,6 +249,10 @@ async def _receive_at(url: str, menus: Menus) -> Call:
         return await door.set_webhook(url=url, secret=settings.TELEGRAM_WEBHOOK_SECRET)
     finally:
         await door.close()
+
+
+def _wire(call: Call) -> dict[str, str | int | None]:
+    return {"http_status": call.status, "cause": call.cause}
 
 
 def _why(call: Call | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from config import telemetry
 from delivery import clock, selectors, sender
 from delivery.domain.states import ENDS
 from delivery.services.gates import FENCE, TOKEN, ensure_pacing
@@ -35,9 +36,10 @@ class Command(BaseCommand):
         if problem := arm(now=clock.now()):
             raise CommandError(f"Nothing was sent: {problem}")
         ensure_pacing()
-        counts = sender.drain(
-            gateway, until_empty=options["until_empty"], simulated=at, catch_signals=True
-        )
+        with telemetry.span("send_due"):
+            counts = sender.drain(
+                gateway, until_empty=options["until_empty"], simulated=at, catch_signals=True
+            )
         pending = selectors.count_by_status()
         waiting = sum(pending[status] for status in ("pending", "leased", "sending"))
         self._say(counts, waiting=waiting, as_json=options["json"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from config import telemetry
 from delivery import clock, selectors, telegram
 from delivery.services.installation import arm, remember_bot, simulate_until
 from nurture.management.base import JsonCommand, moment
@@ -33,7 +34,8 @@ class Command(JsonCommand):
             if not simulate_until(at=at):
                 raise CommandError("--at: the simulated clock never goes back. Nothing was done.")
         _know_bot()
-        with clock.simulated(at) if at is not None else nullcontext():
+        moved = clock.simulated(at) if at is not None else nullcontext()
+        with moved, telemetry.span("tick"):
             done = engine.tick(now=clock.now())
         report = {
             "settled": done.settled,

@@ -19,6 +19,7 @@ from django.db import connection, models, transaction
 from waffle.models import Flag, Switch
 
 from attendance.models import AttendanceEvent, Outcome, Pledge
+from config import telemetry
 from delivery.models import Attempt, Chat, Delivery, Gate, InboundUpdate
 from nurture.models import (
     AttendanceTrigger,
@@ -110,7 +111,7 @@ def shadowed(*more: type[models.Model]) -> Iterator[Shadow]:
     table was written all the same.
     """
     try:
-        with transaction.atomic():
+        with transaction.atomic(), telemetry.silent():
             shadow = Shadow(live=_current_schema(), tables=(*SHADOWED, *more))
             before = _touched(shadow.live)
             _create(shadow.tables)
