@@ -59,10 +59,12 @@ def run(argv: Sequence[str]) -> None:
 def _execute(argv: Sequence[str]) -> None:
     from django.conf import settings  # a wrong setting stops the boot here
 
-    from config import embedded
+    from config import embedded, metrics
 
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
+    if argv[1:2] == ["runbot"]:  # neither requests nor tasks, which would begin it by themselves
+        metrics.meters()
     execute_from_command_line(list(argv))
 
 

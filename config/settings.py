@@ -45,6 +45,10 @@ PORT: int = VALUES["PORT"]
 SANDBOX_PORT = PORT + 1
 PUBLIC_URL: str = VALUES["PUBLIC_URL"] or f"http://127.0.0.1:{PORT}"
 METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
+OTEL_EXPORTER_OTLP_ENDPOINT: str = VALUES["OTEL_EXPORTER_OTLP_ENDPOINT"]
+SLACK_WEBHOOK_URL: str = VALUES["SLACK_WEBHOOK_URL"]
+PAGERDUTY_ROUTING_KEY: str = VALUES["PAGERDUTY_ROUTING_KEY"]
+PAGERDUTY_API_URL: str = VALUES["PAGERDUTY_API_URL"]
 
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.
@@ -83,6 +87,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.views.HealthMiddleware",  # first: neither a host check nor a redirect may answer for it
+    "config.metrics.Requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -150,6 +155,7 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.Retries",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
         "config.onward.RingOnward",
+        "config.metrics.Tasks",
     ],
 }
 # An idle worker asks for bells at growing intervals, up to this many milliseconds; dramatiq's own
