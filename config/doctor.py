@@ -23,7 +23,7 @@ import delivery.selectors
 from attendance import google
 from attendance.google_errors import GoogleError
 from attendance.models import Course
-from config import views
+from config import pagers, views
 from delivery.gateways import Call
 from delivery.models import Process
 from delivery.services.gates import TOKEN
@@ -241,6 +241,15 @@ def _processes() -> Item:
     )
 
 
+def _alerts() -> Item:
+    told = ", ".join(channel.name for channel in pagers.channels())
+    value = f"{told} told; manage.py alerts test" if told else "nobody is told"
+    return Item(
+        name="alerts", verdict="pass" if told else "not_yet", value=value,
+        source="SLACK_WEBHOOK_URL, PAGERDUTY_ROUTING_KEY",
+    )  # fmt: skip
+
+
 CHECKS: dict[str, Callable[[], Item]] = {
     "settings": _settings,
     "database": _database,
@@ -255,4 +264,5 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "calendars": _calendars,
     "gates": _gates,
     "processes": _processes,
+    "alerts": _alerts,
 }

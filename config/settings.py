@@ -155,6 +155,7 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.Retries",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
         "config.onward.RingOnward",
+        "config.stand_in.StandIn",
         "config.metrics.Tasks",
     ],
 }
