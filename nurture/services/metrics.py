@@ -8,7 +8,7 @@ rules lean on them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.db import connection
@@ -32,6 +32,12 @@ ENDS = (
     "sent", "unknown", "dead", "failed", "refused", "expired", "cancelled", "skipped",
 )  # fmt: skip
 HEARD = "heard"
+OWN_ERRORS = {"delivery": ("unknown", "failed", "dead"), "engine": ("engine_error", "step_budget")}
+#: Tries that say nothing about the message: no answer, or an error of Telegram's own.
+VAIN = frozenset({"not_sent", "unknown"})
+TOO_MANY = 429
+Tries = Sequence[tuple[str, int, int]]  # outcome, HTTP status, how many
+Readings = Sequence[tuple[str, str, int]]  # source, state, how many
 
 MEANINGS: Mapping[str, str] = {
     "telbot_deliveries_ended": "Deliveries that came to their end in the window, by end",
@@ -68,7 +74,8 @@ MEANINGS: Mapping[str, str] = {
     "telbot_tasks_open": "Tasks that wait for staff",
     "telbot_process_last_seen_seconds": "Since a kind of process was seen",
     "telbot_uptime_ratio": "Minutes of seven days in which a kind of process was seen",
-    "telbot_errors": "What went wrong in the window, by component",
+    "telbot_errors": "What went wrong in the window by our own fault, by component",
+    "telbot_component_error_ratio": "What came to nothing, of all that a component did of late",
     "telbot_switch_on": "Whether a switch is on",
     "telbot_rollout_ratio": "The share of learners who take part",
     "telbot_alerts_open": "Alerts that stand, by code",
@@ -88,10 +95,11 @@ def collect(*, now: datetime) -> list[Sample]:
         cursor.execute("SELECT 1")
     roundtrip = time.monotonic() - began
     stands, past = figures.standing(now=now), figures.windows(now=now)
+    tries, readings = measures.tries(), attendance.readings_lately(now=now)
     found = [
-        *_of_windows(past), *_of_queues(stands), *_of_tries(), *_of_google(stands),
+        *_of_windows(past), *_of_queues(stands), *_of_tries(tries), *_of_google(stands, readings),
         *_of_people(stands), *_of_processes(stands), *_of_load(stands), *_of_alerts(stands),
-        *_errors(past, stands, now=now),
+        *_errors(past), *_error_ratios(past["24h"], tries, readings),
         sample("telbot_database_roundtrip_seconds", roundtrip),
     ]  # fmt: skip
     return [*found, sample("telbot_scrape_seconds", time.monotonic() - began)]
@@ -141,8 +149,8 @@ def _of_queues(stands: Standing) -> Iterator[Sample]:
     yield sample("telbot_breaker_open", int(open_breaker), api="telegram")
 
 
-def _of_tries() -> Iterator[Sample]:
-    for outcome, status, count in measures.tries():
+def _of_tries(tries: Tries) -> Iterator[Sample]:
+    for outcome, status, count in tries:
         labels = {"outcome": outcome or "open", "status": str(status)}
         yield sample("telbot_telegram_tries", count, **labels)
     for what, found in measures.quantiles().items():
@@ -155,7 +163,7 @@ def _of_tries() -> Iterator[Sample]:
                 )
 
 
-def _of_google(stands: Standing) -> Iterator[Sample]:
+def _of_google(stands: Standing, readings: Readings) -> Iterator[Sample]:
     names = {
         "telbot_google_reading_seconds": "seconds", "telbot_google_lag_seconds": "lag_seconds",
     }  # fmt: skip
@@ -169,6 +177,8 @@ def _of_google(stands: Standing) -> Iterator[Sample]:
                 yield sample(name, value, source=reading.source)
     left = any(r.failure == Failure.CIRCUIT_OPEN for r in stands.attendance.readings)
     yield sample("telbot_breaker_open", int(left), api="google")
+    for source, state, count in readings:
+        yield sample("telbot_google_readings", count, source=source, state=state)
 
 
 def _of_people(stands: Standing) -> Iterator[Sample]:
@@ -208,17 +218,24 @@ def _of_alerts(stands: Standing) -> Iterator[Sample]:
     yield sample("telbot_alerts_silenced", int(stands.nurture.silenced_until is not None))
 
 
-def _errors(
-    past: Mapping[str, rules.Counts], stands: Standing, *, now: datetime
-) -> Iterator[Sample]:
-    """What went wrong, by the part whose fault it is."""
+def _errors(past: Mapping[str, rules.Counts]) -> Iterator[Sample]:
+    """What went wrong in our own tables, by the part whose fault it is."""
     for window, counts in past.items():
-        of_delivery = sum(counts.get(end, 0) for end in ("unknown", "failed", "dead"))
-        yield sample("telbot_errors", of_delivery, component="delivery", window=window)
-        engine = counts.get("engine_error", 0) + counts.get("step_budget", 0)
-        yield sample("telbot_errors", engine, component="engine", window=window)
-    wrong = 0
-    for source, state, count in attendance.readings_lately(now=now):
-        yield sample("telbot_google_readings", count, source=source, state=state)
-        wrong += count if state in {"failed", "config_error"} else 0
-    yield sample("telbot_errors", wrong, component="google", window="24h")
+        for component, names in OWN_ERRORS.items():
+            wrong = sum(counts.get(name, 0) for name in names)
+            yield sample("telbot_errors", wrong, component=component, window=window)
+
+
+def _error_ratios(day: rules.Counts, tries: Tries, readings: Readings) -> Iterator[Sample]:
+    """The same as a share, and how often the others answer with nothing of use."""
+    ended = sum(count for what, count in day.items() if what not in {*ENDS, HEARD, "started"})
+    crashed = sum(day.get(name, 0) for name in OWN_ERRORS["engine"])
+    vain = sum(n for outcome, status, n in tries if outcome in VAIN or status == TOO_MANY)
+    failed = sum(n for _, state, n in readings if state in {"failed", "config_error"})
+    for component, share in (
+        ("delivery", rules.errors(day)),
+        ("engine", rules.Share(crashed, ended)),
+        ("telegram", rules.Share(vain, sum(n for *_, n in tries))),
+        ("google", rules.Share(failed, sum(n for *_, n in readings))),
+    ):
+        yield from _ratio("telbot_component_error_ratio", share, component=component)

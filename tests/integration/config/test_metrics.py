@@ -201,7 +201,14 @@ def test_each_number_is_what_a_plain_count_says(client: Client, settings: Any) -
     assert 60 <= page["telbot_google_reading_age_seconds", "meet"] < 90
     assert page["telbot_google_lag_seconds", "meet"] == 700
     assert page["telbot_google_readings", "meet", "failed"] == 1
-    assert page["telbot_errors", "google", "24h"] == 1
+    complete = SyncRun.objects.filter(started_at__gte=clock.now() - timedelta(days=1)).count()
+    assert page["telbot_component_error_ratio", "google"] == near(1 / complete)
+    assert page["telbot_component_error_ratio", "telegram"] == 0
+    assert page["telbot_component_error_ratio", "engine"] == 0
+    of_day = ended(timedelta(hours=25))
+    gone = sum(of_day[end] for end in ("unknown", "failed", "dead"))
+    told = page["telbot_component_error_ratio", "delivery"]
+    assert told == near(gone / (gone + of_day["sent"] + of_day["refused"]))
     assert page["telbot_process_last_seen_seconds", "clock"] < 30
     assert page["telbot_uptime_ratio", "worker"] == 1
 
