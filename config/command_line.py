@@ -62,12 +62,14 @@ def run(argv: Sequence[str]) -> None:
 def _execute(argv: Sequence[str]) -> None:
     from django.conf import settings  # a wrong setting stops the boot here
 
-    from config import embedded, logs
+    from config import embedded, logs, metrics
 
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
     if LASTING.intersection(argv[1:2]):
         logs.log_crashes()
+    if argv[1:2] == ["runbot"]:  # neither requests nor tasks, which would begin it by themselves
+        metrics.meters()
     execute_from_command_line(list(argv))
 
 

@@ -22,7 +22,7 @@ from attendance import google
 from attendance.google_errors import GoogleError
 from attendance.models import Course
 from attendance.selectors.figures import standing as attendance_standing
-from config import views
+from config import pagers, views
 from delivery.gateways import Call
 from delivery.models import Process
 from delivery.services.gates import TOKEN
@@ -278,6 +278,15 @@ def _processes() -> Item:
     )
 
 
+def _alerts() -> Item:
+    told = ", ".join(channel.name for channel in pagers.channels())
+    value = f"{told} told; manage.py alerts test" if told else "nobody is told"
+    return Item(
+        name="alerts", verdict="pass" if told else "not_yet", value=value,
+        source="SLACK_WEBHOOK_URL, PAGERDUTY_ROUTING_KEY",
+    )  # fmt: skip
+
+
 CHECKS: dict[str, Callable[[], Item]] = {
     "settings": _settings,
     "database": _database,
@@ -292,6 +301,7 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "calendars": _calendars,
     "gates": _gates,
     "processes": _processes,
+    "alerts": _alerts,
 }
 #: What is told from rows where nobody outside is to be asked.
 BY_TRACES: dict[str, Callable[[], Item]] = {

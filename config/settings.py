@@ -47,6 +47,10 @@ PORT: int = VALUES["PORT"]
 SANDBOX_PORT = PORT + 1
 PUBLIC_URL: str = VALUES["PUBLIC_URL"] or f"http://127.0.0.1:{PORT}"
 METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
+OTEL_EXPORTER_OTLP_ENDPOINT: str = VALUES["OTEL_EXPORTER_OTLP_ENDPOINT"]
+SLACK_WEBHOOK_URL: str = VALUES["SLACK_WEBHOOK_URL"]
+PAGERDUTY_ROUTING_KEY: str = VALUES["PAGERDUTY_ROUTING_KEY"]
+PAGERDUTY_API_URL: str = VALUES["PAGERDUTY_API_URL"]
 
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.
@@ -92,6 +96,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.telemetry.web.RequestId",
     "config.views.HealthMiddleware",  # neither a host check nor a redirect may answer for it
+    "config.metrics.Requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.headers.BrowserPolicy",
@@ -161,6 +166,8 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.Retries",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
         "config.onward.RingOnward",
+        "config.stand_in.StandIn",
+        "config.metrics.Tasks",
     ],
 }
 # An idle worker asks for bells at growing intervals, up to this many milliseconds; dramatiq's own
@@ -235,7 +242,6 @@ if not IS_LOCAL:
 LOGGING = logs.config(json=not IS_LOCAL)
 logs.set_up(json=not IS_LOCAL)
 sentry.start(dsn=VALUES["SENTRY_DSN"], environment=ENVIRONMENT)
-OTEL_EXPORTER_OTLP_ENDPOINT: str = VALUES["OTEL_EXPORTER_OTLP_ENDPOINT"]
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "telbot",

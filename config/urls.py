@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from config import second_factor
+from config import second_factor, views
 from config.admin.overview import fragment
 from config.admin.rollout import rollout
 from config.admin.verdict import verdict
@@ -20,4 +20,5 @@ urlpatterns = [
     path("admin/go-no-go/", admin.site.admin_view(verdict), name="go_no_go"),
     path("admin/", admin.site.urls),
     path("telegram/", include("delivery.urls")),
+    path("metrics", views.metrics, name="metrics"),
 ]

@@ -10,11 +10,17 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
 
 import delivery.selectors
 from config.pulse import pulse
+from delivery import clock
 from delivery.services.gates import FENCE
+from nurture.domain.exposition import CONTENT_TYPE, render
+from nurture.services.metrics import MEANINGS, collect
 
 log = logging.getLogger(__name__)
 
@@ -101,3 +107,18 @@ CHECKS: dict[str, Callable[[], str]] = {
     "redis": redis_problem,
     "migrations": migrations_problem,
 }
+
+
+@require_GET
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Every figure as Prometheus reads it, for who has the token; without a token set, no page."""
+    if not settings.METRICS_TOKEN:
+        raise Http404("METRICS_TOKEN is not set")
+    given = request.headers.get("Authorization", "").encode()
+    if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}".encode()):
+        answer = HttpResponse("a bearer token is needed", status=401, content_type="text/plain")
+        answer["WWW-Authenticate"] = "Bearer"
+        return answer
+    page = render(collect(now=clock.now()), meanings=MEANINGS)
+    return HttpResponse(page, content_type=CONTENT_TYPE)

@@ -74,6 +74,7 @@ SELECT s.key, s.scope, s.closed_until > clock_timestamp(), s.reason, s.closed_by
              WHERE d.stream = s.key AND d.status = 'pending' AND d.lane = 1
                AND d.due_at <= (SELECT telbot_now()) AND d.run_at <= (SELECT telbot_now())
              ORDER BY d.due_at, d.run_at, d.id LIMIT 10001) x) n
+ WHERE NOT starts_with(s.key, 'stream:dry:')
  UNION ALL
 SELECT 'replies', 'stream', false, '', '', NULL, count(*), min(x.due_at)
   FROM (SELECT d.due_at FROM nurture_deliveries d
@@ -106,6 +107,11 @@ _STANDING = """
 SELECT (SELECT count(*) FROM (SELECT FROM nurture_deliveries
                                WHERE status = 'unknown' LIMIT 10001) x),
        (SELECT count(*) FROM (SELECT FROM nurture_deliveries WHERE status = 'dead' LIMIT 10001) x),
+       (SELECT count(*) FROM (SELECT reason FROM nurture_deliveries
+                               WHERE status = 'dead' LIMIT 10001) x WHERE x.reason = 'poison')
+       + (SELECT count(*) FROM delivery_inboundupdate WHERE handled_at IS NULL AND tries >= 3),
+       (SELECT min(received_at) FROM delivery_inboundupdate
+         WHERE handled_at IS NULL AND tries < 3),
        EXISTS (SELECT FROM (SELECT outcome FROM delivery_attempt ORDER BY id DESC LIMIT 1000) x
                 WHERE x.outcome = 'sent'),
        coalesce((SELECT bot_username FROM delivery_installation LIMIT 1), ''),
@@ -162,7 +168,9 @@ class Standing:
     has_sent: bool  # among the last tries is one that arrived
     bot_username: str
     heard_at: datetime | None
-    processes: dict[str, Alive]  # by models.Process; what was never seen is not there
+    processes: dict[str, Alive]  # by models.Process; what was not seen in seven days is not there
+    poison: int = 0  # deliveries and updates that killed what handled them
+    waiting_since: datetime | None = None  # the oldest update that is still to be handled
 
 
 def has_due() -> bool:
@@ -303,7 +311,8 @@ def bot_username() -> str:
 def queues() -> list[Queue]:
     """Every gate with what is due behind it, as the database's clock says, and the replies.
 
-    The gates of the bot hold back all, and of their own nothing.
+    The gates of the bot hold back all, and of their own nothing. Those of dry runs are not here:
+    nothing behind them is ever owed.
     """
     with connection.cursor() as cursor:
         cursor.execute(_QUEUES)
@@ -329,6 +338,6 @@ def standing() -> Standing:
     with connection.cursor() as cursor:
         cursor.execute(_STANDING, {"names": Process.values})
         rows = cursor.fetchall()
-    alive = {row[5]: Alive(*row[6:]) for row in rows if row[5]}
-    unknown, dead, has_sent, bot, heard_at = rows[0][:5]
-    return Standing(unknown, dead, has_sent, bot, heard_at, alive)
+    alive = {row[7]: Alive(*row[8:]) for row in rows if row[7]}
+    unknown, dead, poison, waiting_since, has_sent, bot, heard_at = rows[0][:7]
+    return Standing(unknown, dead, has_sent, bot, heard_at, alive, poison, waiting_since)

@@ -167,7 +167,8 @@ SELECT date_trunc('hour', j.ended_at, 'UTC'),
 _STANDING = """
 SELECT (SELECT count(*) FROM nurture_stafftask WHERE done_at IS NULL),
        EXISTS (SELECT FROM nurture_sequences WHERE published_version_id IS NOT NULL),
-       EXISTS (SELECT FROM nurture_contact WHERE chat_id IS NOT NULL)
+       EXISTS (SELECT FROM nurture_contact WHERE chat_id IS NOT NULL),
+       (SELECT max(until) FROM nurture_alertsilence WHERE until > clock_timestamp())
 """
 
 
@@ -178,6 +179,7 @@ class Standing:
     open_tasks: int
     has_published: bool
     has_linked: bool  # a learner has opened the bot
+    silenced_until: datetime | None = None  # nobody is told of alerts until then
 
 
 def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 
@@ -21,17 +21,25 @@ WITH m AS (
          WHERE s.starts_at >= %(since)s AND s.starts_at <= %(now)s))
 SELECT (SELECT count(*) FROM attendance_reviewitem WHERE state = 'open'),
        EXISTS (SELECT FROM attendance_learner), m.known, m.everybody,
-       k.source, r.started_at, r.state, r.error, c.finished_at
+       k.source, r.started_at, r.state, r.error, c.finished_at, r.failure,
+       c.lag_p95_seconds, extract(epoch FROM c.finished_at - c.started_at)::float
   FROM m
  CROSS JOIN (VALUES ('calendar'), ('meet')) AS k (source)
   LEFT JOIN LATERAL (
     SELECT * FROM attendance_syncrun r WHERE r.source = k.source ORDER BY r.id DESC LIMIT 1) r
     ON true
   LEFT JOIN LATERAL (
-    SELECT c.finished_at FROM attendance_syncrun c
+    SELECT c.* FROM attendance_syncrun c
      WHERE c.source = k.source AND c.state = 'complete'
      ORDER BY c.window_end_at DESC LIMIT 1) c ON true
  ORDER BY k.source
+"""
+
+# A reading each ten minutes of two sources are 288 a day.
+_LATELY = """
+SELECT r.source, r.state, count(*)
+  FROM (SELECT * FROM attendance_syncrun ORDER BY id DESC LIMIT 1000) r
+ WHERE r.started_at > %(since)s GROUP BY 1, 2
 """
 
 
@@ -44,6 +52,9 @@ class Reading:
     state: str | None
     error: str | None
     complete_at: datetime | None  # when the newest complete reading ended
+    failure: str | None = ""  # google_errors.Failure, of the last one
+    lag_seconds: int | None = None  # 95 % of the records were no later, as of the complete one
+    seconds: float | None = None  # that it took
 
     @property
     def name(self) -> str:
@@ -69,3 +80,10 @@ def standing(*, since: datetime, now: datetime) -> Standing:
         rows = cursor.fetchall()
     reviews, has_learners, known, everybody = rows[0][:4]
     return Standing(reviews, has_learners, known, everybody, [Reading(*row[4:]) for row in rows])
+
+
+def readings_lately(*, now: datetime) -> list[tuple[str, str, int]]:
+    """How the readings of the last day ended: source, state, how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATELY, {"since": now - timedelta(days=1)})
+        return [(source, state, count) for source, state, count in cursor.fetchall()]

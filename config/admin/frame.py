@@ -68,6 +68,7 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "System",
         (
+            ("Alerts", "nurture_alertepisode", "notifications"),
             ("Google readings", "attendance_syncrun", "sync"),
             ("Flags", "waffle_flag", "flag"),
             ("Switches", "waffle_switch", "toggle_on"),

@@ -38,6 +38,9 @@ LISTS = {
     "late": ("delivery.delivery", {"status__exact": "pending"}),
     "unknown": ("delivery.delivery", {"status__exact": "unknown"}),
     "dead": ("delivery.delivery", {"status__exact": "dead"}),
+    "failed": ("delivery.delivery", {"status__exact": "failed"}),
+    "poison": ("delivery.deaddelivery", {}),
+    "update": ("delivery.inboundupdate", {}),
     "google": ("attendance.syncrun", {}),
     "task": ("nurture.stafftask", {}),
     "review": ("attendance.reviewitem", {"state__exact": "open"}),
@@ -101,6 +104,7 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         "may_roll_out": request.user.has_perm("waffle.view_flag"),
         "gates_url": page.list("delivery.gate"),
         "readings_url": page.list("attendance.syncrun"),
+        "alerts_url": page.list("nurture.alertepisode"),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nurture.admin import (
+    alerts,
     classes,
     decisions,
     dry_runs,
@@ -15,6 +16,7 @@ from nurture.admin import (
 )
 
 __all__ = [
+    "alerts",
     "classes",
     "decisions",
     "dry_runs",

@@ -36,6 +36,7 @@ DEEDS = (
     Deed("nurture.pause_journey", "journey", "Can pause and resume journeys"),
     Deed("nurture.end_journey", "journey", "Can end journeys and move them to a newer version"),
     Deed("nurture.finish_stafftask", "stafftask", "Can close tasks"),
+    Deed("nurture.silence_alerts", "alertepisode", "Can silence alerts for a while"),
 )
 
 #: `app.view_*` is every permission of that kind; personal rows ask for one more (console.pages).
@@ -71,6 +72,7 @@ OPERATOR = (
     "nurture.end_journey",
     "nurture.release_dry_run",
     "nurture.finish_stafftask",
+    "nurture.silence_alerts",
     "nurture.change_contact",
     "waffle.change_flag",
     "waffle.change_switch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nurture.models.alerts import AlertEpisode, AlertNotice, AlertSilence
 from nurture.models.backtests import BacktestRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.dry_runs import DryRunVerdict, WouldSend
@@ -29,6 +30,9 @@ from nurture.models.texts import BotText
 
 __all__ = [
     "OPEN",
+    "AlertEpisode",
+    "AlertNotice",
+    "AlertSilence",
     "AttendanceTrigger",
     "BacktestRun",
     "BotText",

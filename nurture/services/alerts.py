@@ -1,4 +1,7 @@
-"""What staff should know now, worst first. Computed from how things stand; nothing is kept."""
+"""What staff should know now, worst first. Computed from how things stand; nothing is kept here.
+
+services/telling.py keeps which of them were opened, told and resolved.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from attendance.google_errors import Failure
 from delivery.models import Process
-from delivery.selectors import COUNTED
-from delivery.services.gates import BOT
+from delivery.selectors import COUNTED, Queue
+from delivery.services.gates import BOT, BREAKER, FENCE, SWITCH, TOKEN
+from nurture.domain import figures
+from nurture.domain.alerts import CATALOGUE, Code, Rule
 from nurture.services.figures import Standing
 
 #: A process that beats every 15 s and was not seen for so long is missing.
@@ -17,101 +23,160 @@ MISSING_SECONDS = 60.0
 DARK = timedelta(hours=2)
 #: A lease and a tick; what is late by more waits for a reason.
 LATE_SECONDS = 90.0
+DELAYED_SECONDS = 3600.0
 MANY_REVIEWS = 20
+#: Of the deliveries of the last hour, and how many it takes to say so.
+FAILING, FEWEST = 0.05, 20
+#: A 429 slows us down for minutes after the wait is over.
+LIMITED = timedelta(minutes=10)
+UNANSWERED = timedelta(minutes=5)
+LAG_SECONDS = 3 * 3600  # nine records in ten are usually there within half an hour
+
+_OF_BOT = {
+    SWITCH: Code.SENDING_STOPPED, TOKEN: Code.TOKEN_REFUSED, BREAKER: Code.BREAKER_OPEN,
+    FENCE: Code.FENCE_CLOSED,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One sentence on what is, one on what to do; `about` names what it is about."""
+    """That something is wrong now, and where.
 
-    tone: str  # bad: act now; warn: look today
+    `told` is a sentence for the outside, without free text; `detail` is for staff alone, since what
+    Google or Telegram say may name somebody. `about` says which list of the admin it is about.
+    """
+
+    code: Code
+    told: str
     about: str
-    words: str
-    do: str
+    subject: str = ""  # which one, of several of the same code
+    detail: str = ""
+
+    @property
+    def rule(self) -> Rule:
+        """Its line of the catalogue."""
+        return CATALOGUE[self.code]
+
+    @property
+    def words(self) -> str:
+        """One sentence on what is."""
+        return f"{self.told.rstrip('.')}: {self.detail}." if self.detail else self.told
+
+    @property
+    def do(self) -> str:
+        """One sentence on what to do."""
+        return self.rule.do
+
+    @property
+    def tone(self) -> str:
+        """Bad: act now; warn: look today."""
+        return self.rule.tone
 
 
 def alerts(standing: Standing) -> list[Alert]:
     """All that is open now, what needs an act before what needs a look."""
     found = [
-        *_processes(standing), *_gates(standing), *_late(standing), *_doubtful(standing),
-        *_google(standing), *_people(standing),
+        *_processes(standing), *_gates(standing), *_late(standing), *_failing(standing),
+        *_doubtful(standing), *_google(standing), *_people(standing),
     ]  # fmt: skip
     return sorted(found, key=lambda alert: alert.tone != "bad")
 
 
 def _processes(standing: Standing) -> Iterator[Alert]:
-    for process in (Process.CLOCK, Process.WORKER):
+    codes = {Process.CLOCK: Code.CLOCK_MISSING, Process.WORKER: Code.WORKER_MISSING}
+    for process, code in codes.items():
         alive = standing.delivery.processes.get(process.value)
         if alive is not None and alive.seconds_ago > MISSING_SECONDS:
             minutes = int(alive.seconds_ago // 60)
-            yield Alert(
-                "bad", process.value, f"The {process.value} was not seen for {minutes} min.",
-                f"Start the {process.label}; nothing is lost, it waits.",
-            )  # fmt: skip
+            words = f"The {process.value} was not seen for {minutes} min."
+            yield Alert(code, words, about=process.value)
 
 
 def _gates(standing: Standing) -> Iterator[Alert]:
-    for gate in standing.gates:
-        if gate.key == BOT:  # a 429: it opens by itself
-            yield Alert("warn", "gate", "Telegram asked us to wait.", "It goes on by itself.")
-            continue
-        why = gate.reason or "closed by staff"
-        what = f"{gate.key} is closed: {why}."
-        tone = "bad" if gate.scope == "bot" else "warn"
-        yield Alert(tone, "gate", what, "What is behind it waits until it opens.")
+    for gate in standing.queues:
+        if gate.key == BOT:
+            if gate.closed or _was_limited(gate, standing):
+                yield Alert(Code.RATE_LIMITED, "Telegram asked us to wait.", about="gate")
+        elif gate.closed:
+            code = _OF_BOT.get(gate.key, Code.SENDING_STOPPED)
+            if gate.scope != "bot":
+                code = Code.STREAM_HELD
+            why = gate.reason or "closed by staff"
+            subject = "telegram" if code is Code.BREAKER_OPEN else gate.key
+            yield Alert(code, f"{gate.key} is closed.", "gate", subject, detail=why)
+
+
+def _was_limited(gate: Queue, standing: Standing) -> bool:
+    """A wait may be over before anybody looks; the lowered rate stays a while."""
+    return gate.reason == "429" and bool(
+        gate.updated_at and standing.now - gate.updated_at < LIMITED
+    )
 
 
 def _late(standing: Standing) -> Iterator[Alert]:
-    if standing.late_seconds > LATE_SECONDS:
-        minutes = int(standing.late_seconds // 60)
-        yield Alert(
-            "bad", "late",
-            f"The oldest delivery is {minutes} min late though its gates are open.",
-            "See whether the worker runs and whether it has room.",
-        )  # fmt: skip
+    late, minutes = standing.late_seconds, int(standing.late_seconds // 60)
+    words = f"The oldest delivery is {minutes} min late though its gates are open."
+    if late > DELAYED_SECONDS:
+        yield Alert(Code.DELIVERIES_DELAYED, words, about="late")
+    elif late > LATE_SECONDS:
+        yield Alert(Code.DELIVERIES_LATE, words, about="late")
+    waits = standing.delivery.waiting_since
+    if waits and standing.now - waits > UNANSWERED:
+        minutes = int((standing.now - waits).total_seconds() // 60)
+        words = f"What a learner said was not handled for {minutes} min."
+        yield Alert(Code.UPDATES_WAITING, words, about="update")
+
+
+def _failing(standing: Standing) -> Iterator[Alert]:
+    share = figures.errors(standing.hour)
+    if share.of >= FEWEST and share.hits > FAILING * share.of:
+        words = f"{share.hits:,} of {share.of:,} deliveries of the last hour went wrong."
+        yield Alert(Code.DELIVERIES_FAILING, words, about="failed")
 
 
 def _doubtful(standing: Standing) -> Iterator[Alert]:
     if standing.delivery.unknown:
-        yield Alert(
-            "warn", "unknown", f"{deliveries(standing.delivery.unknown)} cannot be known.",
-            "Say whether each arrived, or send it again.",
-        )  # fmt: skip
+        words = f"{deliveries(standing.delivery.unknown)} cannot be known."
+        yield Alert(Code.UNKNOWN_DELIVERIES, words, about="unknown")
     if standing.delivery.dead:
-        yield Alert(
-            "warn", "dead", f"Given up: {deliveries(standing.delivery.dead)}.",
-            "Look at the last error, mend it, and send again.",
-        )  # fmt: skip
+        words = f"Given up: {deliveries(standing.delivery.dead)}."
+        yield Alert(Code.DEAD_DELIVERIES, words, about="dead")
+    if standing.delivery.poison:
+        words = f"Set aside as they kill what handles them: {counted(standing.delivery.poison)}."
+        yield Alert(Code.POISON, words, about="poison")
 
 
 def _google(standing: Standing) -> Iterator[Alert]:
+    if not standing.switches.attendance:
+        return
     for reading in standing.attendance.readings:
-        if reading.state is None or not standing.switches.attendance:
+        if reading.state is None:
             continue
         dark = reading.complete_at is None or standing.now - reading.complete_at > DARK
-        if reading.state in {"failed", "config_error"}:
-            why = (reading.error or "no reason given")[:160]
+        failed = reading.state in {"failed", "config_error"}
+        if failed:
             yield Alert(
-                "bad" if dark else "warn", "google", f"Reading Google's {reading.name} failed: "
-                f"{why}", "manage.py doctor says what to do. No absence is concluded meanwhile.",
+                Code.GOOGLE_DARK if dark else Code.GOOGLE_FAILING,
+                f"Reading Google's {reading.name} failed.", "google", reading.source,
+                detail=(reading.error or "no reason given")[:160],
             )  # fmt: skip
         elif dark:
-            yield Alert(
-                "warn", "google", f"Google's {reading.name} was not read as a whole for "
-                "2 hours.", "No absence is concluded meanwhile.",
-            )  # fmt: skip
+            words = f"Google's {reading.name} was not read as a whole for 2 hours."
+            yield Alert(Code.GOOGLE_DARK, words, "google", reading.source)
+        if failed and reading.failure == Failure.CIRCUIT_OPEN:
+            words = f"Google is left in peace: its {reading.name} failed again and again."
+            yield Alert(Code.BREAKER_OPEN, words, "google", f"google {reading.source}")
+        if (reading.lag_seconds or 0) > LAG_SECONDS:
+            words = f"One in twenty records of Google's {reading.name} comes over 3 hours late."
+            yield Alert(Code.GOOGLE_LAG, words, "google", reading.source)
 
 
 def _people(standing: Standing) -> Iterator[Alert]:
     if standing.nurture.open_tasks:
-        tasks = standing.nurture.open_tasks
-        yield Alert("warn", "task", f"Open tasks: {tasks}.", "Only a person can do them.")
+        yield Alert(Code.TASKS_OPEN, f"Open tasks: {standing.nurture.open_tasks}.", about="task")
     if standing.attendance.open_reviews >= MANY_REVIEWS:
-        reviews = standing.attendance.open_reviews
-        yield Alert(
-            "warn", "review", f"{reviews} questions about attendance wait.",
-            "Their classes cannot be settled before they are answered.",
-        )  # fmt: skip
+        words = f"{standing.attendance.open_reviews} questions about attendance wait."
+        yield Alert(Code.REVIEWS_WAITING, words, about="review")
 
 
 def counted(number: int) -> str:

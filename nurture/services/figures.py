@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from attendance.selectors import figures as attendance_selectors
 from delivery import selectors as delivery_selectors
 from nurture import flags, selectors
 from nurture.domain import figures
-from nurture.domain.figures import Day
+from nurture.domain.figures import Counts, Day
 from nurture.models import HourlyFigure
 
 DAYS = 14  # of a trend
@@ -42,6 +42,7 @@ class Standing:
     attendance: attendance_selectors.Standing
     nurture: selectors.Standing
     audit: AuditShare
+    hour: Counts = field(default_factory=dict)  # what came to its end in the last hour
 
     @property
     def gates(self) -> list[delivery_selectors.Queue]:
@@ -145,4 +146,33 @@ def standing(*, now: datetime) -> Standing:
         attendance=attendance_selectors.standing(since=now - timedelta(days=WEEK), now=now),
         nurture=selectors.standing(),
         audit=audit.share("strict accuracy"),
+        hour=last_hour(now=now),
     )
+
+
+def windows(*, now: datetime) -> dict[str, Counts]:
+    """What happened in the last hour, day and week, as `1h`, `24h` and `7d`.
+
+    A day and a week begin with a full hour, so they are up to an hour longer.
+    """
+    hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    since = {"24h": hour - 24 * HOUR, "7d": hour - WEEK * 24 * HOUR}
+    counted_to = max(_counted_to(), since["7d"])
+    kept = HourlyFigure.objects.filter(hour__gte=since["7d"], count__gt=0)
+    rows = [*kept.values_list("hour", "name", "count"), *_counts(counted_to, now + HOUR)]
+    found = {name: Counter[str]() for name in since}
+    for at, what, count in rows:
+        for name, begins in since.items():
+            found[name][what] += count if at >= begins else 0
+    last = Counter[str]()
+    for _, what, count in _counts(now - HOUR, now):
+        last[what] += count
+    return {"1h": last, **found}
+
+
+def last_hour(*, now: datetime) -> Counts:
+    """What came to its end in the hour before `now`, by the names of domain/figures.py."""
+    counts = Counter[str]()
+    for _, what, reason, count in delivery_selectors.by_hour(since=now - HOUR, until=now):
+        counts[figures.name_of(what, reason)] += count
+    return counts

@@ -38,7 +38,8 @@ from delivery.models import Heartbeat  # noqa: E402
 from delivery.sandbox import client  # noqa: E402
 from delivery.services import enqueue  # noqa: E402
 from nurture import services  # noqa: E402
-from nurture.models import BacktestRun, Contact, Sequence, StaffTask  # noqa: E402
+from nurture.domain.alerts import Code  # noqa: E402
+from nurture.models import AlertEpisode, BacktestRun, Contact, Sequence, StaffTask  # noqa: E402
 from nurture.services import backtests, sequences  # noqa: E402
 from tests.browser.desk import DRESS, STILL, Desk  # noqa: E402
 from tests.browser.palette import in_few_colours  # noqa: E402
@@ -101,6 +102,24 @@ def _a_bad_hour(now: datetime) -> None:
             text=f"Hi {contact.learner.name.split()[0]}, we missed you in <b>Data basics</b>.",
         )  # fmt: skip
         settle(delivery, at=at, status=status, reason=reason)
+    _what_was_told(at)
+
+
+def _what_was_told(at: datetime) -> None:
+    """What stands since then, and a breaker that opened and closed a day before."""
+    day_before = at - timedelta(days=1)
+    AlertEpisode.objects.create(
+        code=Code.BREAKER_OPEN, subject="telegram", severity="critical",
+        words="bot:breaker is closed.", seen_since=day_before, opened_at=day_before,
+        told_at=day_before, resolved_at=day_before + timedelta(minutes=12),
+    )  # fmt: skip
+    for code, words in (
+        (Code.DEAD_DELIVERIES, "Given up: 1 delivery."),
+        (Code.UNKNOWN_DELIVERIES, "2 deliveries cannot be known."),
+    ):
+        AlertEpisode.objects.create(
+            code=code, severity="warning", words=words, seen_since=at, opened_at=at, told_at=at
+        )
 
 
 def _a_draft(now: datetime) -> None:
@@ -173,6 +192,7 @@ def shots() -> list[Shot]:
         Shot("overview", "operator", overview, size=(1280, 1400)),
         Shot("checklist", "admin", overview, with_work_left),
         Shot("rollout", "operator", reverse("rollout")),
+        Shot("alerts", "operator", a_list("nurture_alertepisode")),
         Shot("second-factor", "viewer", reverse("second_factor_set_up")),
         Shot("sequences", "author", a_list("nurture_sequence")),
         Shot("sequence", "author", of_sequence("change")),

@@ -11,11 +11,15 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.test import Client
 
+from attendance.models import SyncRun
 from attendance.sandbox import World, build_world, serve, service_account_key
 from tests.e2e.commands import environment, run, run_in_one, telegram_at
+from tests.integration.config.test_metrics import scrape
 from tests.integration.delivery.receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -40,7 +44,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.mark.parametrize("seed", [3])
 def test_five_commands_say_it_once_to_those_who_missed(
-    receiver: Receiver, tmp_path: Path, seed: int
+    receiver: Receiver, tmp_path: Path, seed: int, client: Client, settings: Any
 ) -> None:
     now = datetime.now(UTC)  # Google's log is asked for real moments
     world = build_world(now=now, weeks=3, learners=40, seed=seed)
@@ -76,6 +80,13 @@ def test_five_commands_say_it_once_to_those_who_missed(
     assert falsely_missed == []
     assert Counter(receiver.texts) == Counter(owed(world, now=now))
     assert receiver.total > 0
+    page = scrape(client, settings)  # S14: machines are told what the outside saw
+    assert page["telbot_deliveries_ended", "1h", "sent"] == receiver.total
+    assert page["telbot_telegram_tries", "sent", "200"] == receiver.total
+    assert page["telbot_journeys", "1h", "started"] == receiver.total
+    assert page["telbot_delivery_success_ratio", "24h"] == 1
+    runs = SyncRun.objects.filter(source="meet", state="complete")
+    assert page["telbot_google_readings", "meet", "complete"] == runs.count()
 
 
 def owed(world: World, *, now: datetime) -> list[tuple[int, str]]:

@@ -18,7 +18,11 @@ from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledg
 from delivery.models import Attempt, Delivery, Heartbeat, InboundUpdate, Installation
 from delivery.services import dry_stream, ensure_stream
 from nurture import flags
+from nurture.domain.alerts import Code, Tell
 from nurture.models import (
+    AlertEpisode,
+    AlertNotice,
+    AlertSilence,
     BacktestRun,
     BotText,
     Contact,
@@ -61,6 +65,7 @@ def make_everything() -> None:
     AccessAttempt.objects.create(username="someone", failures_since_start=1)
     _of_learners()
     _of_delivery()
+    make_alerts()
     LogEntry.objects.create(
         user=someone, action_flag=CHANGE, object_repr="Rosa", change_message="Looked at."
     )
@@ -107,6 +112,27 @@ def _of_delivery() -> None:
     Heartbeat.objects.create(name="clock", hour=at, first_at=at, seen_at=at, minutes=1)
     _of_a_dry_run(delivery)
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
+
+
+def make_alerts() -> None:
+    """One that is over, told to two of whom one did not listen; and a silence."""
+    at = LONG_AGO
+    episode = AlertEpisode.objects.create(
+        code=Code.BREAKER_OPEN, subject="telegram", severity="critical",
+        words="bot:breaker is closed.", seen_since=at, opened_at=at, told_at=at, gone_since=at,
+        resolved_at=at + timedelta(minutes=9),
+    )  # fmt: skip
+    AlertNotice.objects.create(
+        episode=episode, channel="pagerduty", kind=Tell.TRIGGER, created_at=at, next_at=at,
+        tries=1, sent_at=at,
+    )  # fmt: skip
+    AlertNotice.objects.create(
+        episode=episode, channel="slack", kind=Tell.TRIGGER, created_at=at, next_at=at, tries=3,
+        error="it answered 503",
+    )  # fmt: skip
+    AlertSilence.objects.create(
+        since=at, until=at + timedelta(hours=2), reason="moving the database", by="ann"
+    )
 
 
 def _of_a_dry_run(like: Delivery) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config import clock
+from config import clock, watch
 from delivery import tasks
 
 
@@ -22,6 +22,7 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stopping.set())
+        watch.start(stopping=stopping)
         self.stdout.write("The clock runs.")
         clock.run(clock.timetable(), stopping=stopping)
         tasks.stop()  # what it began while Redis was away
