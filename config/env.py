@@ -89,6 +89,18 @@ def _server(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _storage(raw: str) -> str:
+    """https://KEY:SECRET@host/bucket/prefix?region=…; plain http only to this very machine."""
+    url = urlsplit(raw.strip())
+    if not raw.strip():
+        return ""
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
+        raise ValueError("expected an https URL")
+    if not (url.username and url.password and url.path.strip("/")):
+        raise ValueError("expected https://KEY:SECRET@host/bucket/prefix?region=…")
+    return raw.strip()
+
+
 def _webhook_secret(raw: str) -> str:
     secret = raw.strip()
     # https://core.telegram.org/bots/api#setwebhook: 1-256 of A-Z a-z 0-9 _ -
@@ -284,10 +296,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="BACKUP_S3_URL",
-        read=_text,
+        read=_storage,
         default="",
         secret=True,
-        help="S3-compatible target of scheduled backups; empty: off",
+        help="S3-compatible target of scheduled backups, https://KEY:SECRET@host/bucket/prefix"
+        "?region=eu-central-1, key and secret percent-encoded; empty: off",
     ),
     Setting(
         name="SENTRY_DSN", read=_text, default="", secret=True, help="error reports; empty: off"

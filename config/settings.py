@@ -45,6 +45,7 @@ PORT: int = VALUES["PORT"]
 SANDBOX_PORT = PORT + 1
 PUBLIC_URL: str = VALUES["PUBLIC_URL"] or f"http://127.0.0.1:{PORT}"
 METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
+BACKUP_S3_URL: str = VALUES["BACKUP_S3_URL"]
 
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.

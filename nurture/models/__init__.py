@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nurture.models.backtests import BacktestRun
+from nurture.models.backups import BackupRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.figures import HourlyFigure
@@ -31,6 +32,7 @@ __all__ = [
     "OPEN",
     "AttendanceTrigger",
     "BacktestRun",
+    "BackupRun",
     "BotText",
     "Contact",
     "ContactTag",
