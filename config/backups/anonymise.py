@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.apps import apps
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Field, Model
 
@@ -34,7 +35,11 @@ class UnknownColumnError(LookupError):
 def anonymously() -> Way:
     """How an anonymised dump writes its tables, by a disguise that is forgotten with it."""
     disguise = Disguise(secrets.token_bytes(32))
-    known = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+    known = {
+        model._meta.db_table: model
+        for model in apps.get_models(include_auto_created=True)
+        if not model._meta.proxy
+    }
 
     def write(cursor: Cursor, table: Table) -> Blocks:
         model = known.get(table.name)
@@ -65,11 +70,18 @@ def _concrete(model: type[Model]) -> Sequence[Field[object, object]]:
 def _change(model: type[Model], field: Field[object, object], disguise: Disguise) -> Change | None:
     name = f"{model._meta.label}.{field.name}"
     if name in scrubbed.DISGUISED:
-        change: Change = getattr(disguise, scrubbed.DISGUISED[name])
-        return change
+        return _opened(field, getattr(disguise, scrubbed.DISGUISED[name]))
     if name in scrubbed.KEPT or _is_harmless(field):
         return None
-    return _by_type(name, field, disguise)
+    return _opened(field, _by_type(name, field, disguise))
+
+
+def _opened(field: Field[object, object], change: Change) -> Change:
+    """What is sealed with a key is opened and disguised, and left open: staging has no such key."""
+    opened = getattr(field, "opened", None)
+    if opened is None:
+        return change
+    return lambda value: value and f"plain:{change(str(opened(value)))}"
 
 
 def _is_harmless(field: Field[object, object]) -> bool:
@@ -85,6 +97,10 @@ def _by_type(name: str, field: Field[object, object], disguise: Disguise) -> Cha
         return disguise.json
     if isinstance(field, models.BigIntegerField):
         return disguise.number
+    if isinstance(field, models.UUIDField):
+        return disguise.uuid
+    if isinstance(field, ArrayField):
+        return lambda value: "{}"
     if isinstance(field, models.CharField | models.TextField):
         longest = field.max_length
         return lambda value: disguise.token(value)[:longest]

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from uuid import UUID
 
 from attendance.domain.identity import email_key, is_masked, name_key, phone_key
 
@@ -58,6 +59,10 @@ class Disguise:
     def number(self, value: str) -> str:
         """A number that stands for somebody; 0 stays 0."""
         return value if value == "0" else str(_NUMBERS_FROM + int(self._digest(value, 14), 16))
+
+    def uuid(self, value: str) -> str:
+        """A hash, or another number of 128 bits."""
+        return str(UUID(self._digest(value, 32)))
 
     def staff(self, value: str) -> str:
         """The name by which a member of staff logs in; telbot itself stays."""

@@ -25,6 +25,7 @@ KEPT: frozenset[str] = frozenset(
         "delivery.Consent": "category source",
         "delivery.Delivery": "category reason withdrawal window_zone",
         "delivery.Gate": "key",
+        "delivery.InboundUpdate": "update_id",
         "delivery.Installation": "environment system_identifier",
         "nurture.BackupRun": "file rows size",
         "nurture.BotText": "key language",
