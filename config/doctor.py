@@ -30,11 +30,14 @@ from delivery.services.gates import TOKEN
 from delivery.services.installation import arm, remember_bot
 from delivery.telegram import gateway
 from nurture import flags
+from nurture.models import BackupRun
 from nurture.services.alerts import MISSING_SECONDS
+from nurture.services.backup_runs import last_good
 
 log = logging.getLogger(__name__)
 
 Verdict = Literal["pass", "fail", "not_yet"]
+OLDEST_BACKUP_HOURS = 26  # one a day, and time to take it
 OLDEST_POSTGRES = 150000  # server_version_num of 15.0
 
 
@@ -241,6 +244,21 @@ def _processes() -> Item:
     )
 
 
+def _backups() -> Item:
+    source = "BACKUP_S3_URL and nurture_backuprun"
+    if not settings.BACKUP_S3_URL:
+        value = "off; set BACKUP_S3_URL (docs/operations/data.md)"
+        return Item(name="backups", verdict="not_yet", value=value, source=source)
+    last, now = last_good(kind=BackupRun.BACKUP), timezone.now()
+    if last is None:
+        value = "none was stored yet; manage.py backup --to-storage"
+        return Item(name="backups", verdict="not_yet", value=value, source=source)
+    hours = (now - last.started_at) // timedelta(hours=1)
+    late = hours >= OLDEST_BACKUP_HOURS
+    value = f"{last.file}, {hours} h ago" + ("; manage.py backup --to-storage" if late else "")
+    return Item(name="backups", verdict="fail" if late else "pass", value=value, source=source)
+
+
 CHECKS: dict[str, Callable[[], Item]] = {
     "settings": _settings,
     "database": _database,
@@ -255,4 +273,5 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "calendars": _calendars,
     "gates": _gates,
     "processes": _processes,
+    "backups": _backups,
 }

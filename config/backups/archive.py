@@ -18,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+Block = bytes | bytearray | memoryview
+
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _BLOCK = 1 << 20
@@ -99,7 +101,7 @@ class Tally:
         self.rows = 0
         self._hash = hashlib.sha256()
 
-    def of(self, blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    def of(self, blocks: Iterable[Block]) -> Iterator[bytes]:
         """Pass the blocks on."""
         for block in blocks:
             data = bytes(block)
@@ -119,9 +121,7 @@ class Writer:
     def __init__(self, zipped: zipfile.ZipFile) -> None:
         self._zip = zipped
 
-    def add(
-        self, name: str, columns: tuple[str, ...], blocks: Iterable[bytes | memoryview]
-    ) -> Content:
+    def add(self, name: str, columns: tuple[str, ...], blocks: Iterable[Block]) -> Content:
         """Write the rows of a table; return what they are."""
         tally = Tally()
         with self._zip.open(_member(name), "w", force_zip64=True) as out:

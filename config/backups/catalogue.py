@@ -67,7 +67,7 @@ class Table:
         return sql.SQL("COPY (SELECT {} FROM {} AS all_of_it ORDER BY {}) TO STDOUT").format(
             names,
             sql.Identifier(self.name),
-            sql.SQL(by),  # type: ignore[arg-type]
+            sql.SQL(by),
         )
 
 

@@ -9,15 +9,15 @@ import psycopg
 from django.conf import settings
 
 from config.backups import archive, catalogue
-from config.backups.archive import Manifest
+from config.backups.archive import Block, Manifest
 from config.backups.catalogue import Cursor, Table
 
-Blocks = Iterable[bytes | memoryview]
+Blocks = Iterable[Block]
 #: How the rows of a table get into the file: as they are, or without whom they are about.
 Way = Callable[[Cursor, Table], Blocks]
 
 
-def as_they_are(cursor: Cursor, table: Table) -> Iterator[bytes | memoryview]:
+def as_they_are(cursor: Cursor, table: Table) -> Iterator[Block]:
     """The rows of a table as COPY writes them."""
     with cursor.copy(table.rows()) as copy:
         yield from copy
@@ -34,8 +34,7 @@ def dump(*, path: Path, way: Way = as_they_are, kind: str = "backup") -> Manifes
         opened.read_only = True
         with opened.cursor() as cursor:
             catalogue.speak_plainly(cursor)
-            cursor.execute("SELECT now()")
-            (taken_at,) = cursor.fetchone() or (None,)
+            (taken_at,) = cursor.execute("SELECT now()").fetchall()[0]
             known = catalogue.tables(cursor)
             migrations = catalogue.migrations(cursor)
             contents = [

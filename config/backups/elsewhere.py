@@ -54,4 +54,4 @@ def _make(server: psycopg.Connection[tuple[object, ...]], name: str) -> None:
 
 
 def _say(server: psycopg.Connection[tuple[object, ...]], statement: str, name: str) -> None:
-    server.execute(sql.SQL(statement).format(sql.Identifier(name)))  # type: ignore[arg-type]
+    server.execute(sql.SQL(statement).format(sql.Identifier(name)))

@@ -178,7 +178,7 @@ def _empty(cursor: Cursor, names: Iterable[str]) -> None:
 def _set_triggers(cursor: Cursor, names: Iterable[str], word: str) -> None:
     for name in names:
         statement = sql.SQL("ALTER TABLE {} {} TRIGGER USER")
-        cursor.execute(statement.format(sql.Identifier(name), sql.SQL(word)))  # type: ignore[arg-type]
+        cursor.execute(statement.format(sql.Identifier(name), sql.SQL(word)))
 
 
 def _fill(cursor: Cursor, content: Content, reader: Reader) -> None:

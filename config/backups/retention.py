@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 #: Everything younger is kept, such as the backup before the second deploy of a day.
@@ -36,15 +36,17 @@ def superfluous(*, backups: Mapping[str, datetime]) -> list[str]:
     newest_first = sorted(backups, key=lambda name: backups[name], reverse=True)
     kept: set[str] = set()
     for period, count in (("%Y-%m-%d", DAYS), ("%G-%V", WEEKS), ("%Y-%m", MONTHS)):
-        kept |= _newest_of_each(newest_first, lambda name, p=period: f"{backups[name]:{p}}", count)
+        kept |= _newest_of_each(newest_first, backups, period, count)
     if newest_first:
         since = backups[newest_first[0]] - RECENT
         kept |= {name for name, at in backups.items() if at >= since}
     return [name for name in reversed(newest_first) if name not in kept]
 
 
-def _newest_of_each(names: Iterable[str], period: Callable[[str], str], count: int) -> set[str]:
+def _newest_of_each(
+    names: Iterable[str], backups: Mapping[str, datetime], period: str, count: int
+) -> set[str]:
     firsts: dict[str, str] = {}
     for name in names:
-        firsts.setdefault(period(name), name)
+        firsts.setdefault(f"{backups[name]:{period}}", name)
     return set(list(firsts.values())[:count])

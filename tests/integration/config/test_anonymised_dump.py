@@ -26,6 +26,7 @@ from tests.factories.privacy import WORDS, make_rosa, totals
 from tests.integration.config.test_backups import empty, everything, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TEXTS = (models.CharField, models.TextField, models.JSONField, models.BigIntegerField)
 NUMBER = 98765 * 10**9
 Column = tuple[type[models.Model], "models.Field[Any, Any]"]
 
@@ -36,10 +37,9 @@ def columns() -> Iterator[Column]:
         if model._meta.proxy or model._meta.label in scrubbed.LEFT_OUT:
             continue
         for field in model._meta.concrete_fields:
-            texts = models.CharField | models.TextField | models.JSONField | models.BigIntegerField
             generated = isinstance(field, models.GeneratedField)
             listed = bool(field.choices) or field.is_relation or field.primary_key or generated
-            if isinstance(field, texts) and not listed:
+            if isinstance(field, TEXTS) and not listed:
                 yield model, field
 
 
@@ -75,7 +75,7 @@ def plant(column: Column) -> bool:
             f' (SELECT "{key}" AS pk, row_number() OVER () FROM "{table}") AS n'
             f' WHERE n.pk = t."{key}"'
         )
-        return cursor.rowcount > 0
+        return bool(cursor.rowcount > 0)
 
 
 def guards(word: str) -> None:
@@ -120,7 +120,7 @@ def test_what_is_not_listed_is_disguised_also_where_there_is_no_row_yet() -> Non
     """And the lists name no column that is not there."""
     disguise, bare = Disguise(b"k"), []
     for model, field in columns():
-        (change,) = changes_of(model, [field.column], disguise)
+        (change,) = changes_of(model, [str(field.column)], disguise)
         if not kept((model, field)) and (change is None or "zqx" in change('["zqx@x.org"]')):
             bare.append(f"{model._meta.label}.{field.name}")
     assert bare == []

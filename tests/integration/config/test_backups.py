@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from attendance.models import Learner, Outcome
+from config import doctor
 from config.backups import archive, load, scheduled, storage
 from config.backups.archive import Manifest, Reader
 from delivery import clock
@@ -223,6 +224,7 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     monkeypatch.setattr(storage, "_PART", 5 << 10)
     now = datetime.now(UTC)
     assert scheduled.is_due(now=now)
+    assert doctor.CHECKS["backups"]().verdict == "not_yet"
     old = [now - timedelta(days=365 + n) for n in range(3)]
     for at in old:
         store.objects[f"telbot/telbot-local-{at:%Y%m%dT%H%M%SZ}.zip"] = b"old"
@@ -245,6 +247,7 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     assert (newest.kind, newest.file, newest.error) == ("backup", again["file"], "")
     assert newest.rows == again["rows"] > 0
     assert not scheduled.is_due(now=now + timedelta(hours=23))
+    assert doctor.CHECKS["backups"]().verdict == "pass"
     assert scheduled.is_due(now=now + timedelta(hours=25))
 
     run("restore", from_storage=True, replace=True)
@@ -257,6 +260,8 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     failed = BackupRun.objects.latest("started_at")
     assert "StorageError" in failed.error
     assert not scheduled.is_due(now=failed.started_at + timedelta(minutes=59))
+    BackupRun.objects.update(started_at=now - timedelta(hours=27))
+    assert doctor.CHECKS["backups"]().verdict == "fail"
     assert SECRET not in caplog.text
     assert SECRET not in json.dumps(again)
 
