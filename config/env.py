@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.backups import address
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("local", "staging", "production")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -87,18 +89,6 @@ def _server(*schemes: str) -> Callable[[str], str]:
         return url
 
     return read
-
-
-def _storage(raw: str) -> str:
-    """https://KEY:SECRET@host/bucket/prefix?region=…; plain http only to this very machine."""
-    if not raw.strip():
-        return ""
-    with suppress(ValueError):  # what urlsplit says quotes the secret
-        url = urlsplit(raw.strip())
-        safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
-        if safe and url.username and url.password and url.path.strip("/") and url.port != 0:
-            return raw.strip()
-    raise ValueError("expected https://KEY:SECRET@host/bucket/prefix?region=…, percent-encoded")
 
 
 def _webhook_secret(raw: str) -> str:
@@ -296,7 +286,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="BACKUP_S3_URL",
-        read=_storage,
+        read=address.checked,
         default="",
         secret=True,
         help="S3-compatible target of scheduled backups, https://KEY:SECRET@host/bucket/prefix"

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
+
+from config.backups import address
 
 _PART = 8 << 20  # bytes of one part of an upload; S3 takes at most 10,000 of them
 
@@ -23,20 +24,21 @@ class Storage:
     """One bucket, below one prefix."""
 
     def __init__(self, url: str) -> None:
-        given = urlsplit(url)
-        bucket, _, prefix = unquote(given.path).strip("/").partition("/")
-        at = f"{given.hostname}:{given.port}" if given.port else f"{given.hostname}"
-        self.label = f"{at}/{bucket}/{prefix}".rstrip("/")
-        self._secrets = [unquote(given.username or ""), unquote(given.password or "")]
+        given = address.parse(url)
+        self.label = given.label
+        self._secrets = [given.key, given.secret]
         self._store = S3Store(
-            bucket,
-            prefix=prefix or None,
-            endpoint=f"{given.scheme}://{at}",
-            access_key_id=self._secrets[0],
-            secret_access_key=self._secrets[1],
-            region=parse_qs(given.query).get("region", ["us-east-1"])[0],
+            given.bucket,
+            prefix=given.prefix or None,
+            endpoint=given.endpoint,
+            access_key_id=given.key,
+            secret_access_key=given.secret,
+            region=given.region,
             virtual_hosted_style_request=False,  # MinIO, R2 and others have no names for buckets
-            client_options={"allow_http": given.scheme == "http", "timeout": timedelta(minutes=5)},
+            client_options={
+                "allow_http": given.endpoint.startswith("http:"),
+                "timeout": timedelta(minutes=5),
+            },
             retry_config={"max_retries": 4, "retry_timeout": timedelta(minutes=2)},
         )
 
