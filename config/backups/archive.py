@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 Block = bytes | bytearray | memoryview
 
@@ -41,6 +41,14 @@ class Content:
     sha256: str
 
 
+class Partition(NamedTuple):
+    """A part of a partitioned table."""
+
+    name: str
+    table: str
+    bounds: str  # FOR VALUES FROM ('…') TO ('…')
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What is in a backup, and of when."""
@@ -51,6 +59,7 @@ class Manifest:
     migrations: frozenset[tuple[str, str]]  # (app, name) of each applied one
     tables: tuple[Content, ...]
     sequences: Mapping[str, int]  # table.column → the last number given
+    partitions: tuple[Partition, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -68,6 +77,7 @@ class Manifest:
                 "migrations": sorted(map(list, self.migrations)),
                 "tables": [asdict(table) for table in self.tables],
                 "sequences": self.sequences,
+                "partitions": self.partitions,
             },
             indent=1,
         )
@@ -89,6 +99,7 @@ class Manifest:
                     for table in said["tables"]
                 ),
                 sequences={str(name): int(last) for name, last in said["sequences"].items()},
+                partitions=tuple(Partition(*map(str, row)) for row in said["partitions"]),
             )
         except _BROKEN:
             raise ArchiveError("The manifest of the backup cannot be read.") from None

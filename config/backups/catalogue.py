@@ -11,6 +11,8 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
+from config.backups.archive import Partition
+
 Cursor = psycopg.Cursor[Any]
 
 _TABLES = """
@@ -42,6 +44,13 @@ SELECT t.relname || '.' || a.attname, pg_sequence_last_value(s.oid)
   JOIN pg_class t ON t.oid = d.refobjid
   JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
  WHERE s.relkind = 'S' AND s.relnamespace = 'public'::regnamespace
+ ORDER BY 1
+"""
+_PARTITIONS = """
+SELECT c.relname, p.relname, pg_get_expr(c.relpartbound, c.oid)
+  FROM pg_inherits i
+  JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+ WHERE c.relispartition AND c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
  ORDER BY 1
 """
 # How values are written; equal values must be equal text on every server.
@@ -84,6 +93,12 @@ def references(cursor: Cursor) -> set[tuple[str, str]]:
     """Pairs (table, table that it points at)."""
     cursor.execute(_REFERENCES)
     return {(table, to) for table, to in cursor.fetchall()}
+
+
+def partitions(cursor: Cursor) -> tuple[Partition, ...]:
+    """The parts of partitioned tables, such as months, which no migration makes."""
+    cursor.execute(_PARTITIONS)
+    return tuple(Partition(*row) for row in cursor.fetchall())
 
 
 def sequences(cursor: Cursor) -> dict[str, int]:

@@ -48,6 +48,7 @@ def dump(*, path: Path, way: Way = as_they_are, kind: str = "backup") -> Manifes
                 tables=tuple(contents),
                 # Sequences know no snapshot; asked last, they are never behind the rows.
                 sequences=catalogue.sequences(cursor),
+                partitions=catalogue.partitions(cursor),
             )
         out.finish(manifest)
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ _BY_MIGRATING = frozenset(
     }
 )
 _LOCK_SECONDS = 30
+#: What is executed as it stands in a file must not be more than this.
+_BOUNDS = re.compile(r"DEFAULT|FOR VALUES FROM \('[^'\\]*'\) TO \('[^'\\]*'\)")
 
 
 class RestoreError(Exception):
@@ -145,6 +148,7 @@ def _load(reader: Reader) -> str:
             if missing := sorted(set(contents) - set(tables)):
                 raise RestoreError(f"The schema lacks {', '.join(missing)}. Nothing was restored.")
             _empty(cursor, contents)
+            _make_partitions(cursor, reader.manifest)
             for group in load_order(tables=contents, references=catalogue.references(cursor)):
                 for name in group:
                     _fill(cursor, contents[name], reader)
@@ -173,6 +177,17 @@ def _empty(cursor: Cursor, names: Iterable[str]) -> None:
     cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(every))
     # What guards the tables against people would refuse the parts of what is published, too.
     _set_triggers(cursor, names, "DISABLE")
+
+
+def _make_partitions(cursor: Cursor, manifest: Manifest) -> None:
+    there = {partition.name for partition in catalogue.partitions(cursor)}
+    for name, table, bounds in manifest.partitions:
+        if not _BOUNDS.fullmatch(bounds):
+            raise ArchiveError(f"The bounds of {name} are none that telbot makes.")
+        if name not in there:
+            statement = sql.SQL("CREATE TABLE {} PARTITION OF {} {}")
+            made = statement.format(sql.Identifier(name), sql.Identifier(table), sql.SQL(bounds))
+            cursor.execute(made)
 
 
 def _set_triggers(cursor: Cursor, names: Iterable[str], word: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from django.db import ProgrammingError, transaction
+
 from nurture.models import BackupRun
+
+log = logging.getLogger(__name__)
 
 #: A run without an end is over after this long: its process died.
 _GIVEN_UP = timedelta(hours=6)
@@ -31,8 +36,9 @@ class Note:
 @contextmanager
 def noted(*, kind: str, now: datetime) -> Iterator[Note]:
     """Keep a row for what the block does: begun at `now`, how long it took, why it failed."""
-    row = BackupRun.objects.create(kind=kind, started_at=now)
+    row = BackupRun(kind=kind, started_at=now)
     note, began = Note(row), time.monotonic()
+    _keep(row)
     try:
         yield note
     except Exception as error:
@@ -40,7 +46,16 @@ def noted(*, kind: str, now: datetime) -> Iterator[Note]:
         raise
     finally:
         row.finished_at = now + timedelta(seconds=time.monotonic() - began)
-        row.save()
+        _keep(row)
+
+
+def _keep(row: BackupRun) -> None:
+    """Save it. The backup before the migration that makes this very table goes unnoted."""
+    try:
+        with transaction.atomic():
+            row.save()
+    except ProgrammingError:
+        log.warning("backup.not_noted")
 
 
 def last_good(*, kind: str) -> BackupRun | None:

@@ -184,6 +184,37 @@ def test_a_restore_that_fails_half_way_leaves_nothing(
     assert read["attendance_learner"] == 2
 
 
+@pytest.fixture
+def months() -> Iterator[None]:
+    """A table in months, one of which somebody made since the migrations."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE months (id int, at timestamptz, PRIMARY KEY (id, at))"
+            " PARTITION BY RANGE (at); CREATE TABLE months_2026_03 PARTITION OF months"
+            " FOR VALUES FROM ('2026-03-01 00:00Z') TO ('2026-04-01 00:00Z');"
+            "INSERT INTO months VALUES (1, '2026-03-31 23:59:59Z')"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE months")
+
+
+def test_months_come_back_with_their_rows(months: None, tmp_path: Path) -> None:
+    """No migration makes them; and the file cannot have us execute something else."""
+    path, before = tmp_path / "b.zip", everything()
+    run("backup", str(path))
+    bad = (archive.Partition("months_x", "months", "DEFAULT; DROP TABLE auth_user"),)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE months_2026_03")
+    with pytest.raises(CommandError, match="bounds of months_x"):
+        run("restore", str(copy_of(path, lambda name, data: data, partitions=bad)))
+
+    run("restore", str(path))
+
+    assert everything() == before
+    assert before["months"][0] == 1
+
+
 def test_a_restored_database_owes_and_sends_nothing_until_it_is_armed(tmp_path: Path) -> None:
     """On the same server under the same name, where nothing else could tell it (promise 7)."""
     now = clock.now()
@@ -253,6 +284,11 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     run("restore", from_storage=True, replace=True)
     assert Learner.objects.get().email == "a@x.org"
 
+    with connection.cursor() as cursor:  # as before the migration that makes this table
+        cursor.execute("ALTER TABLE nurture_backuprun RENAME TO later")
+        assert scheduled.nightly(now)["rows"] > 0
+        cursor.execute("ALTER TABLE later RENAME TO nurture_backuprun")
+
     settings.BACKUP_S3_URL = store.url(secret="another")
     with pytest.raises(CommandError, match=r"No backup was stored. Cannot store into 127") as said:
         run("backup", to_storage=True)
@@ -264,6 +300,8 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     assert doctor.CHECKS["backups"]().verdict == "fail"
     assert SECRET not in caplog.text
     assert SECRET not in json.dumps(again)
+    settings.BACKUP_S3_URL = ""
+    assert (scheduled.nightly(now), scheduled.is_due(now=now)) == ({}, False)
 
 
 def test_a_rehearsal_touches_nothing_and_is_noted(store: Bucket, tmp_path: Path) -> None:
