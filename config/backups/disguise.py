@@ -49,8 +49,8 @@ class Disguise:
         return name_key(self.name(value))
 
     def phone(self, value: str) -> str:
-        """A number of a country that does not exist."""
-        return value and f"+999{int(self._digest(value, 12), 16) % 10**11:011}"
+        """A number longer than any that exists."""
+        return value and f"+9{int(self._digest(value, 16), 16) % 10**14:014}"
 
     def digits(self, value: str) -> str:
         """An account number."""

@@ -19,6 +19,8 @@ from attendance.models import Learner, Outcome
 from config import doctor
 from config.backups import archive, load, scheduled, storage
 from config.backups.archive import Manifest, Reader
+from config.backups.catalogue import Cursor, Table
+from config.backups.dump import as_they_are, dump
 from delivery import clock
 from delivery.models import Delivery, Gate, Installation
 from delivery.services.gates import FENCE
@@ -112,6 +114,20 @@ def test_every_table_comes_back_as_it_was(tmp_path: Path) -> None:
     assert Delivery.objects.filter(pk=last + 1).exists()
     assert run("restore", str(path), replace=True)["tables"] == made["tables"]
     assert everything() == before
+
+
+def test_all_tables_are_of_one_moment(tmp_path: Path) -> None:
+    """Somebody enrols after the first table was read."""
+
+    def meanwhile(cursor: Cursor, table: Table) -> Any:
+        email = f"{table.name}@x.org"
+        Learner.objects.create(email=email, email_key=email, created_at=LONG_AGO)
+        return as_they_are(cursor, table)
+
+    manifest = dump(path=tmp_path / "b.zip", way=meanwhile)
+
+    assert Learner.objects.count() == len(manifest.tables) > 60
+    assert {t.rows for t in manifest.tables if t.name.startswith("attendance_learner")} == {0}
 
 
 def copy_of(path: Path, change: Callable[[str, bytes], bytes], **manifest: Any) -> Path:
