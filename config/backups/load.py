@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from django.db import connection, transaction
-from django.db.migrations.exceptions import MigrationSchemaMissing
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from psycopg import sql
 
@@ -103,8 +102,10 @@ def _migrate(
         )
     try:
         executor.migrate(_targets(executor, wanted))
-    except MigrationSchemaMissing as error:
-        raise RestoreError(f"This role may not make tables here: {error}") from None
+    except DatabaseError as error:
+        raise RestoreError(
+            f"The schema of the backup cannot be made here; the database says: {error}"
+        ) from None
     with _cursor() as cursor:
         if catalogue.migrations(cursor) != set(wanted):
             raise RestoreError("The migrations of the backup cannot be made of this code's.")

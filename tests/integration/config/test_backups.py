@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from attendance.models import Learner, Outcome
 from config import doctor
@@ -149,6 +150,29 @@ def copy_of(path: Path, change: Callable[[str, bytes], bytes], **manifest: Any) 
 def without_course(name: str, data: bytes) -> bytes:
     """Rows of classes point at a course that is not there."""
     return b"" if name == "attendance_course" else data
+
+
+def test_a_backup_of_older_code_comes_back_with_the_schema_of_then(tmp_path: Path) -> None:
+    """Into an empty database that this code has migrated already; then it is migrated again."""
+    graph = MigrationExecutor(connection).loader.graph
+    (newest,) = graph.leaf_nodes("nurture")
+    (older,) = (node.key for node in graph.node_map[newest].parents if node.key[0] == "nurture")
+    path = tmp_path / "old.zip"
+    try:
+        call_command("migrate", *older, verbosity=0)
+        Learner.objects.create(email="a@x.org", email_key="a@x.org", created_at=LONG_AGO)
+        made = run("backup", str(path))
+        call_command("migrate", verbosity=0)
+        with pytest.raises(CommandError, match=rf"other migrations .*nurture\.{newest[1]}"):
+            run("restore", str(path), replace=True)
+        empty()
+
+        restored = run("restore", str(path))
+
+        assert (restored["pending"], restored["tables"]) == (1, made["tables"])
+    finally:
+        call_command("migrate", verbosity=0)
+    assert Learner.objects.get().email == "a@x.org"
 
 
 def test_what_was_tampered_with_is_refused(backup: Path) -> None:
