@@ -344,6 +344,8 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     assert (scheduled.nightly(now), scheduled.is_due(now=now)) == ({}, False)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # every migration, in a database of its own
 def test_a_rehearsal_touches_nothing_and_is_noted(store: Bucket, tmp_path: Path) -> None:
     """The newest of the storage, in a database that has no table yet and is gone afterwards."""
     make_school()
