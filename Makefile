@@ -137,6 +137,10 @@ bench-attendance: setup ## Back-fill, a reading without news, one class among 5,
 bench-engine: setup ## A term under the simulated clock, a backtest, a pass among many; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.engine $(if $(SHORT),--short,)
 
+.PHONY: rehearse-import
+rehearse-import: setup ## Move 10,000 learners in from another PostgreSQL, twice, then back up and restore; SHORT=1
+	@$(BIN)/python -m tests.bench.moving_in $(if $(SHORT),--short,)
+
 .PHONY: bench-admin
 bench-admin: setup ## Every page of the admin among 1,000,000 deliveries, beside 1,000; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.admin $(if $(SHORT),--short,)

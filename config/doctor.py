@@ -31,11 +31,14 @@ from delivery.telegram import TelegramGateway, gateway
 from nurture import flags
 from nurture.domain.figures import Verdict
 from nurture.domain.scorecard import Item
+from nurture.models import BackupRun
 from nurture.services.alerts import MISSING_SECONDS
+from nurture.services.backup_runs import last_good
 
 log = logging.getLogger(__name__)
 
 WENT_WRONG = frozenset({"failed", "config_error"})
+OLDEST_BACKUP_HOURS = 26  # one a day, and time to take it
 OLDEST_POSTGRES = 150000  # server_version_num of 15.0
 
 
@@ -287,6 +290,21 @@ def _alerts() -> Item:
     )  # fmt: skip
 
 
+def _backups() -> Item:
+    source = "BACKUP_S3_URL and nurture_backuprun"
+    if not settings.BACKUP_S3_URL:
+        value = "off; set BACKUP_S3_URL (docs/operations/data.md)"
+        return Item(name="backups", verdict="not_yet", value=value, source=source)
+    last, now = last_good(kind=BackupRun.BACKUP), timezone.now()
+    if last is None:
+        value = "none was stored yet; manage.py backup --to-storage"
+        return Item(name="backups", verdict="not_yet", value=value, source=source)
+    hours = (now - last.started_at) // timedelta(hours=1)
+    late = hours >= OLDEST_BACKUP_HOURS
+    value = f"{last.file}, {hours} h ago" + ("; manage.py backup --to-storage" if late else "")
+    return Item(name="backups", verdict="fail" if late else "pass", value=value, source=source)
+
+
 CHECKS: dict[str, Callable[[], Item]] = {
     "settings": _settings,
     "database": _database,
@@ -302,6 +320,7 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "gates": _gates,
     "processes": _processes,
     "alerts": _alerts,
+    "backups": _backups,
 }
 #: What is told from rows where nobody outside is to be asked.
 BY_TRACES: dict[str, Callable[[], Item]] = {

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.backups import address
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("local", "staging", "production")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -285,10 +287,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="BACKUP_S3_URL",
-        read=_text,
+        read=address.checked,
         default="",
         secret=True,
-        help="S3-compatible target of scheduled backups; empty: off",
+        help="S3-compatible target of scheduled backups, https://KEY:SECRET@host/bucket/prefix"
+        "?region=eu-central-1, key and secret percent-encoded; empty: off",
     ),
     Setting(
         name="SENTRY_DSN", read=_text, default="", secret=True, help="error reports; empty: off"

@@ -51,6 +51,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT: str = VALUES["OTEL_EXPORTER_OTLP_ENDPOINT"]
 SLACK_WEBHOOK_URL: str = VALUES["SLACK_WEBHOOK_URL"]
 PAGERDUTY_ROUTING_KEY: str = VALUES["PAGERDUTY_ROUTING_KEY"]
 PAGERDUTY_API_URL: str = VALUES["PAGERDUTY_API_URL"]
+BACKUP_S3_URL: str = VALUES["BACKUP_S3_URL"]
 
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.

@@ -80,3 +80,6 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
          WHERE status = 'pending' AND expires_at < (SELECT telbot_now()) - interval '5 minutes'""",
     ),
 }
+
+#: Those that say: by now somebody should have. In a copy in which nothing runs they say nothing.
+BY_NOW = frozenset({"lease_forgotten", "unknown_never_settled", "expired_and_owed"})

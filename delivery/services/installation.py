@@ -40,6 +40,21 @@ def arm(*, now: datetime) -> str:
     return ""
 
 
+def fence_copy(*, taken_at: datetime) -> str:
+    """Hold a database that was just filled from a backup; return why it does not send.
+
+    Where it can be told from the original, `arm` holds it. Where it cannot, as it has the same
+    name on the same server or was never armed, the fence is closed here: what it owes may have gone
+    out since. Belongs into the transaction that fills it. "" where nothing was ever owed.
+    """
+    stored = Installation.objects.first()
+    if stored is None and not Delivery.objects.exists():
+        return ""
+    if stored is not None and (wrong := _difference(stored, _present())):
+        return _say(wrong)
+    return _refuse(f"it is what it was at {taken_at:%Y-%m-%d %H:%M} UTC")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rearmed:
     """How many deliveries became unknown: what was in flight, and what was due before."""
@@ -124,8 +139,12 @@ def _difference(stored: Installation, present: dict[str, object]) -> str:
     return ""
 
 
+def _say(why: str) -> str:
+    return f"this database does not send: {why}; if that is meant, run manage.py post_restore"
+
+
 def _refuse(why: str) -> str:
-    said = f"this database does not send: {why}; if that is meant, run manage.py post_restore"
+    said = _say(why)
     if not Gate.objects.filter(key=FENCE, closed_until__gt=OPEN).exists():
         close_gate(key=FENCE, reason=said[:200], by="environment fence")
     return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nurture.models.alerts import AlertEpisode, AlertNotice, AlertSilence
 from nurture.models.backtests import BacktestRun
+from nurture.models.backups import BackupRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.figures import HourlyFigure
@@ -35,6 +36,7 @@ __all__ = [
     "AlertSilence",
     "AttendanceTrigger",
     "BacktestRun",
+    "BackupRun",
     "BotText",
     "Contact",
     "ContactTag",

@@ -70,6 +70,9 @@ def test_a_webhook_secret_as_render_generates_it_fits_telegram() -> None:
         pytest.param("STAGING_ALLOWED_CHATS", "12,x", "chat ids", id="chat that is no number"),
         pytest.param("DATABASE_URL", "mysql://db/telbot", "postgres", id="another database"),
         pytest.param("REDIS_URL", "localhost:6379", "redis", id="no URL of Redis"),
+        pytest.param("BACKUP_S3_URL", "http://k:s@s3.x/b", "https://KEY", id="open storage"),
+        pytest.param("BACKUP_S3_URL", "https://s3.x/b", "https://KEY", id="storage without key"),
+        pytest.param("BACKUP_S3_URL", "https://k:s@s3.x", "https://KEY", id="no bucket"),
         pytest.param("TELEGRAM_WEBHOOK_SECRET", "a b", "letters", id="secret with a space"),
     ],
 )
@@ -87,9 +90,14 @@ def test_every_wrong_value_is_named_at_once() -> None:
 
 
 def test_a_secret_is_never_repeated_in_the_refusal() -> None:
+    values = {
+        "TELEGRAM_WEBHOOK_SECRET": "pass word", "GOOGLE_SERVICE_ACCOUNT_JSON": "{top",
+        "BACKUP_S3_URL": "https://key:hush\u2100hush@s3.x/b",
+    }  # fmt: skip
     with pytest.raises(ImproperlyConfigured) as refused:
-        env.read({"TELEGRAM_WEBHOOK_SECRET": "pass word", "GOOGLE_SERVICE_ACCOUNT_JSON": "{top"})
+        env.read(values)
 
+    assert "hush" not in str(refused.value)
     assert "pass word" not in str(refused.value)
     assert "top" not in str(refused.value).replace("stop", "")
 

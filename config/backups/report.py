@@ -1,0 +1,30 @@
+"""What the commands say of a backup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.backups.archive import Manifest
+
+
+def of(manifest: Manifest) -> dict[str, Any]:
+    """As JSON: rows and checksum of each table. Equal checksums mean equal rows."""
+    return {
+        "ok": True,
+        "kind": manifest.kind,
+        "environment": manifest.environment,
+        "taken_at": manifest.taken_at.isoformat(),
+        "rows": manifest.rows,
+        "migrations": len(manifest.migrations),
+        "tables": {
+            table.name: {"rows": table.rows, "sha256": table.sha256} for table in manifest.tables
+        },
+    }
+
+
+def sentence(manifest: Manifest) -> str:
+    """The same in one line."""
+    return (
+        f"{manifest.rows:,} rows of {len(manifest.tables)} tables, as of "
+        f"{manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    )

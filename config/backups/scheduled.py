@@ -1,0 +1,162 @@
+"""The backup that nobody has to think of, and the proof that it can be restored."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+
+from config import audit
+from config.backups import archive, catalogue, retention
+from config.backups.archive import Manifest
+from config.backups.dump import dump
+from config.backups.elsewhere import throw_away_database
+from config.backups.load import restore
+from config.backups.storage import Storage
+from delivery.invariants import BY_NOW
+from nurture.models import BackupRun
+from nurture.services import backup_runs
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(hours=24)
+AGAIN = timedelta(hours=1)  # after one that failed
+
+
+class BackupError(Exception):
+    """No backup was stored, or none is there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A backup that is in the storage, and those that had to make room."""
+
+    name: str
+    place: str
+    bytes: int
+    manifest: Manifest
+    deleted: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """A backup that was restored for a trial."""
+
+    name: str
+    manifest: Manifest
+    seconds: float
+    violations: list[str] = field(default_factory=list)  # what `audit` says of it
+
+
+def is_due(*, now: datetime) -> bool:
+    """Whether it is time for the next backup: a day after the last, an hour after a failed one."""
+    if not settings.BACKUP_S3_URL:
+        return False
+    return backup_runs.may_begin(kind=BackupRun.BACKUP, now=now, every=EVERY, again=AGAIN)
+
+
+def nightly(now: datetime) -> Mapping[str, int]:
+    """`run` as a job of the timetable: what it counted; nothing where no storage is named."""
+    if not settings.BACKUP_S3_URL:
+        return {}
+    stored = run(now=now)
+    return {"rows": stored.manifest.rows, "bytes": stored.bytes, "deleted": len(stored.deleted)}
+
+
+def run(*, now: datetime) -> Stored:
+    """Take a backup, store it, delete what retention gives up, and note it. `now` is UTC.
+
+    Raises BackupError where another process does it or no storage is named; StorageError, OSError.
+    Safe to run twice: each is a backup more. Old ones go only when the new one is stored.
+    """
+    storage = Storage(_url())
+    with _alone(), backup_runs.noted(kind=BackupRun.BACKUP, now=now) as note:
+        with tempfile.TemporaryDirectory(prefix="telbot-") as folder:
+            path = Path(folder) / "backup.zip"
+            manifest = dump(path=path)
+            name = retention.name_of(environment=settings.ENVIRONMENT, taken_at=manifest.taken_at)
+            storage.put(name=name, path=path)
+            size = path.stat().st_size
+        note.tell(file=name, rows=manifest.rows, size=size)
+        deleted = retention.superfluous(backups=_stored(storage))
+        for old in deleted:
+            storage.delete(name=old)
+    log.info("backup.stored", extra={"file": name, "rows": manifest.rows, "bytes": size})
+    return Stored(name=name, place=storage.label, bytes=size, manifest=manifest, deleted=deleted)
+
+
+def rehearse(*, file: Path | None, now: datetime) -> Rehearsed:
+    """Restore a file, or the newest of the storage, beside this database; examine it; note it.
+
+    This database is only read. Raises BackupError, StorageError, ArchiveError, RestoreError or
+    NoDatabaseError; what failed is noted, too.
+    """
+    with backup_runs.noted(kind=BackupRun.REHEARSAL, now=now) as note, _fetched(file) as path:
+        began = time.monotonic()
+        with archive.reading(path) as reader:
+            note.tell(file=path.name, rows=reader.manifest.rows, size=path.stat().st_size)
+        with throw_away_database("rehearsal"):
+            restored = restore(path=path)
+            # What comes after a restore in earnest: the migrations since, and the invariants.
+            if restored.pending:
+                call_command("migrate", verbosity=0, interactive=False)
+            found = [one.rule for one in audit.examine()]
+        violations = [rule for rule in found if rule not in BY_NOW]
+        if violations:
+            note.failed(f"invariants do not hold: {', '.join(violations)}")
+    return Rehearsed(
+        name=path.name,
+        manifest=restored.manifest,
+        seconds=time.monotonic() - began,
+        violations=violations,
+    )
+
+
+@contextmanager
+def fetched_newest() -> Iterator[Path]:
+    """The newest backup of this environment in the storage, as a file for the block."""
+    storage = Storage(_url())
+    names = list(_stored(storage))
+    if not names:
+        raise BackupError(f"There is no backup of {settings.ENVIRONMENT} in {storage.label}.")
+    with tempfile.TemporaryDirectory(prefix="telbot-") as folder:
+        path = Path(folder) / names[-1]
+        storage.get(name=names[-1], path=path)
+        yield path
+
+
+@contextmanager
+def _fetched(file: Path | None) -> Iterator[Path]:
+    if file is not None:
+        yield file
+        return
+    with fetched_newest() as path:
+        yield path
+
+
+def _stored(storage: Storage) -> dict[str, datetime]:
+    return retention.moments(environment=settings.ENVIRONMENT, names=storage.names())
+
+
+def _url() -> str:
+    if not settings.BACKUP_S3_URL:
+        raise BackupError("BACKUP_S3_URL is not set: there is no storage for backups.")
+    return str(settings.BACKUP_S3_URL)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One at a time, over all machines; a process that dies lets go by itself."""
+    with catalogue.own_connection(autocommit=True) as opened:
+        row = opened.execute("SELECT pg_try_advisory_lock(hashtext('telbot backup'))").fetchone()
+        if not (row and row[0]):
+            raise BackupError("Another process takes a backup at this moment.")
+        yield
