@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db.models import Exists, OuterRef, Q
@@ -22,6 +21,7 @@ from delivery.models import Delivery
 from nurture.domain import scorecard
 from nurture.domain.roles import ROLES
 from nurture.domain.scorecard import Item, Record
+from nurture.models import BackupRun
 from nurture.services import alerts
 from nurture.services.figures import Standing, standing
 from nurture.services.scorecard import false_activations, measure
@@ -32,22 +32,18 @@ ASKED_HERE = frozenset({"backups"})
 
 def last_backup() -> Record | None:
     """The newest backup that is known; None where none was ever noted."""
-    return _newest("backup")
+    return _newest(BackupRun.BACKUP)
 
 
 def last_rehearsal() -> Record | None:
     """The newest rehearsal of a restore; None where none was ever noted."""
-    return _newest("rehearsal")
+    return _newest(BackupRun.REHEARSAL)
 
 
 def _newest(kind: str) -> Record | None:
-    try:
-        runs: Any = apps.get_app_config("nurture").get_model("BackupRun")
-    except LookupError:  # nothing here makes backups
-        return None
-    rows = runs.objects.filter(kind=kind, finished_at__isnull=False)
+    rows = BackupRun.objects.filter(kind=kind, finished_at__isnull=False)
     row = rows.order_by("-started_at").first()
-    if row is None:
+    if row is None or row.finished_at is None:
         return None
     what = f"{row.rows:,} rows, {row.size / 2**20:,.1f} MB"
     return Record(at=row.finished_at, ok=not row.error, what=what)

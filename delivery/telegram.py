@@ -161,7 +161,7 @@ class TelegramGateway:
 
     async def get_webhook_info(self) -> Call:
         """Ask where Telegram pushes updates, and how that goes; the answer is `body["result"]`."""
-        return await _recorded(self._bot.get_webhook_info)
+        return await _recorded("getWebhookInfo", self._bot.get_webhook_info)
 
     async def delete_webhook(self) -> Call:
         """Go back to long polling; updates that wait are kept."""
