@@ -99,7 +99,7 @@ def _webhook_secret(raw: str) -> str:
 
 
 def _keys(raw: str) -> tuple[str, ...]:
-    """Fernet keys, the newest first: what is kept is read with any of them."""
+    """Keys of 32 bytes, the newest first: what is kept is read with any of them."""
     keys = _list(raw)
     with suppress(ValueError):
         if all(len(base64.urlsafe_b64decode(key)) == 32 for key in keys):
@@ -170,6 +170,14 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         secret=True,
         help="signs sessions; at least 50 characters outside local",
+    ),
+    Setting(
+        name="SECRET_KEY_FALLBACKS",
+        read=_list,
+        default="",
+        secret=True,
+        help="earlier SECRET_KEYs, the newest first, comma between; chats, names and who was "
+        "erased are found by hashes with the oldest, so keep it",
     ),
     Setting(
         name="ALLOWED_HOSTS",
@@ -279,8 +287,9 @@ SETTINGS: tuple[Setting, ...] = (
         read=_keys,
         default="",
         secret=True,
-        help="Fernet key for encrypted columns (URL-safe base64 of 32 bytes), kept outside the "
-        "database; to change it, the new one first and the old one after a comma; empty: off",
+        help="key of Telegram ids, names and updates in the database (URL-safe base64 of 32 random "
+        "bytes); to change it, the new one first and the old one after a comma, then manage.py "
+        "rotate_keys; lost, they are lost; empty: off, they are stored readable",
     ),
     Setting(
         name="BACKUP_S3_URL",

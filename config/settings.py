@@ -45,6 +45,7 @@ PORT: int = VALUES["PORT"]
 SANDBOX_PORT = PORT + 1
 PUBLIC_URL: str = VALUES["PUBLIC_URL"] or f"http://127.0.0.1:{PORT}"
 METRICS_TOKEN: str = VALUES["METRICS_TOKEN"]
+FIELD_ENCRYPTION_KEY: tuple[str, ...] = VALUES["FIELD_ENCRYPTION_KEY"]  # config/sealed
 
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.
@@ -53,6 +54,7 @@ DELIVERY_BOT_COMMANDS = "nurture.voice.commands"  # the menu, by language
 
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY: str = VALUES["SECRET_KEY"] or "local-only-never-used-outside-a-laptop-or-a-test-run-0"
+SECRET_KEY_FALLBACKS: list[str] = [*VALUES["SECRET_KEY_FALLBACKS"]]
 DEBUG = False
 ALLOWED_HOSTS: list[str] = [*VALUES["ALLOWED_HOSTS"]]
 if IS_LOCAL:

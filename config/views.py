@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 import delivery.selectors
+from config.sealed import stock
 from delivery.services.gates import FENCE
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class HealthMiddleware:
 
 
 def readyz() -> JsonResponse:
-    """Say whether this process can do its work: database, Redis, no pending migration."""
+    """Say whether this process can do its work: database, Redis, migrations, keys of columns."""
     problems = {name: problem for name, check in CHECKS.items() if (problem := check())}
     return JsonResponse(
         {"ready": not problems, "problems": problems, "fence": fence()},
@@ -92,4 +93,5 @@ CHECKS: dict[str, Callable[[], str]] = {
     "database": database_problem,
     "redis": redis_problem,
     "migrations": migrations_problem,
+    "keys": stock.problem,
 }

@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 from delivery import gate_queries, postgres, queries, rows
 from delivery.domain import pacing
 from delivery.domain.retry import MAX_DEATHS
+from delivery.models import Chat
 from delivery.rows import Entry, Held
 
 Connection = AsyncConnection[dict[str, Any]]
@@ -171,7 +172,7 @@ class Ledger:
         if not plan.slots and not plan.put_off:
             return []
         pause = {
-            row["chat_id"]: rows.spacing(row["telegram_id"], rate=self.rate, per_chat=_per_chat())
+            row["chat_id"]: rows.spacing(row["kind"], rate=self.rate, per_chat=_per_chat())
             for row in found
         }
         granted = await _all(
@@ -339,7 +340,8 @@ class Ledger:
 
     async def chat_moved(self, held: Held, *, to: int) -> None:
         """A group has a new id."""
-        await self._run(gate_queries.MIGRATE_CHAT, {"chat": held.chat, "new": to})
+        new, key = Chat.sealed_id(to)
+        await self._run(gate_queries.MIGRATE_CHAT, {"chat": held.chat, "new": new, "key": key})
 
     async def _advance_simulation(self) -> None:
         # Simulated time runs while we work, else what pacing puts off would never come.

@@ -14,6 +14,7 @@ from delivery.domain.reasons import Reason
 from delivery.domain.results import Result
 from delivery.domain.states import Status
 from delivery.domain.windows import Window, next_opening
+from delivery.models import Chat, ChatKind
 
 GROUP_SPACING = timedelta(seconds=3)  # 20 a minute: https://core.telegram.org/bots/faq
 
@@ -59,9 +60,9 @@ class Entry:
     diverted: bool = False
 
 
-def spacing(telegram_id: int, *, rate: float, per_chat: float) -> timedelta:
+def spacing(kind: str, *, rate: float, per_chat: float) -> timedelta:
     """The pause between two messages of one chat, with the lateness a slot may have."""
-    pause = GROUP_SPACING if telegram_id < 0 else timedelta(seconds=1 / per_chat)
+    pause = GROUP_SPACING if kind == ChatKind.GROUP else timedelta(seconds=1 / per_chat)
     return pause + (pacing.allowed_lateness(rate) or timedelta(0))
 
 
@@ -73,17 +74,17 @@ def candidate(row: Mapping[str, Any], *, rate: float, per_chat: float) -> pacing
         chat_free_at=row["chat_free_at"],
         chat_busy=row["chat_busy"],
         behind=row["behind"],
-        spacing=spacing(row["telegram_id"], rate=rate, per_chat=per_chat),
+        spacing=spacing(row["kind"], rate=rate, per_chat=per_chat),
     )
 
 
 def held(row: Mapping[str, Any], *, fence: int, slot_at: datetime) -> Held:
-    """A leased delivery."""
+    """A leased delivery. Raises SealedError where no key opens the chat's id."""
     return Held(
         id=row["id"],
         fence=fence,
         chat=row["chat_id"],
-        telegram_id=row["telegram_id"],
+        telegram_id=Chat.opened_id(row["telegram_id"]),
         text=row["text"],
         buttons=row["buttons"],
         slot_at=slot_at,

@@ -19,6 +19,7 @@ from attendance.services.identities import settle_outsider
 from attendance.services.ingest import store_page
 from attendance.services.matching import match
 from attendance.services.timetable import store_events
+from config.sealed import stock
 from delivery.models import Attempt, Chat, Delivery, InboundUpdate
 from delivery.services.updates import handle_waiting, store_updates
 from nurture import flags, services
@@ -206,7 +207,7 @@ def _in_chat(rosa: Learner) -> None:
 
 
 def found(*words: str) -> dict[str, int]:
-    """In how many rows of which table one of these words stands, in any column."""
+    """In how many rows of which table one of these words stands, in any column, also sealed."""
     tables = [name for name in connection.introspection.table_names() if name != "django_session"]
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
@@ -216,7 +217,18 @@ def found(*words: str) -> dict[str, int]:
                 [[f"%{word}%" for word in words]],
             )
             counts[table] = cursor.fetchone()[0]
+    for column in stock.columns():
+        sealed = ask(f"SELECT {column.field.column} FROM {column.table}")
+        opened = [str(column.field.opened(value)).lower() for value in sealed]
+        counts[column.table] += sum(any(w.lower() in text for w in words) for text in opened)
     return {table: number for table, number in counts.items() if number}
+
+
+def ask(sql: str) -> list[Any]:
+    """The first column of what the database itself says."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [row[0] for row in cursor.fetchall()]
 
 
 def totals() -> dict[str, Counter[tuple[Any, ...]]]:

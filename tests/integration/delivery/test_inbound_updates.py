@@ -252,12 +252,13 @@ def _left() -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_a_chat_that_another_process_works_on_is_left_alone() -> None:
     updates.store_updates(payloads=[message(1, "hello")], now=NOW)
+    chat_key = InboundUpdate.objects.get().chat_key
     ready, finish = threading.Event(), threading.Event()
 
     def hold() -> None:
         try:
             with transaction.atomic():
-                assert updates._lock_chat(7)
+                assert updates._lock_chat(chat_key)
                 ready.set()
                 finish.wait(10)
         finally:

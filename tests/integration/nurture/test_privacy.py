@@ -67,7 +67,12 @@ def rosa() -> Learner:
     return make_rosa()
 
 
-def test_nothing_personal_is_left_in_any_column_and_the_totals_stay(rosa: Learner) -> None:
+@pytest.mark.parametrize("keys", [(), ("A" * 43 + "=",)], ids=["readable", "sealed"])
+def test_nothing_personal_is_left_in_any_column_and_the_totals_stay(
+    settings: Any, keys: tuple[str, ...]
+) -> None:
+    settings.FIELD_ENCRYPTION_KEY = keys
+    rosa = make_rosa()
     before, amirs = totals(), found("amir")
     assert set(found(*WORDS)) - NOT_HERS == FILLED
 
