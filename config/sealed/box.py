@@ -5,7 +5,7 @@ FIELD_ENCRYPTION_KEY is empty. Both can be read at any time, so that encryption 
 off and to another key while telbot runs; `manage.py rotate_keys` carries over what is there. An
 empty text stays empty: that nothing is known of somebody is no secret.
 
-AES-GCM and not Fernet, because the sender opens a chat's id for each message: less than half the
+AES-GCM and not Fernet, because the sender opens a chat's id for each message: a third of the
 time. What a text is for (`purpose`) goes into the tag, so that none can be moved to another column.
 A nonce is random: a key may seal some 2^32 texts, which is one a second for a century.
 """

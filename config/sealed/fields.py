@@ -16,7 +16,7 @@ import uuid
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.fields.array import ArrayContains
+from django.contrib.postgres.fields.array import ArrayContains  # type: ignore[attr-defined]
 from django.db import models
 from django.db.models.expressions import Col
 from django.db.models.lookups import Exact, In, IsNull, Lookup
@@ -83,22 +83,22 @@ class _Beside:
         return rhs
 
 
-class _Same(_Beside, Exact):  # type: ignore[type-arg]
+class _Same(_Beside, Exact):
     pass
 
 
-class _Among(_Beside, In):  # type: ignore[type-arg]
+class _Among(_Beside, In):
     pass
 
 
-class _Whole(_Beside, ArrayContains):
+class _Whole(_Beside, ArrayContains):  # type: ignore[misc]
     lookup_name = "exact"
 
     def sought(self, rhs: Any, purpose: str) -> list[int]:
         return box().whole(str(rhs), purpose)
 
 
-class _Words(_Beside, ArrayContains):
+class _Words(_Beside, ArrayContains):  # type: ignore[misc]
     lookup_name = "words"
 
     def sought(self, rhs: Any, purpose: str) -> list[int]:
@@ -132,12 +132,17 @@ class SealedJSON(Sealed, models.JSONField):
         """A value again."""
         return json.loads(text) if text else {}
 
-    def get_transform(self, lookup_name: str) -> None:
+    def get_transform(self, lookup_name: str) -> Any:
         """The database cannot look inside."""
+        return None
 
 
 class KeyedHash(models.UUIDField):  # type: ignore[type-arg]
     """The hash of a number or text: give it either, and it is hashed; what is read is the hash."""
+
+    # What it may be given, for the type checker.
+    _pyi_private_set_type: Any
+    _pyi_lookup_exact_type: Any
 
     def __init__(self, *args: Any, purpose: str, of: str = "", **options: Any) -> None:
         """`of`: the sealed field of this model whose hash it is; "": given like any value."""

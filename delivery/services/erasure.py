@@ -53,8 +53,11 @@ def scrub(*, deliveries: QuerySet[Delivery]) -> dict[str, int]:
     tries = Attempt.objects.filter(delivery__in=deliveries).exclude(description="")
     return {
         "attempts": tries.update(description=""),
-        "deliveries": deliveries.exclude(text="").update(text="", buttons=[], last_error=""),
-    }
+        "deliveries": deliveries.exclude(text="").update(
+            text="", buttons=[], last_error="", window_opens=None, window_closes=None,
+            window_zone="",  # where they live
+        ),
+    }  # fmt: skip
 
 
 def _scrub_updates(telegram_id: int) -> int:

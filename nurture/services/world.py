@@ -38,7 +38,7 @@ class World:
     _next: dict[int, ClassSession | None] = field(default_factory=dict)  # by course
     _pledges: dict[int, set[int]] = field(default_factory=dict)  # class → who comes
     _facts: dict[int, list[RecordedFact]] = field(default_factory=dict)  # by learner
-    _heard: dict[UUID, list[datetime]] = field(default_factory=dict)  # by chat: its words
+    _heard: dict[UUID | None, list[datetime]] = field(default_factory=dict)  # by chat: its words
     _oldest: datetime | None = None
     _facts_from: datetime | None = None
     _heard_from: datetime | None = None

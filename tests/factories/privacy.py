@@ -6,10 +6,12 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.db.models import CharField, JSONField, Model, TextField
 
 from attendance import services as attendance
 from attendance.domain.calendar import parse_event
@@ -203,7 +205,10 @@ def _in_chat(rosa: Learner) -> None:
     decision = rosa.decisions.filter(delivery__isnull=False).earliest("pk")
     moved = decision.delivery
     assert moved is not None
-    Delivery.objects.filter(pk=moved.pk).update(chat=old, last_error="Rosa is away")
+    Delivery.objects.filter(pk=moved.pk).update(
+        chat=old, last_error="Rosa is away", window_opens="09:00", window_closes="20:00",
+        window_zone="Europe/Madrid",
+    )  # fmt: skip
 
 
 def found(*words: str) -> dict[str, int]:
@@ -222,6 +227,30 @@ def found(*words: str) -> dict[str, int]:
         opened = [str(column.field.opened(value)).lower() for value in sealed]
         counts[column.table] += sum(any(w.lower() in text for w in words) for text in opened)
     return {table: number for table, number in counts.items() if number}
+
+
+def text_columns(*about: type[Model]) -> dict[str, str]:
+    """Every column of free text in tables that lead to one of these: name → its SQL."""
+    return {
+        f"{model._meta.db_table}.{field.column}": (
+            f'SELECT count(*) FROM {model._meta.db_table} t WHERE t."{field.column}"::text ILIKE'
+            " ANY(%s)"
+        )
+        for model in _leading_to(set(about))
+        for field in model._meta.local_fields
+        if isinstance(field, CharField | TextField | JSONField) and not field.choices
+    }
+
+
+def _leading_to(found: set[Any]) -> set[Any]:
+    """These models, and all that lead to them over keys."""
+    more = {
+        model
+        for model in apps.get_models()
+        if not model._meta.proxy
+        and any(field.related_model in found for field in model._meta.local_fields)
+    }
+    return found if more <= found else _leading_to(found | more)
 
 
 def ask(sql: str) -> list[Any]:
