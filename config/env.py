@@ -256,17 +256,9 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         help="root for Reports and Calendar; empty: Google's own",
     ),
-    Setting(
-        name="NURTURE_ENABLED",
-        read=_flag,
-        default="",
-        help="seeds the flag once; local: on, else off",
-    ),
-    Setting(
-        name="ATTENDANCE_ENABLED",
-        read=_flag,
-        default="",
-        help="seeds the flag once; local: on, else off",
+    *(
+        Setting(name=name, read=_flag, default="", help="seeds the flag once; local: on, else off")
+        for name in ("NURTURE_ENABLED", "ATTENDANCE_ENABLED")
     ),
     Setting(
         name="ROLLOUT_PERCENT",
