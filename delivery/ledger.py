@@ -194,12 +194,7 @@ class Ledger:
         if key == REPLY and granted:
             await _ask(db, queries.PUSH_BULK, {"slots": len(granted)})
         fences = {row["id"]: row["fence"] for row in granted}
-        by_id = {row["id"]: row for row in found}
-        return [
-            rows.held(by_id[slot.delivery_id], fence=fences[slot.delivery_id], slot_at=slot.at)
-            for slot in plan.slots
-            if slot.delivery_id in fences
-        ]
+        return rows.leased(plan.slots, found=found, fences=fences)
 
     async def commit(
         self, *, results: Sequence[Entry] = (), intents: Sequence[Held] = ()

@@ -6,6 +6,6 @@ sealed columns together. It knows no app, so that each may use it (docs/decision
 
 from __future__ import annotations
 
-from config.sealed.box import SealedError
+from config.sealed.box import DamagedError, SealedError
 
-__all__ = ["SealedError"]
+__all__ = ["DamagedError", "SealedError"]

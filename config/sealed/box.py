@@ -38,6 +38,10 @@ class SealedError(Exception):
     """A stored value cannot be read with the keys that are set. Nothing was changed."""
 
 
+class DamagedError(SealedError):
+    """It was changed, cut or moved since it was sealed: no key will ever open it."""
+
+
 class Box:
     """The keys of one configuration."""
 
@@ -61,7 +65,7 @@ class Box:
         return f"{self.newest}:{b2a_base64(nonce + sealed, newline=False).decode()}"
 
     def open(self, stored: str, purpose: str) -> str:
-        """The text that was stored. Raises SealedError."""
+        """The text that was stored. Raises SealedError, DamagedError where no key would help."""
         name, _, rest = stored.partition(":")
         if name == PLAIN or not stored:
             return rest
@@ -75,7 +79,7 @@ class Box:
             raw = a2b_base64(rest)
             return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], purpose.encode()).decode()
         except (InvalidTag, NotBase64, ValueError) as error:
-            raise SealedError(f"a value in {purpose} was damaged or moved there") from error
+            raise DamagedError(f"a value in {purpose} was damaged or moved there") from error
 
     def digest(self, text: str, purpose: str) -> bytes:
         """HMAC-SHA-256 of a text: equal texts are found by it, and without the key tell nothing."""

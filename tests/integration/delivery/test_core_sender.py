@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from delivery import clock, consequences, sender, services
+from config.sealed import SealedError
+from delivery import clock, consequences, selectors, sender, services
 from delivery.domain.reasons import Reason
 from delivery.models import Attempt, Chat, Delivery, Gate
 from delivery.services.gates import ensure_pacing
@@ -44,6 +45,32 @@ def test_everything_due_goes_out_once_and_is_on_record(receiver: Receiver) -> No
     assert not Delivery.objects.exclude(status="sent", settled_at__isnull=False).exists()
     assert drain() == {}
     assert receiver.total == 30
+
+
+def test_a_chat_whose_id_is_damaged_holds_up_nobody_else(receiver: Receiver, settings: Any) -> None:
+    """P31: its lease runs out, until staff find it given up."""
+    settings.FIELD_ENCRYPTION_KEY = ("A" * 43 + "=",)
+    bad, good = make_delivery(), make_delivery()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE delivery_chat SET telegram_id = left(telegram_id, 30) WHERE id = %s",
+            [bad.chat_id],
+        )
+
+    assert drain()["sent"] == 1
+    assert list(receiver.arrived) == [good.chat.telegram_id]
+    status = Delivery.objects.values_list("status", "attempts")
+    assert status.get(pk=bad.pk) == ("leased", 0)
+
+
+def test_where_the_key_is_missing_nothing_is_leased(receiver: Receiver, settings: Any) -> None:
+    settings.FIELD_ENCRYPTION_KEY = ("A" * 43 + "=",)
+    make_delivery()
+    settings.FIELD_ENCRYPTION_KEY = ("B" * 43 + "=",)
+
+    with pytest.raises(SealedError, match="not in FIELD_ENCRYPTION_KEY"):
+        drain()
+    assert dict(selectors.count_by_status()) == {"pending": 1}
 
 
 def test_what_is_not_due_stays(receiver: Receiver) -> None:
