@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
+from config.sealed import DamagedError, SealedError
 from delivery.inbound import Inbound, InboundButton, InboundHandler, InboundMembership
 from delivery.models import Chat, Delivery, InboundUpdate, Lane, Reachability
 from delivery.services.chats import meet_chat, set_reachability
@@ -124,7 +125,8 @@ def handle_waiting(*, now: datetime, limit: int = 100) -> Handled:
 
     Each update is one transaction: what the handler writes, its replies and the mark "handled"
     commit together. An error keeps the update for a later pass, three times at most; until then
-    it holds back its own chat only. Call it outside a transaction.
+    it holds back its own chat only. Call it outside a transaction. Raises SealedError where a key
+    is missing; nothing counts as tried then.
     """
     done = Handled()
     waiting = InboundUpdate.objects.filter(handled_at__isnull=True).order_by("id")
@@ -155,6 +157,8 @@ def _handle_if_free(pk: int, chat_key: UUID | None, now: datetime, done: Handled
         done.failed += 1
         return True
     except Exception as error:
+        if isinstance(error, SealedError) and not isinstance(error, DamagedError):
+            raise  # a key is missing here, which is no fault of the update
         log.exception("updates.handler_failed", extra={"update": pk})
         done.failed += 1
         return _note_failure(pk, error, now)
@@ -237,7 +241,8 @@ def _with_evidence(inbound: InboundButton, chat: Chat | None) -> InboundButton:
 def _note_failure(pk: int, error: Exception, now: datetime) -> bool:
     """Count a failed try; return whether the chat may go on (this update was given up)."""
     with transaction.atomic():
-        update = InboundUpdate.objects.select_for_update(no_key=True).get(pk=pk)
+        rows = InboundUpdate.objects.select_for_update(no_key=True).defer("payload")
+        update = rows.get(pk=pk)
         update.tries += 1
         update.error = f"{type(error).__name__}; try {update.tries} of {MAX_TRIES}"
         if update.tries >= MAX_TRIES:

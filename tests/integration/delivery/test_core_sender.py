@@ -73,6 +73,18 @@ def test_where_the_key_is_missing_nothing_is_leased(receiver: Receiver, settings
     assert dict(selectors.count_by_status()) == {"pending": 1}
 
 
+def test_a_group_that_moved_is_known_by_its_new_id(receiver: Receiver) -> None:
+    refuse = refusing(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-1001)
+    receiver.rule = lambda chat, text: refuse(chat, text) if chat == -5 else None
+    chat = make_chat(telegram_id=-5)
+    make_delivery(chat=chat)
+
+    drain()
+
+    assert Chat.objects.get(telegram_id=-1001) == chat
+    assert not Chat.objects.filter(telegram_id=-5).exists()
+
+
 def test_what_is_not_due_stays(receiver: Receiver) -> None:
     make_delivery(due_at=clock.now() + timedelta(hours=1))
 

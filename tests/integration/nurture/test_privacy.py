@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from attendance import selectors as attendance_selectors
 from attendance import services as attendance
 from attendance.models import Endpoint, Learner, ReviewItem
 from attendance.services import review
@@ -84,6 +85,7 @@ def test_nothing_personal_is_left_in_any_column_and_the_totals_stay(
     assert totals() == before
     assert found("amir") == amirs
     assert done.rows["deliveries"] > 2
+    assert not attendance_selectors.named("maro").exists()
     assert examine() == []
     row = Learner.objects.get(pk=rosa.pk)
     assert (row.name, row.email, row.erased_at) == ("", f"erased-{rosa.pk}", LATER)
