@@ -35,7 +35,7 @@ class ChatAdmin(Console):
     list_select_related = (WHOSE,)
     list_filter = (("reachability", ChoicesDropdownFilter),)
     search_fields = (f"{WHOSE}__email",)  # shows the box; get_search_results does the search
-    sortable_by = ("reach",)  # the rest is sealed, or of others
+    sortable_by = ()  # ids and names are sealed
     search_help_text = "A learner's name or address, or a Telegram id"
     empty_words = "Chats come with learners, and when somebody presses Start."
     ordering = ("-pk",)
