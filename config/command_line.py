@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any, TextIO
 
-from django.core.management import execute_from_command_line
+import django
+from django.core.management import execute_from_command_line, get_commands
 from django.core.management.base import CommandError, SystemCheckError
 
+OURS = frozenset({"attendance", "config", "delivery", "django_dramatiq", "nurture"})
+STOPPED = "The command stopped; standard error says why."
+#: Commands that tell of wrong keys, or help against them.
+MENDING = frozenset({"doctor", "rotate_keys", "backup", "restore", "post_restore", "runsandbox"})
 #: Commands that last: what kills one is a log line, no answer to whoever typed it.
 LASTING = frozenset({"runclock", "runbot", "runsandbox"})
 
@@ -52,7 +57,8 @@ def run(argv: Sequence[str]) -> None:
         sys.exit(error.returncode)
     except SystemExit as left:
         if left.code:
-            _fail(heard.last_line, "The command stopped; standard error says why.")
+            said = str(left.code) if isinstance(left.code, str) else STOPPED
+            _fail(heard.last_line, said)
         raise
     except Exception as error:
         _fail(heard.last_line, f"{type(error).__name__}: {error}")
@@ -63,14 +69,24 @@ def _execute(argv: Sequence[str]) -> None:
     from django.conf import settings  # a wrong setting stops the boot here
 
     from config import embedded, logs, metrics
+    from config.sealed import stock
 
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
+    django.setup()
+    if _reads_people(argv) and (problem := stock.problem()):
+        sys.exit(f"telbot does not start: {problem}.")
     if LASTING.intersection(argv[1:2]):
         logs.log_crashes()
     if argv[1:2] == ["runbot"]:  # neither requests nor tasks, which would begin it by themselves
         metrics.meters()
     execute_from_command_line(list(argv))
+
+
+def _reads_people(argv: Sequence[str]) -> bool:
+    """Whether the keys of sealed columns must fit: for commands of ours that do not mend them."""
+    name = argv[1] if len(argv) > 1 else ""
+    return name not in MENDING and get_commands().get(name) in OURS
 
 
 def _fail(last_line: str, said: str) -> None:

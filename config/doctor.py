@@ -23,6 +23,7 @@ from attendance.google_errors import GoogleError
 from attendance.models import Course
 from attendance.selectors.figures import standing as attendance_standing
 from config import pagers, views
+from config.sealed import stock
 from delivery.gateways import Call
 from delivery.models import Process
 from delivery.services.gates import TOKEN
@@ -112,6 +113,20 @@ def _permissions() -> Item:
     return Item(
         name="permissions", verdict="fail" if lacking else "pass", value=value, source="pg_class"
     )
+
+
+def _encryption() -> Item:
+    verdict: Verdict = "pass"
+    value = "every Telegram id, name and update is sealed with the newest key"
+    if problem := stock.problem():
+        verdict, value = "fail", problem
+    elif stock.is_off():
+        verdict = "not_yet"
+        value = "off: Telegram ids, names and updates can be read in the database; docs/privacy.md"
+    elif left := stock.left():
+        verdict = "not_yet"
+        value = f"{left.total()} values are under {', '.join(left)}; run manage.py rotate_keys"
+    return Item(name="encryption", verdict=verdict, value=value, source="FIELD_ENCRYPTION_KEY")
 
 
 def _redis() -> Item:
@@ -310,6 +325,7 @@ CHECKS: dict[str, Callable[[], Item]] = {
     "database": _database,
     "migrations": _migrations,
     "permissions": _permissions,
+    "encryption": _encryption,
     "redis": _redis,
     "installation": _installation,
     "flags": _flags,

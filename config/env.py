@@ -102,7 +102,7 @@ def _webhook_secret(raw: str) -> str:
 
 
 def _keys(raw: str) -> tuple[str, ...]:
-    """Fernet keys, the newest first: what is kept is read with any of them."""
+    """Keys of 32 bytes, the newest first: what is kept is read with any of them."""
     keys = _list(raw)
     with suppress(ValueError):
         if all(len(base64.urlsafe_b64decode(key)) == 32 for key in keys):
@@ -173,6 +173,14 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         secret=True,
         help="signs sessions; at least 40 characters outside local",
+    ),
+    Setting(
+        name="SECRET_KEY_FALLBACKS",
+        read=_list,
+        default="",
+        secret=True,
+        help="earlier SECRET_KEYs, the newest first, comma between; chats, names and who was "
+        "erased are found by hashes with the oldest, so keep it",
     ),
     Setting(
         name="ALLOWED_HOSTS",
@@ -251,17 +259,9 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         help="root for Reports and Calendar; empty: Google's own",
     ),
-    Setting(
-        name="NURTURE_ENABLED",
-        read=_flag,
-        default="",
-        help="seeds the flag once; local: on, else off",
-    ),
-    Setting(
-        name="ATTENDANCE_ENABLED",
-        read=_flag,
-        default="",
-        help="seeds the flag once; local: on, else off",
+    *(
+        Setting(name=name, read=_flag, default="", help="seeds the flag once; local: on, else off")
+        for name in ("NURTURE_ENABLED", "ATTENDANCE_ENABLED")
     ),
     Setting(
         name="ROLLOUT_PERCENT",
@@ -282,8 +282,9 @@ SETTINGS: tuple[Setting, ...] = (
         read=_keys,
         default="",
         secret=True,
-        help="Fernet key for encrypted columns (URL-safe base64 of 32 bytes), kept outside the "
-        "database; to change it, the new one first and the old one after a comma; empty: off",
+        help="key of Telegram ids, names and updates in the database (URL-safe base64 of 32 random "
+        "bytes); to change it, the new one first and the old one after a comma, then manage.py "
+        "rotate_keys; lost, they are lost; empty: off, they are stored readable",
     ),
     Setting(
         name="BACKUP_S3_URL",

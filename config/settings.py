@@ -52,6 +52,7 @@ SLACK_WEBHOOK_URL: str = VALUES["SLACK_WEBHOOK_URL"]
 PAGERDUTY_ROUTING_KEY: str = VALUES["PAGERDUTY_ROUTING_KEY"]
 PAGERDUTY_API_URL: str = VALUES["PAGERDUTY_API_URL"]
 BACKUP_S3_URL: str = VALUES["BACKUP_S3_URL"]
+FIELD_ENCRYPTION_KEY: tuple[str, ...] = VALUES["FIELD_ENCRYPTION_KEY"]  # config/sealed
 
 # The one place where delivery learns who answers a learner; a dotted path, so that the import
 # direction stays config → nurture → delivery.
@@ -60,11 +61,11 @@ DELIVERY_BOT_COMMANDS = "nurture.voice.commands"  # the menu, by language
 
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY: str = VALUES["SECRET_KEY"] or "local-only-never-used-outside-a-laptop-or-a-test-run-0"
+SECRET_KEY_FALLBACKS: list[str] = [*VALUES["SECRET_KEY_FALLBACKS"]]
 if not IS_LOCAL:
     # Drawn out: the 44 characters that Render generates hold 256 bits, but Django wants to see 50.
     SECRET_KEY, *SECRET_KEY_FALLBACKS = (
-        hashlib.sha512(key.encode()).hexdigest()
-        for key in (SECRET_KEY, *VALUES.get("SECRET_KEY_FALLBACKS", ()))
+        hashlib.sha512(key.encode()).hexdigest() for key in (SECRET_KEY, *SECRET_KEY_FALLBACKS)
     )
 DEBUG = False
 ALLOWED_HOSTS: list[str] = [*VALUES["ALLOWED_HOSTS"]]

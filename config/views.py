@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 
 import delivery.selectors
 from config.pulse import pulse
+from config.sealed import stock
 from delivery import clock
 from delivery.services.gates import FENCE
 from nurture.domain.exposition import CONTENT_TYPE, render
@@ -53,7 +54,7 @@ class HealthMiddleware:
 
 
 def readyz() -> JsonResponse:
-    """Say whether this process can do its work: database, Redis, no pending migration."""
+    """Say whether this process can do its work: database, Redis, migrations, keys of columns."""
     problems = {name: problem for name, check in CHECKS.items() if (problem := check())}
     return JsonResponse(
         {"ready": not problems, "problems": problems, "fence": fence()},
@@ -106,6 +107,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "database": database_problem,
     "redis": redis_problem,
     "migrations": migrations_problem,
+    "keys": stock.problem,
 }
 
 

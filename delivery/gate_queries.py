@@ -84,7 +84,7 @@ UPDATE nurture_deliveries
 """
 
 MIGRATE_CHAT = """
-UPDATE delivery_chat c SET telegram_id = %(new)s, kind = 'group'
+UPDATE delivery_chat c SET telegram_id = %(new)s, telegram_key = %(key)s, kind = 'group'
  WHERE c.id = %(chat)s
-   AND NOT EXISTS (SELECT FROM delivery_chat o WHERE o.telegram_id = %(new)s)
+   AND NOT EXISTS (SELECT FROM delivery_chat o WHERE o.telegram_key = %(key)s)
 """

@@ -23,6 +23,7 @@ from config import telemetry
 from delivery import gate_queries, postgres, queries, rows
 from delivery.domain import pacing
 from delivery.domain.retry import MAX_DEATHS
+from delivery.models import Chat
 from delivery.rows import Entry, Held
 
 Connection = AsyncConnection[dict[str, Any]]
@@ -172,7 +173,7 @@ class Ledger:
         if not plan.slots and not plan.put_off:
             return []
         pause = {
-            row["chat_id"]: rows.spacing(row["telegram_id"], rate=self.rate, per_chat=_per_chat())
+            row["chat_id"]: rows.spacing(row["kind"], rate=self.rate, per_chat=_per_chat())
             for row in found
         }
         granted = await _all(
@@ -194,12 +195,7 @@ class Ledger:
         if key == REPLY and granted:
             await _ask(db, queries.PUSH_BULK, {"slots": len(granted)})
         fences = {row["id"]: row["fence"] for row in granted}
-        by_id = {row["id"]: row for row in found}
-        return [
-            rows.held(by_id[slot.delivery_id], fence=fences[slot.delivery_id], slot_at=slot.at)
-            for slot in plan.slots
-            if slot.delivery_id in fences
-        ]
+        return rows.leased(plan.slots, found=found, fences=fences)
 
     async def commit(
         self, *, results: Sequence[Entry] = (), intents: Sequence[Held] = ()
@@ -340,7 +336,8 @@ class Ledger:
 
     async def chat_moved(self, held: Held, *, to: int) -> None:
         """A group has a new id."""
-        await self._run(gate_queries.MIGRATE_CHAT, {"chat": held.chat, "new": to})
+        new, key = Chat.sealed_id(to)
+        await self._run(gate_queries.MIGRATE_CHAT, {"chat": held.chat, "new": new, "key": key})
 
     async def _advance_simulation(self) -> None:
         # Simulated time runs while we work, else what pacing puts off would never come.

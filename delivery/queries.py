@@ -33,7 +33,7 @@ SELECT g.rate, g.next_slot_at,
 # a short retry or a snooze that ends within two minutes put off; a later one does not hold it up.
 # Which streams are open is asked once (ARRAY), not for each row that a chat has behind closed ones.
 _CANDIDATE = """
-SELECT d.id, d.chat_id, d.due_at, d.deaths, c.telegram_id, d.text, d.buttons, d.trace,
+SELECT d.id, d.chat_id, d.due_at, d.deaths, c.telegram_id, c.kind, d.text, d.buttons, d.trace,
        c.next_slot_at AS chat_free_at,
        EXISTS (SELECT FROM nurture_deliveries o
                 WHERE o.chat_id = d.chat_id AND o.status IN ('leased', 'sending')) AS chat_busy,
@@ -51,7 +51,8 @@ SELECT d.id, d.chat_id, d.due_at, d.deaths, c.telegram_id, d.text, d.buttons, d.
       FROM nurture_deliveries w
      WHERE w.id = p.id AND w.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) d
  CROSS JOIN LATERAL (
-    SELECT h.telegram_id, h.next_slot_at FROM delivery_chat h WHERE h.id = d.chat_id OFFSET 0) c
+    SELECT h.telegram_id, h.kind, h.next_slot_at
+      FROM delivery_chat h WHERE h.id = d.chat_id OFFSET 0) c
  ORDER BY p.due_at, p.priority, p.run_at, p.id
 """
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
+from config.sealed import DamagedError
 from delivery.domain import pacing
 from delivery.domain.outcome import Verdict
 from delivery.domain.reasons import Reason
 from delivery.domain.results import Result
 from delivery.domain.states import Status
 from delivery.domain.windows import Window, next_opening
+from delivery.models import Chat, ChatKind
 
+log = logging.getLogger(__name__)
 GROUP_SPACING = timedelta(seconds=3)  # 20 a minute: https://core.telegram.org/bots/faq
 
 #: Verdicts of the intent that end a delivery, and those that only put it off.
@@ -60,9 +64,9 @@ class Entry:
     diverted: bool = False
 
 
-def spacing(telegram_id: int, *, rate: float, per_chat: float) -> timedelta:
+def spacing(kind: str, *, rate: float, per_chat: float) -> timedelta:
     """The pause between two messages of one chat, with the lateness a slot may have."""
-    pause = GROUP_SPACING if telegram_id < 0 else timedelta(seconds=1 / per_chat)
+    pause = GROUP_SPACING if kind == ChatKind.GROUP else timedelta(seconds=1 / per_chat)
     return pause + (pacing.allowed_lateness(rate) or timedelta(0))
 
 
@@ -74,17 +78,38 @@ def candidate(row: Mapping[str, Any], *, rate: float, per_chat: float) -> pacing
         chat_free_at=row["chat_free_at"],
         chat_busy=row["chat_busy"],
         behind=row["behind"],
-        spacing=spacing(row["telegram_id"], rate=rate, per_chat=per_chat),
+        spacing=spacing(row["kind"], rate=rate, per_chat=per_chat),
     )
 
 
+def leased(
+    slots: Iterable[pacing.Slot], *, found: Iterable[Mapping[str, Any]], fences: Mapping[int, int]
+) -> list[Held]:
+    """Those that got a lease (`fences`), in the order of their slots.
+
+    Without one where the chat's id is damaged, for nobody can be called: its lease runs out, and
+    after a few of them staff find it given up as poison. Raises SealedError where a key is missing:
+    nothing is leased then, since it may be missing here only.
+    """
+    by_id, taken = {row["id"]: row for row in found}, []
+    for slot in slots:
+        fence = fences.get(slot.delivery_id)
+        if fence is None:
+            continue
+        try:
+            taken.append(held(by_id[slot.delivery_id], fence=fence, slot_at=slot.at))
+        except DamagedError:
+            log.exception("sender.chat_damaged", extra={"delivery_id": slot.delivery_id})
+    return taken
+
+
 def held(row: Mapping[str, Any], *, fence: int, slot_at: datetime) -> Held:
-    """A leased delivery."""
+    """A leased delivery. Raises SealedError."""
     return Held(
         id=row["id"],
         fence=fence,
         chat=row["chat_id"],
-        telegram_id=row["telegram_id"],
+        telegram_id=Chat.opened_id(row["telegram_id"]),
         text=row["text"],
         buttons=row["buttons"],
         slot_at=slot_at,

@@ -84,8 +84,7 @@ SELECT 'replies', 'stream', false, '', '', NULL, count(*), min(x.due_at)
  ORDER BY 1
 """
 
-# What came to its end, hour by hour, and what learners said of themselves: a word or a button, but
-# no command.
+# What came to its end, hour by hour, and what learners said of themselves.
 _BY_HOUR = """
 SELECT date_trunc('hour', d.settled_at, 'UTC') AS hour, d.status, d.reason, count(*)
   FROM nurture_deliveries d
@@ -96,8 +95,7 @@ SELECT date_trunc('hour', d.settled_at, 'UTC') AS hour, d.status, d.reason, coun
 SELECT date_trunc('hour', u.received_at, 'UTC'), 'heard', '', count(*)
   FROM delivery_inboundupdate u
  WHERE u.received_at >= %(since)s AND u.received_at < %(until)s
-   AND (u.payload ? 'callback_query'
-        OR u.payload ? 'message' AND left(u.payload #>> '{message,text}', 1) IS DISTINCT FROM '/')
+   AND u.is_answer
  GROUP BY 1
 """
 
@@ -204,7 +202,7 @@ def has_updates(*, now: datetime) -> bool:
 def leaving(*, now: datetime) -> QuerySet[Chat]:
     """Chats whose id may be erased: the last reply has come to its end, or an hour is over."""
     said = Delivery.objects.filter(chat=OuterRef("pk"), settled_at__isnull=True)
-    heard = InboundUpdate.objects.filter(chat_key=OuterRef("telegram_id"), handled_at__isnull=True)
+    heard = InboundUpdate.objects.filter(chat_key=OuterRef("telegram_key"), handled_at__isnull=True)
     return Chat.objects.filter(leaving_at__isnull=False).filter(
         Q(leaving_at__lte=now - LAST_REPLY) | (~Exists(said) & ~Exists(heard))
     )
@@ -256,7 +254,7 @@ def stored_about(*, chats: Iterable[int]) -> dict[str, Any]:
     rows = list(Chat.objects.filter(pk__in=set(chats)).order_by("pk"))
     consents = Consent.objects.filter(chat__in=rows).order_by("pk")
     deliveries = Delivery.objects.filter(chat__in=rows)
-    updates = InboundUpdate.objects.filter(chat_key__in=[row.telegram_id for row in rows])
+    updates = InboundUpdate.objects.filter(chat_key__in=[row.telegram_key for row in rows])
     return {
         "chats": [
             {

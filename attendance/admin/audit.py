@@ -45,7 +45,7 @@ class AuditPairAdmin(Console):
     list_display = ("what", "said", "evidence", "label", "buttons")
     list_display_links = None
     list_filter = (("verdict", ChoicesDropdownFilter), "week")
-    search_fields = ("outcome__learner__name", "outcome__learner__email")
+    search_fields = ("outcome__learner__name__words", "outcome__learner__email")
     ordering = ("-week", "verdict", "pk")
     actions = ()
     empty_words = (

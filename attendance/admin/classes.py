@@ -224,7 +224,7 @@ class AttendanceEventAdmin(Console):
         "Sequences start from facts."
     )
     list_filter = (("kind", ChoicesDropdownFilter), ("recorded_at", RangeDateFilter))
-    search_fields = ("learner__email", "learner__name")
+    search_fields = ("learner__email", "learner__name__words")
     search_help_text = "A learner's name or address"
     ordering = ("-pk",)
 

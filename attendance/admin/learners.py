@@ -121,9 +121,9 @@ class LearnerAdmin(Titled):
     """A learner with everything that leads on from here."""
 
     list_display = ("who", "email", "way_on")
-    search_fields = ("email", "name", "identities__value_key")
-    search_help_text = "Name, address, or any address they join with"
-    ordering = ("name", "pk")
+    search_fields = ("email", "name__words", "identities__value_key")
+    search_help_text = "Beginnings of names, address, or any address they join with"
+    ordering = ("email_key",)
     fields: Any = ("name", "email", "since", "way_on")
     readonly_fields: Any = ("email", "since", "way_on")
     inlines: Any = (LearnerOutcomeInline, IdentityInline, EnrolmentInline)
@@ -143,7 +143,7 @@ class LearnerAdmin(Titled):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[models.Learner], search_term: str
     ) -> tuple[QuerySet[models.Learner], bool]:
-        """By parts of names, addresses and other marks; all words must occur."""
+        """By beginnings of names, parts of addresses and other marks; all words must occur."""
         if not search_term:
             return queryset, False
         return queryset.filter(pk__in=selectors.named(search_term).values("pk")), False
@@ -162,7 +162,7 @@ class LearnerAdmin(Titled):
         super().save_formset(request, form, formset, change)
         link_known(now=now)
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description="name")
     def who(self, row: models.Learner) -> str:
         """In words."""
         return person(row)
@@ -206,7 +206,7 @@ class EnrolmentAdmin(KeepsItsOwner):
     list_display = (learner_of, "course", "starts_at", "ends_at")
     list_select_related = ("learner", "course")
     list_filter = ("course",)
-    search_fields = ("learner__email", "learner__name", "course__title")
+    search_fields = ("learner__email", "learner__name__words", "course__title")
     fields = (learner_of, "course", "starts_at", "ends_at")
     readonly_fields = (learner_of,)
     list_display_links = ("course",)
@@ -222,7 +222,7 @@ class LearnerIdentityAdmin(Console):
     list_display_links = ("value_key",)
     list_select_related = ("learner", "course")
     list_filter = (("kind", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter))
-    search_fields = ("value_key", "learner__email", "learner__name")
+    search_fields = ("value_key", "learner__email", "learner__name__words")
     fields = (learner_of, "kind", "value_key", "course", "status", "origin", "created_by")
     readonly_fields = (learner_of,)
     ordering = ("-pk",)

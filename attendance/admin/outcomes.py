@@ -57,7 +57,12 @@ class OutcomeAdmin(Console):
         "is_current",
         ("decided_at", RangeDateFilter),
     )
-    search_fields = ("learner__email", "learner__name", "session__event_id", "session__title")
+    search_fields = (
+        "learner__email",
+        "learner__name__words",
+        "session__event_id",
+        "session__title",
+    )
     search_help_text = "A learner's name or address, a class, or a Calendar event id"
     ordering = ("-pk",)
     fieldsets: Any = (
@@ -249,7 +254,7 @@ class PledgeAdmin(Titled):
     list_display_links = ("label",)
     list_select_related = ("learner", "session")
     list_filter = (("state", ChoicesDropdownFilter),)
-    search_fields = ("learner__email", "learner__name")
+    search_fields = ("learner__email", "learner__name__words")
     ordering = ("-pk",)
 
     @display(

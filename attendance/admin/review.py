@@ -50,7 +50,8 @@ class ReviewItemAdmin(Console):
     list_display = ("words", class_of, "holds", "label", "asked")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     search_fields = (
-        "learner__email", "learner__name", "mark", "session__title", "endpoint__display_name",
+        "learner__email", "learner__name__words", "mark", "session__title",
+        "endpoint__display_name",
     )  # fmt: skip
     search_help_text = "A name or address as it stood in the call, a learner, or a class"
     ordering = ("-state", "-pk")  # open ones first
@@ -152,8 +153,9 @@ class ReviewItemAdmin(Console):
         text = request.GET.get("who", "").strip()
         if not text:
             return []
-        by_name = Learner.objects.filter(name__icontains=text)
-        return list((by_name | Learner.objects.filter(email__icontains=text)).order_by("name")[:8])
+        by_name = Learner.objects.filter(name__words=text)
+        rows = by_name | Learner.objects.filter(email__icontains=text)
+        return sorted(rows.order_by("email_key")[:8], key=lambda who: who.name)
 
     def _decide(self, request: HttpRequest, item: ReviewItem) -> HttpResponse:
         """Take the decision and go to the next question at once; after the last, say so."""

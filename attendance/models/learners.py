@@ -13,6 +13,10 @@ from attendance.domain.kinds import (
     IdentityKind,
     IdentityStatus,
 )
+from config.sealed.box import box
+from config.sealed.fields import KeyedWords, SealedName
+
+_SEALED_AS = "learner.name"
 
 
 class Learner(models.Model):
@@ -20,7 +24,10 @@ class Learner(models.Model):
 
     email = models.CharField(max_length=320)  # as imported
     email_key = models.CharField(max_length=320, unique=True)  # normal form
-    name = models.CharField(max_length=200, blank=True, default="")
+    name = SealedName(
+        purpose=_SEALED_AS, beside="name_words", max_length=200, blank=True, default=""
+    )
+    name_words = KeyedWords(of="name", purpose="name")
     created_at = models.DateTimeField()
     # Nothing personal is left; the row stays, so that totals do.
     erased_at = models.DateTimeField(null=True, blank=True)
@@ -38,6 +45,11 @@ class Learner(models.Model):
 
     def __str__(self) -> str:
         return f"learner {self.pk}"
+
+    @staticmethod
+    def opened_name(stored: str) -> str:
+        """The name that a query of our own has read. Raises SealedError."""
+        return box().open(stored, _SEALED_AS)
 
 
 class LearnerIdentity(models.Model):

@@ -121,8 +121,8 @@ def _device(row: Endpoint) -> Device:
 
 def _candidates(item: ReviewItem) -> list[Candidate]:
     """Whom the evidence names, with what we know of each in that class."""
-    found = Learner.objects.filter(pk__in=item.evidence.get("candidates", ())).order_by("name")
-    learners, here = list(found), item.session_id or 0
+    found = Learner.objects.filter(pk__in=item.evidence.get("candidates", ()))
+    learners, here = sorted(found, key=lambda who: (who.name, who.pk)), item.session_id or 0
     outcomes = dict(
         Outcome.objects.filter(learner__in=learners, session=here, is_current=True).values_list(
             "learner_id", "outcome"

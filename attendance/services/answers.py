@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Protocol
 
 from django.utils import timezone
@@ -82,7 +83,7 @@ class GuestAnswers:
     def choices(self, item: ReviewItem) -> list[Choice]:
         """Those whom the evidence names, then those who are no learners."""
         found = Learner.objects.filter(pk__in=item.evidence.get("candidates", ()))
-        named = [(who.pk, who.name or who.email) for who in found.order_by("name", "pk")]
+        named = sorted(((who.pk, who.name or who.email) for who in found), key=itemgetter(1, 0))
         return [
             *(Choice(f"is:{pk}", f"This is {name}") for pk, name in named),
             *(Choice(kind, words) for kind, words in self.outsiders.items()),

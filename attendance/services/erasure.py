@@ -87,7 +87,7 @@ def erase_learner(*, learner: Learner, now: datetime) -> dict[str, int]:
     nobody = f"erased-{row.pk}"
     row.email = row.email_key = nobody
     row.name, row.erased_at = "", now
-    row.save(update_fields=["email", "email_key", "name", "erased_at"])
+    row.save(update_fields=["email", "email_key", "name", "name_words", "erased_at"])
     return {**done, "learners": 1}
 
 

@@ -87,7 +87,7 @@ def _learners(given: Mapping[str, Person], *, now: datetime) -> dict[str, Learne
         written,
         update_conflicts=True,
         unique_fields=["email_key"],
-        update_fields=["email", "name"],
+        update_fields=["email", "name", "name_words"],
     )
     changed = [row.email_key for row in written]
     found |= {row.email_key: row for row in Learner.objects.filter(email_key__in=changed)}

@@ -1,6 +1,6 @@
 """What the work leaves to be followed by: the ids of its log lines, and its traces.
 
-Every app may use this package; it knows none of them (docs/decisions/0021). Ids are context
+Every app may use this package; it knows none of them (docs/decisions/0014). Ids are context
 variables, merged into each log line and error report. Traces are OpenTelemetry's: while
 OTEL_EXPORTER_OTLP_ENDPOINT is empty nothing of it is imported and each call here costs a look at
 one variable.

@@ -36,15 +36,16 @@ TRIES = {
 
 
 def found_chats(words: str) -> QuerySet[models.Chat]:
-    """The chats that a search may mean: by name or address of their learner, or Telegram id."""
+    """The chats that a search may mean: beginnings of names, address, or Telegram id."""
     rows = models.Chat.objects.order_by("pk")
     for word in words.split():
-        named = Q(**{f"{WHOSE}__name__icontains": word}) | Q(**{f"{WHOSE}__email__icontains": word})
-        rows = rows.filter(named | Q(telegram_id=word) if _is_number(word) else named)
+        named = Q(**{f"{WHOSE}__name__words": word}) | Q(**{f"{WHOSE}__email__icontains": word})
+        rows = rows.filter(named | Q(telegram_id=int(word)) if is_number(word) else named)
     return rows
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
+    """Whether a word may be the number of a chat or an update."""
     return word.removeprefix("-").isdecimal() and len(word) < 19
 
 

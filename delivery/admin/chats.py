@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -14,7 +14,7 @@ from config.console.lists import of_people
 from config.console.pages import Console, ReadOnlyInline
 from config.console.words import moment, pill
 from delivery import models
-from delivery.admin.base import WHOSE, chat_of, found_chats, person_of
+from delivery.admin.base import WHOSE, chat_of, found_chats, is_number, person_of
 
 REACH_TONES = {"ok": "good", "never_started": "warn"}
 
@@ -34,7 +34,8 @@ class ChatAdmin(Console):
     list_display = ("whose", "telegram_id", "reach", "agreed", "quiet", "messages_link")
     list_select_related = (WHOSE,)
     list_filter = (("reachability", ChoicesDropdownFilter),)
-    search_fields = ("=telegram_id", f"{WHOSE}__email", f"{WHOSE}__name")
+    search_fields = (f"{WHOSE}__email",)  # shows the box; get_search_results does the search
+    sortable_by = ()  # ids and names are sealed
     search_help_text = "A learner's name or address, or a Telegram id"
     empty_words = "Chats come with learners, and when somebody presses Start."
     ordering = ("-pk",)
@@ -52,7 +53,7 @@ class ChatAdmin(Console):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[models.Chat], search_term: str
     ) -> tuple[QuerySet[models.Chat], bool]:
-        """By whole words of name, address or id."""
+        """By beginnings of names, address or id."""
         if not search_term:
             return queryset, False
         return queryset.filter(pk__in=found_chats(search_term).values("pk")), False
@@ -96,7 +97,7 @@ class ConsentAdmin(Console):
     list_display = (chat_of, "what", "said", "since", "source")
     list_display_links = ("what",)
     list_select_related = (f"chat__{WHOSE}",)
-    search_fields = ("=chat__telegram_id",)
+    search_fields = ("source",)  # shows the box; get_search_results does the search
     search_help_text = "A learner's name or address, or a Telegram id"
     list_filter = ("granted",)
     ordering = ("-pk",)
@@ -134,15 +135,26 @@ class InboundUpdateAdmin(Console):
     """What learners wrote and pressed, as Telegram told us."""
 
     personal = True
-    list_display = ("update_id", "chat_key", "received", "handled", "tries", "error")
-    search_fields = ("=update_id", "=chat_key")
+    list_display = ("update_id", "received", "handled", "tries", "error")
+    search_fields = ("=update_id",)
     search_help_text = "A Telegram id, or the number of an update"
     sortable_by = ()
     ordering = ("-pk",)
 
     def heading(self, row: models.InboundUpdate) -> str:
         """By its number, which is Telegram's."""
-        return f"Update {row.update_id} of chat {row.chat_key}"
+        return f"Update {row.update_id}"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[models.InboundUpdate], search_term: str
+    ) -> tuple[QuerySet[models.InboundUpdate], bool]:
+        """By either number."""
+        if not search_term:
+            return queryset, False
+        if not is_number(search_term):
+            return queryset.none(), False
+        number = int(search_term)
+        return queryset.filter(Q(update_id=number) | Q(chat_key=number)), False
 
     @admin.display(description="received")
     def received(self, row: models.InboundUpdate) -> SafeString:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from config.sealed.box import box
+from config.sealed.fields import KeyedHash, SealedInteger
+
+#: Equal ids have equal hashes in every table.
+TELEGRAM = "telegram"
+_SEALED_AS = "chat.telegram_id"
 
 
 class Reachability(models.TextChoices):
@@ -23,11 +32,17 @@ class ChatKind(models.TextChoices):
     PRIVATE = "private", "private"
     GROUP = "group", "group"
 
+    @classmethod
+    def of(cls, telegram_id: int) -> ChatKind:
+        """Groups and channels have ids below zero: https://core.telegram.org/bots/api#chat"""
+        return cls.GROUP if telegram_id < 0 else cls.PRIVATE
+
 
 class Chat(models.Model):
     """One Telegram chat. Its pace is kept here, in real time: `next_slot_at`."""
 
-    telegram_id = models.BigIntegerField(unique=True)
+    telegram_id = SealedInteger(purpose=_SEALED_AS, beside="telegram_key")
+    telegram_key = KeyedHash(of="telegram_id", purpose=TELEGRAM, unique=True, editable=False)
     kind = models.CharField(max_length=8, choices=ChatKind, default=ChatKind.PRIVATE)
     reachability = models.CharField(max_length=16, choices=Reachability, default=Reachability.OK)
     reachability_changed_at = models.DateTimeField(null=True, blank=True)
@@ -42,7 +57,6 @@ class Chat(models.Model):
             models.CheckConstraint(
                 condition=Q(reachability__in=Reachability.values), name="delivery_chat_reachability"
             ),
-            models.CheckConstraint(condition=~Q(telegram_id=0), name="delivery_chat_telegram_id"),
         ]
         indexes = [
             # Read by the block rate: who has blocked the bot of late.
@@ -61,6 +75,17 @@ class Chat(models.Model):
 
     def __str__(self) -> str:
         return f"chat {self.pk}"
+
+    @staticmethod
+    def opened_id(stored: str) -> int:
+        """The Telegram id that a query of our own has read. Raises SealedError."""
+        return int(box().open(stored, _SEALED_AS))
+
+    @staticmethod
+    def sealed_id(telegram_id: int) -> tuple[str, UUID]:
+        """The two columns of a Telegram id, for a statement of our own."""
+        text = str(telegram_id)
+        return box().seal(text, _SEALED_AS), box().hashed(text, TELEGRAM)
 
 
 class Consent(models.Model):

@@ -9,9 +9,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from config.sealed.fields import KeyedHash, SealedJSON
 from config.telemetry import TRACE_LENGTH
 from delivery.domain.states import ENDS, IN_FLIGHT, Status
-from delivery.models.chats import Chat
+from delivery.models.chats import TELEGRAM, Chat
 from delivery.models.gates import Gate
 
 _STATUSES = [(status.value, status.value) for status in Status]
@@ -290,8 +291,11 @@ class InboundUpdate(models.Model):
     """One update from Telegram, stored before it is handled; `update_id` makes it happen once."""
 
     update_id = models.BigIntegerField(unique=True)
-    chat_key = models.BigIntegerField(default=0)  # orders the updates of one chat
-    payload = models.JSONField()
+    # Orders the updates of one chat; the same as its `telegram_key`. Null: of no chat.
+    chat_key = KeyedHash(purpose=TELEGRAM, null=True, blank=True)
+    payload = SealedJSON(purpose="update.payload")
+    # A word or a button: what the figures of a day count, since they cannot look into the payload.
+    is_answer = models.BooleanField(default=False, db_default=False)
     received_at = models.DateTimeField()
     handled_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from delivery.domain.reasons import Reason
 from delivery.domain.states import Status
-from delivery.models import BusinessNow, Chat, Consent, Delivery, Lane, Reachability
+from delivery.models import BusinessNow, Chat, ChatKind, Consent, Delivery, Lane, Reachability
 from delivery.services.deliveries import cancel_all
 
 DEFAULT_CATEGORY = ""
@@ -22,7 +22,8 @@ def register_chat(*, telegram_id: int, reachability: str = Reachability.OK) -> C
     A chat that is known keeps what it said: registering again never undoes a /stop or a block.
     """
     chat, _ = Chat.objects.get_or_create(
-        telegram_id=telegram_id, defaults={"reachability": reachability}
+        telegram_id=telegram_id,
+        defaults={"kind": ChatKind.of(telegram_id), "reachability": reachability},
     )
     if not chat.consents.exists():
         Consent.objects.bulk_create(
@@ -48,7 +49,9 @@ def register_chats(*, telegram_ids: Iterable[int], source: str, now: datetime) -
     withdrawn. Safe to run twice.
     """
     wanted = sorted(set(telegram_ids))
-    Chat.objects.bulk_create([Chat(telegram_id=pk) for pk in wanted], ignore_conflicts=True)
+    Chat.objects.bulk_create(
+        [Chat(telegram_id=pk, kind=ChatKind.of(pk)) for pk in wanted], ignore_conflicts=True
+    )
     chats = {chat.telegram_id: chat for chat in Chat.objects.filter(telegram_id__in=wanted)}
     Consent.objects.bulk_create(
         [
@@ -72,7 +75,9 @@ def meet_chat(*, telegram_id: int, now: datetime) -> Chat:
 
     Safe to run twice.
     """
-    chat, _ = Chat.objects.get_or_create(telegram_id=telegram_id)
+    chat, _ = Chat.objects.get_or_create(
+        telegram_id=telegram_id, defaults={"kind": ChatKind.of(telegram_id)}
+    )
     set_reachability(chat=chat, reachability=Reachability.OK, now=now)
     return chat
 

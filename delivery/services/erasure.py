@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
 
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from delivery import selectors
 from delivery.domain.again import AGAIN
@@ -15,11 +17,6 @@ from delivery.services.deliveries import cancel_all
 
 #: Ids below this one are ours: Telegram's have at most 52 bits.
 NOBODY = -(2**62)
-# Updates that name a person but belong to no chat that we know.
-_ELSEWHERE = r"""
-UPDATE delivery_inboundupdate SET payload = '{}'::jsonb, error = ''
- WHERE chat_key = 0 AND handled_at IS NOT NULL AND payload::text ~ %s
-"""
 
 
 @transaction.atomic
@@ -56,18 +53,25 @@ def scrub(*, deliveries: QuerySet[Delivery]) -> dict[str, int]:
     tries = Attempt.objects.filter(delivery__in=deliveries).exclude(description="")
     return {
         "attempts": tries.update(description=""),
-        "deliveries": deliveries.exclude(text="").update(text="", buttons=[], last_error=""),
-    }
+        "deliveries": deliveries.exclude(text="").update(
+            text="", buttons=[], last_error="", window_opens=None, window_closes=None,
+            window_zone="",  # where they live
+        ),
+    }  # fmt: skip
 
 
 def _scrub_updates(telegram_id: int) -> int:
     """What they wrote and pressed; what waits to be handled is left to its turn."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ELSEWHERE, [rf"\m{telegram_id}\M"])
-        elsewhere = int(cursor.rowcount)
-    rows = InboundUpdate.objects.filter(chat_key=telegram_id, handled_at__isnull=False)
-    rows = rows.exclude(payload={})
-    return elsewhere + rows.update(payload={}, error="")
+    handled = InboundUpdate.objects.filter(handled_at__isnull=False)
+    # Updates that name a person but belong to no chat that we know; they are rare.
+    named = re.compile(rf"\b{telegram_id}\b")
+    elsewhere = [
+        row.pk
+        for row in handled.filter(chat_key=None).iterator()
+        if named.search(json.dumps(row.payload))
+    ]
+    theirs = handled.filter(Q(chat_key=telegram_id) | Q(pk__in=elsewhere))
+    return theirs.update(payload={}, error="")
 
 
 def forget_leaving(*, now: datetime) -> int:
@@ -98,7 +102,8 @@ def _cut(chat: Chat, now: datetime) -> dict[str, int]:
     chat.reachability_changed_at, chat.leaving_at, chat.snoozed_until = now, None, None
     chat.save(
         update_fields=[
-            "telegram_id", "reachability", "reachability_changed_at", "leaving_at", "snoozed_until",
+            "telegram_id", "telegram_key", "reachability", "reachability_changed_at", "leaving_at",
+            "snoozed_until",
         ]
     )  # fmt: skip
     return {"updates": updates, "chats": 1}

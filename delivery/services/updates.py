@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from config import telemetry
+from config.sealed import DamagedError, SealedError
 from delivery.inbound import Inbound, InboundButton, InboundHandler, InboundMembership
 from delivery.models import Chat, Delivery, InboundUpdate, Lane, Reachability
 from delivery.services.chats import meet_chat, set_reachability
@@ -82,20 +84,30 @@ def _row(payload: Mapping[str, Any], now: datetime) -> InboundUpdate:
         update_id=update_id,
         chat_key=_chat_key(payload),
         payload=_storable(payload),
+        is_answer=_is_answer(payload),
         received_at=now,
     )
 
 
-def _chat_key(payload: Mapping[str, Any]) -> int:
-    """The chat an update belongs to, as far as it can be told without understanding it; else 0."""
+def _is_answer(payload: Mapping[str, Any]) -> bool:
+    """Whether somebody said something of themselves: a word or a button, but no command."""
+    if "callback_query" in payload:
+        return True
+    message = payload.get("message")
+    text = message.get("text") if isinstance(message, Mapping) else None
+    return "message" in payload and not str(text or "").startswith("/")
+
+
+def _chat_key(payload: Mapping[str, Any]) -> int | None:
+    """The chat an update belongs to, as far as it can be told without understanding it."""
     content = payload.get("callback_query")
     if isinstance(content, Mapping):
         content = content.get("message") or {"chat": content.get("from")}
     else:
         content = next((payload[kind] for kind in _KINDS_WITH_CHAT if kind in payload), None)
     chat = content.get("chat") if isinstance(content, Mapping) else None
-    key = chat.get("id") if isinstance(chat, Mapping) else 0
-    return key if isinstance(key, int) and -_MAX_BIGINT <= key < _MAX_BIGINT else 0
+    key = chat.get("id") if isinstance(chat, Mapping) else None
+    return key if isinstance(key, int) and -_MAX_BIGINT <= key < _MAX_BIGINT else None
 
 
 def _storable(value: Any) -> Any:
@@ -114,11 +126,12 @@ def handle_waiting(*, now: datetime, limit: int = 100) -> Handled:
 
     Each update is one transaction: what the handler writes, its replies and the mark "handled"
     commit together. An error keeps the update for a later pass, three times at most; until then
-    it holds back its own chat only. Call it outside a transaction.
+    it holds back its own chat only. Call it outside a transaction. Raises SealedError where a key
+    is missing; nothing counts as tried then.
     """
     done = Handled()
     waiting = InboundUpdate.objects.filter(handled_at__isnull=True).order_by("id")
-    held: set[int] = set()  # chats with a failure or another process at work
+    held: set[UUID | None] = set()  # chats with a failure or another process at work
     for pk, chat_key in list(waiting.values_list("id", "chat_key")[:limit]):
         if chat_key in held:
             continue
@@ -128,7 +141,7 @@ def handle_waiting(*, now: datetime, limit: int = 100) -> Handled:
     return done
 
 
-def _handle_if_free(pk: int, chat_key: int, now: datetime, done: Handled) -> bool:
+def _handle_if_free(pk: int, chat_key: UUID | None, now: datetime, done: Handled) -> bool:
     """Handle one update unless another process has its chat; False holds the chat back."""
     inbound: Inbound | None = None
     try:
@@ -148,6 +161,8 @@ def _handle_if_free(pk: int, chat_key: int, now: datetime, done: Handled) -> boo
         done.failed += 1
         return True
     except Exception as error:
+        if isinstance(error, SealedError) and not isinstance(error, DamagedError):
+            raise  # a key is missing here, which is no fault of the update
         log.exception("updates.handler_failed")
         done.failed += 1
         return _note_failure(pk, error, now)
@@ -160,7 +175,7 @@ def _handle_if_free(pk: int, chat_key: int, now: datetime, done: Handled) -> boo
     return True
 
 
-def _lock_chat(chat_key: int) -> bool:
+def _lock_chat(chat_key: UUID | None) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_CLASS, str(chat_key)]
@@ -168,7 +183,7 @@ def _lock_chat(chat_key: int) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _next_of_chat(chat_key: int) -> InboundUpdate | None:
+def _next_of_chat(chat_key: UUID | None) -> InboundUpdate | None:
     waiting = InboundUpdate.objects.filter(handled_at__isnull=True, chat_key=chat_key)
     return waiting.order_by("id").select_for_update(no_key=True).first()
 
@@ -201,9 +216,9 @@ def _handle(inbound: Inbound, now: datetime) -> tuple[Inbound, int]:
     return inbound, len(replies) if chat is not None else 0
 
 
-def _sends_too_much(chat_key: int, now: datetime) -> bool:
+def _sends_too_much(chat_id: int, now: datetime) -> bool:
     recent = InboundUpdate.objects.filter(
-        chat_key=chat_key, received_at__gt=now - timedelta(minutes=1)
+        chat_key=chat_id, received_at__gt=now - timedelta(minutes=1)
     )
     return recent.count() > ANSWERED_A_MINUTE
 
@@ -230,7 +245,8 @@ def _with_evidence(inbound: InboundButton, chat: Chat | None) -> InboundButton:
 def _note_failure(pk: int, error: Exception, now: datetime) -> bool:
     """Count a failed try; return whether the chat may go on (this update was given up)."""
     with transaction.atomic():
-        update = InboundUpdate.objects.select_for_update(no_key=True).get(pk=pk)
+        rows = InboundUpdate.objects.select_for_update(no_key=True).defer("payload")
+        update = rows.get(pk=pk)
         update.tries += 1
         update.error = f"{type(error).__name__}; try {update.tries} of {MAX_TRIES}"
         if update.tries >= MAX_TRIES:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from uuid import UUID
 
 from attendance import selectors as attendance
 from attendance.models import ClassSession
@@ -37,7 +38,7 @@ class World:
     _next: dict[int, ClassSession | None] = field(default_factory=dict)  # by course
     _pledges: dict[int, set[int]] = field(default_factory=dict)  # class → who comes
     _facts: dict[int, list[RecordedFact]] = field(default_factory=dict)  # by learner
-    _heard: dict[int, list[datetime]] = field(default_factory=dict)  # by chat: its words
+    _heard: dict[UUID | None, list[datetime]] = field(default_factory=dict)  # by chat: its words
     _oldest: datetime | None = None
     _facts_from: datetime | None = None
     _heard_from: datetime | None = None
@@ -158,16 +159,16 @@ class World:
     def replied(self, *, chat: Chat, since: datetime) -> datetime | None:
         """When a chat first wrote or pressed anything after a moment; None if it did not."""
         known = self._heard_from is not None and since >= self._heard_from
-        if not known or chat.telegram_id not in self._heard:
+        if not known or chat.telegram_key not in self._heard:
             self._listen(chat, since)
-        words = self._heard[chat.telegram_id]
+        words = self._heard[chat.telegram_key]
         place = bisect_right(words, since)
         return words[place] if place < len(words) else None
 
     def _listen(self, chat: Chat, since: datetime) -> None:
         self._heard_from = min(since, self._oldest or since, self._heard_from or since)
-        chats = {row.chat.telegram_id for row in self.contacts.values() if row.chat}
-        self._heard = {key: [] for key in {*chats, chat.telegram_id}}
+        chats = {row.chat.telegram_key for row in self.contacts.values() if row.chat}
+        self._heard = {key: [] for key in {*chats, chat.telegram_key}}
         said = InboundUpdate.objects.filter(
             chat_key__in=set(self._heard),
             received_at__gt=self._heard_from,

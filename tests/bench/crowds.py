@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 
 from attendance.models import AttendancePolicy, Course
+from config.sealed import stock
 from nurture.services import sequences
 
 BUNDLED = Path(__file__).resolve().parent.parent.parent / "nurture" / "sequences"
@@ -72,6 +73,9 @@ def fill(crowd: Crowd, *, now: datetime = NOW) -> None:
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
             )
+    for column in stock.columns():
+        if column.table == "attendance_learner":
+            stock.carry_over(column)  # so that they are found by name
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE" if connection.in_atomic_block else "VACUUM ANALYZE")
 
@@ -101,9 +105,9 @@ def _without_indexes(tables: list[str]) -> Iterator[None]:
 # learner j % learners, delivery d of learner d % learners and journey d % journeys.
 _ROWS = {
     "attendance_learner": """
-        (id, email, email_key, name, created_at)
-        SELECT n, 'l' || n || '@crowd.example', 'l' || n || '@crowd.example',
-               (ARRAY['Rosa', 'Amir', 'Lena', 'Tomo', 'Zoe'])[1 + (n + 4) %% 5] || ' '
+        (id, email, email_key, name_words, name, created_at)
+        SELECT n, 'l' || n || '@crowd.example', 'l' || n || '@crowd.example', '{}',
+               'plain:' || (ARRAY['Rosa', 'Amir', 'Lena', 'Tomo', 'Zoe'])[1 + (n + 4) %% 5] || ' '
                || (ARRAY['Maro', 'Lindt', 'Okafor', 'Sato', 'Diaz', 'Berg', 'Ito'])[1 + n %% 7]
                || ' ' || n, %(now)s - interval '400 days'
           FROM generate_series(1, %(learners)s) n""",
@@ -177,8 +181,9 @@ _ROWS = {
          CROSS JOIN LATERAL (SELECT %(now)s - (%(journeys)s - j)
             * (interval '365 days' / %(journeys)s) AS at) t""",
     "delivery_chat": """
-        (id, telegram_id, kind, reachability, reachability_changed_at)
-        SELECT n, 10000 + n, 'private', CASE WHEN n %% 50 = 3 THEN 'blocked' ELSE 'ok' END,
+        (id, telegram_id, telegram_key, kind, reachability, reachability_changed_at)
+        SELECT n, 'plain:' || 10000 + n, lpad(n::text, 32, '0')::uuid, 'private',
+               CASE WHEN n %% 50 = 3 THEN 'blocked' ELSE 'ok' END,
                CASE WHEN n %% 50 = 3 THEN %(now)s - interval '9 days' END
           FROM generate_series(1, %(learners)s) n""",
     "delivery_consent": """
@@ -188,7 +193,8 @@ _ROWS = {
           FROM generate_series(1, %(learners)s) n""",
     "delivery_inboundupdate": """
         (id, update_id, chat_key, payload, received_at, handled_at, tries, error)
-        SELECT n, n, 10000 + n %% %(learners)s, '{"message": {"text": "hi"}}',
+        SELECT n, n, lpad((n %% %(learners)s)::text, 32, '0')::uuid,
+               'plain:{"message": {"text": "hi"}}',
                %(now)s - n * interval '5 minutes', %(now)s - n * interval '5 minutes', 1, ''
           FROM generate_series(1, %(journeys)s) n""",
     "nurture_contact": """

@@ -35,7 +35,7 @@ SELECT id FROM last
 _PLAN = """
 UPDATE nurture_deliveries d SET due_at = p.at, run_at = p.at
   FROM delivery_chat c, unnest(%(chats)s::bigint[], %(ats)s::timestamptz[]) AS p(chat, at)
- WHERE c.id = d.chat_id AND c.telegram_id = p.chat
+ WHERE c.id = d.chat_id AND c.telegram_id = 'plain:' || p.chat
 """
 
 

@@ -6,10 +6,12 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.db.models import CharField, JSONField, Model, TextField
 
 from attendance import services as attendance
 from attendance.domain.calendar import parse_event
@@ -19,6 +21,7 @@ from attendance.services.identities import settle_outsider
 from attendance.services.ingest import store_page
 from attendance.services.matching import match
 from attendance.services.timetable import store_events
+from config.sealed import stock
 from delivery.models import Attempt, Chat, Delivery, InboundUpdate
 from delivery.services.updates import handle_waiting, store_updates
 from nurture import flags, services
@@ -202,11 +205,14 @@ def _in_chat(rosa: Learner) -> None:
     decision = rosa.decisions.filter(delivery__isnull=False).earliest("pk")
     moved = decision.delivery
     assert moved is not None
-    Delivery.objects.filter(pk=moved.pk).update(chat=old, last_error="Rosa is away")
+    Delivery.objects.filter(pk=moved.pk).update(
+        chat=old, last_error="Rosa is away", window_opens="09:00", window_closes="20:00",
+        window_zone="Europe/Madrid",
+    )  # fmt: skip
 
 
 def found(*words: str) -> dict[str, int]:
-    """In how many rows of which table one of these words stands, in any column."""
+    """In how many rows of which table one of these words stands, in any column, also sealed."""
     tables = [name for name in connection.introspection.table_names() if name != "django_session"]
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
@@ -216,7 +222,42 @@ def found(*words: str) -> dict[str, int]:
                 [[f"%{word}%" for word in words]],
             )
             counts[table] = cursor.fetchone()[0]
+    for column in stock.columns():
+        sealed = ask(f"SELECT {column.field.column} FROM {column.table}")
+        opened = [str(column.field.opened(value)).lower() for value in sealed]
+        counts[column.table] += sum(any(w.lower() in text for w in words) for text in opened)
     return {table: number for table, number in counts.items() if number}
+
+
+def text_columns(*about: type[Model]) -> dict[str, str]:
+    """Every column of free text in tables that lead to one of these: name → its SQL."""
+    return {
+        f"{model._meta.db_table}.{field.column}": (
+            f'SELECT count(*) FROM {model._meta.db_table} t WHERE t."{field.column}"::text ILIKE'
+            " ANY(%s)"
+        )
+        for model in _leading_to(set(about))
+        for field in model._meta.local_fields
+        if isinstance(field, CharField | TextField | JSONField) and not field.choices
+    }
+
+
+def _leading_to(found: set[Any]) -> set[Any]:
+    """These models, and all that lead to them over keys."""
+    more = {
+        model
+        for model in apps.get_models()
+        if not model._meta.proxy
+        and any(field.related_model in found for field in model._meta.local_fields)
+    }
+    return found if more <= found else _leading_to(found | more)
+
+
+def ask(sql: str) -> list[Any]:
+    """The first column of what the database itself says."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [row[0] for row in cursor.fetchall()]
 
 
 def totals() -> dict[str, Counter[tuple[Any, ...]]]:

@@ -22,12 +22,12 @@ AS $$ SELECT (hashtextextended(n || purpose, 7) & 1048575)::int % below $$
 """
 _PEOPLE = """
 WITH made AS (
-    INSERT INTO attendance_learner (email, email_key, name, created_at)
-    SELECT a, a, 'Learner ' || n, %(at)s
+    INSERT INTO attendance_learner (email, email_key, name, name_words, created_at)
+    SELECT a, a, 'plain:Learner ' || n, '{}', %(at)s
       FROM generate_series(1, %(learners)s) n, LATERAL (SELECT n || %(slug)s || '@run.example' a) x
     RETURNING id)
-INSERT INTO delivery_chat (telegram_id, kind, reachability)
-SELECT 5000000000 + id, 'private', 'ok' FROM made
+INSERT INTO delivery_chat (telegram_id, telegram_key, kind, reachability)
+SELECT 'plain:' || 5000000000 + id, gen_random_uuid(), 'private', 'ok' FROM made
 """
 _JOURNEYS = """
 INSERT INTO user_nurture_journeys (
@@ -56,7 +56,7 @@ SELECT j.id AS journey, j.learner_id, c.id AS chat, j.started_at AS began, step.
        v.code, v.status, v.reason,
        'run:' || j.id || ':' || step.key || ':' || v.ord AS dedupe_key
   FROM user_nurture_journeys j
-  JOIN delivery_chat c ON c.telegram_id = 5000000000 + j.learner_id
+  JOIN delivery_chat c ON c.telegram_id = 'plain:' || 5000000000 + j.learner_id
  CROSS JOIN LATERAL unnest(ARRAY['hello', 'later', 'last']) WITH ORDINALITY AS step(key, place)
  CROSS JOIN LATERAL (SELECT pg_temp.draw(j.id, step.key, 14) AS kind) k
  CROSS JOIN LATERAL (

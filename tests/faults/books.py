@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from config import audit
-from delivery.models import Delivery
+from delivery.models import Chat, Delivery
 from delivery.services.gates import ensure_pacing, ensure_stream
 from tests.faults.forks import Forks
 from tests.integration.delivery.receiver import Receiver
@@ -20,8 +20,9 @@ SHORT = bool(os.environ.get("SHORT"))
 
 _OWE = """
 WITH chats AS (
-    INSERT INTO delivery_chat (telegram_id, kind, reachability, next_slot_at)
-    SELECT %(first)s + n, 'private', 'ok', '2000-01-01Z' FROM generate_series(1, %(count)s) n
+    INSERT INTO delivery_chat (telegram_id, telegram_key, kind, reachability, next_slot_at)
+    SELECT 'plain:' || %(first)s + n, gen_random_uuid(), 'private', 'ok', '2000-01-01Z'
+      FROM generate_series(1, %(count)s) n
     RETURNING id, telegram_id),
 agreed AS (
     INSERT INTO delivery_consent (chat_id, category, granted, changed_at, source)
@@ -53,9 +54,7 @@ def one_chat_has(count: int) -> int:
             " WHERE id IN (SELECT id FROM nurture_deliveries ORDER BY id LIMIT %s)",
             [count],
         )
-        cursor.execute("SELECT telegram_id FROM delivery_chat ORDER BY id LIMIT 1")
-        (number,) = cursor.fetchone()
-    return int(number)
+    return Chat.objects.values_list("telegram_id", flat=True).earliest("pk")
 
 
 def states() -> Counter[str]:

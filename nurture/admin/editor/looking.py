@@ -70,8 +70,8 @@ class Look:
             return None
         known = Learner.objects.filter(erased_at=None)
         found = known.filter(email_key=self.named.lower()).first()
-        named = Q(name__icontains=self.named) | Q(email_key__startswith=self.named.lower())
-        return found or known.filter(named).order_by("name", "pk").first()
+        named = Q(name__words=self.named) | Q(email_key__startswith=self.named.lower())
+        return found or known.filter(named).order_by("email_key").first()
 
     def preview(self) -> Preview | None:
         """The message as that person would read it; None where there is none to look at."""

@@ -109,8 +109,8 @@ class _Asked:
         if self.who != "learner":
             return self._persona()
         words = self.page.asked("learner")
-        rows = Learner.objects.filter(Q(email__iexact=words) | Q(name__icontains=words))
-        self.found = list(rows.select_related("contact").order_by("name", "pk")[: MOST_FOUND + 1])
+        rows = Learner.objects.filter(Q(email__iexact=words) | Q(name__words=words))
+        self.found = list(rows.select_related("contact").order_by("email_key")[: MOST_FOUND + 1])
         exact = [row for row in self.found if row.email.lower() == words.lower()]
         if words and len(exact or self.found) == 1:
             return (exact or self.found)[0]

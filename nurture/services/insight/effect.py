@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from attendance.domain.kinds import PRESENT_KINDS, OutcomeKind
+from attendance.models import Learner
 from nurture.domain.effect import Case, Effect, effect_of
 
 # First entries: of those who may be written to, their first journey since they were drawn; of
@@ -96,7 +97,7 @@ def effect(rows: list[Counted]) -> Effect:
 def _counted(row: tuple[Any, ...]) -> Counted:
     learner, name, email, held, at, journey, session, title, starts, outcome, kind, seconds = row
     return Counted(
-        learner_id=learner, name=name, email=email, held_out=held, at=at, journey_id=journey,
-        session_id=session, title=title or "", starts_at=starts, outcome_id=outcome,
-        outcome=kind or "", seconds=seconds or 0,
+        learner_id=learner, name=Learner.opened_name(name), email=email, held_out=held, at=at,
+        journey_id=journey, session_id=session, title=title or "", starts_at=starts,
+        outcome_id=outcome, outcome=kind or "", seconds=seconds or 0,
     )  # fmt: skip

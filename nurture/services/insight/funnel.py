@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 
+from attendance.models import Learner
 from nurture.domain.funnel import PASSED_OVER, At, Ended, Funnel, State, funnel
 from nurture.domain.reasons import Reason
 
@@ -178,8 +179,8 @@ def runs_at(
     found = _rows(_RUNS_WHOLE if state in WHOLE else _RUNS_AT, values)
     rows = [
         Run(
-            journey_id=journey, learner_id=learner, name=name, email=email, step_key=key,
-            state=at_step, why=reason, at=at, delivery_id=delivery, zone=zone or "",
+            journey_id=journey, learner_id=learner, name=Learner.opened_name(name), email=email,
+            step_key=key, state=at_step, why=reason, at=at, delivery_id=delivery, zone=zone or "",
         )
         for journey, learner, name, email, key, at_step, reason, at, delivery, zone, _ in found
     ]  # fmt: skip

@@ -64,7 +64,7 @@ def copy_present(shadow: Shadow, *, learner_ids: Iterable[int] | None) -> None:
     only = dict.fromkeys(_OF_LEARNERS, "learner_id = ANY(%s)") | {
         Chat: theirs,
         Delivery: f"chat_id IN (SELECT id {chats})",
-        InboundUpdate: f"chat_key IN (SELECT telegram_id {chats})",
+        InboundUpdate: f"chat_key IN (SELECT telegram_key {chats})",
     }
     for model in SHADOWED:
         if model in _LEFT_OUT:

@@ -16,7 +16,8 @@ from django.urls import reverse
 
 from attendance.models import SyncRun
 from delivery import clock, services
-from delivery.models import Delivery, Heartbeat, InboundUpdate, Process
+from delivery.models import Delivery, Heartbeat, Process
+from delivery.services.updates import store_updates
 from nurture.models import StaffTask
 from nurture.services.roles import set_up_roles
 from tests.factories.delivery import make_delivery
@@ -82,13 +83,11 @@ def test_a_viewer_sees_the_figures_with_their_targets(client: Client) -> None:
     end("failed", "chat_blocked")
     end("failed", "content_refused")
     end("cancelled", "withdrawn")
-    InboundUpdate.objects.bulk_create(
-        InboundUpdate(update_id=n, payload=payload, received_at=clock.now())
-        for n, payload in enumerate(
-            [{"callback_query": {}}, {"message": {"text": "yes"}}, {"message": {"photo": []}},
-             {"message": {"text": "/stop"}}, {"my_chat_member": {}}]
-        )
-    )  # fmt: skip
+    said: list[dict[str, Any]] = [
+        {"callback_query": {}}, {"message": {"text": "yes"}}, {"message": {"photo": []}},
+        {"message": {"text": "/stop"}}, {"my_chat_member": {}},
+    ]  # fmt: skip
+    store_updates(payloads=[{"update_id": n, **one} for n, one in enumerate(said)], now=clock.now())
 
     page = read(client)
 

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from django.db import connection
 
-from delivery import clock, consequences, sender, services
+from config.sealed import SealedError
+from delivery import clock, consequences, selectors, sender, services
 from delivery.domain.reasons import Reason
 from delivery.ledger import Ledger
 from delivery.models import Attempt, Chat, Delivery, Gate
@@ -47,6 +48,44 @@ def test_everything_due_goes_out_once_and_is_on_record(receiver: Receiver) -> No
     assert not Delivery.objects.exclude(status="sent", settled_at__isnull=False).exists()
     assert drain() == {}
     assert receiver.total == 30
+
+
+def test_a_chat_whose_id_is_damaged_holds_up_nobody_else(receiver: Receiver, settings: Any) -> None:
+    """P31: its lease runs out, until staff find it given up."""
+    settings.FIELD_ENCRYPTION_KEY = ("A" * 43 + "=",)
+    bad, good = make_delivery(), make_delivery()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE delivery_chat SET telegram_id = left(telegram_id, 30) WHERE id = %s",
+            [bad.chat_id],
+        )
+
+    assert drain()["sent"] == 1
+    assert list(receiver.arrived) == [good.chat.telegram_id]
+    status = Delivery.objects.values_list("status", "attempts")
+    assert status.get(pk=bad.pk) == ("leased", 0)
+
+
+def test_where_the_key_is_missing_nothing_is_leased(receiver: Receiver, settings: Any) -> None:
+    settings.FIELD_ENCRYPTION_KEY = ("A" * 43 + "=",)
+    make_delivery()
+    settings.FIELD_ENCRYPTION_KEY = ("B" * 43 + "=",)
+
+    with pytest.raises(SealedError, match="not in FIELD_ENCRYPTION_KEY"):
+        drain()
+    assert dict(selectors.count_by_status()) == {"pending": 1}
+
+
+def test_a_group_that_moved_is_known_by_its_new_id(receiver: Receiver) -> None:
+    refuse = refusing(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-1001)
+    receiver.rule = lambda chat, text: refuse(chat, text) if chat == -5 else None
+    chat = make_chat(telegram_id=-5)
+    make_delivery(chat=chat)
+
+    drain()
+
+    assert Chat.objects.get(telegram_id=-1001) == chat
+    assert not Chat.objects.filter(telegram_id=-5).exists()
 
 
 def test_what_is_not_due_stays(receiver: Receiver) -> None:

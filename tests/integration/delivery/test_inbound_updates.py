@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.test import override_settings
 
+from config.sealed import SealedError
 from delivery import services
 from delivery.inbound import (
     InboundButton,
@@ -164,6 +165,27 @@ def test_an_error_is_tried_three_times_and_holds_back_its_own_chat_only() -> Non
 
 
 @pytest.mark.django_db
+def test_a_missing_key_is_no_fault_of_the_update_but_damage_is(settings: Any) -> None:
+    """P31: what waits for a key waits; what no key opens is given up, and holds up nobody else."""
+    settings.FIELD_ENCRYPTION_KEY = ("A" * 43 + "=",)
+    other = CHAT | {"id": 8}
+    updates.store_updates(payloads=[message(1, "a"), message(2, "b", chat=other)], now=NOW)
+    settings.FIELD_ENCRYPTION_KEY = ("B" * 43 + "=",)
+    with pytest.raises(SealedError):
+        updates.handle_waiting(now=NOW)
+    settings.FIELD_ENCRYPTION_KEY = ("A" * 43 + "=",)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE delivery_inboundupdate SET payload = left(payload, 40) WHERE update_id = 1"
+        )
+
+    passes = [updates.handle_waiting(now=NOW) for _ in range(4)]
+
+    assert [(p.handled, p.failed) for p in passes] == [(1, 1), (0, 1), (0, 1), (0, 0)]
+    assert [i.text for i in inbound_updates.heard if isinstance(i, InboundMessage)] == ["b"]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     "payload",
     [
@@ -252,12 +274,13 @@ def _left() -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_a_chat_that_another_process_works_on_is_left_alone() -> None:
     updates.store_updates(payloads=[message(1, "hello")], now=NOW)
+    chat_key = InboundUpdate.objects.get().chat_key
     ready, finish = threading.Event(), threading.Event()
 
     def hold() -> None:
         try:
             with transaction.atomic():
-                assert updates._lock_chat(7)
+                assert updates._lock_chat(chat_key)
                 ready.set()
                 finish.wait(10)
         finally:

@@ -39,7 +39,8 @@ def post(body: bytes | dict[str, Any], secret: str | None = SECRET) -> int:
 def test_an_update_is_stored_and_rung_for(rung: list[None]) -> None:
     assert post(message(5, "hello")) == 200
     stored = InboundUpdate.objects.get()
-    assert (stored.update_id, stored.chat_key, stored.handled_at) == (5, 7, None)
+    assert (stored.update_id, stored.handled_at) == (5, None)
+    assert InboundUpdate.objects.filter(chat_key=7).exists()
     assert stored.payload == message(5, "hello")
     assert len(rung) == 1
 
