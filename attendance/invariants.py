@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Name → what is wrong with the outcomes that the statement finds.
-INVARIANTS: Mapping[str, tuple[str, str]] = {
+#: Name → what is wrong with outcomes, the model of the rows that are named, and what finds them.
+INVARIANTS: Mapping[str, tuple[str, str, str]] = {
     "absence_not_taken_back": (
         "Somebody was called absent, was found to have been there, and no correction went out.",
+        "attendance.outcome",
         """
         SELECT o.id FROM attendance_outcome o
           JOIN attendance_attendanceevent m
@@ -20,6 +21,7 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "fact_without_outcome": (
         "An absence was made known that no effective outcome ever said.",
+        "attendance.attendanceevent",
         """
         SELECT m.id FROM attendance_attendanceevent m
          WHERE m.kind IN ('missed', 'missed_pledged') AND NOT EXISTS (

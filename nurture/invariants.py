@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Name → what is wrong with the journeys that the statement finds.
-INVARIANTS: Mapping[str, tuple[str, str]] = {
+#: Name → what is wrong with journeys, the model of the rows that are named, and what finds them.
+INVARIANTS: Mapping[str, tuple[str, str, str]] = {
     "owes_after_its_end": (
         "A journey is over, and a message of it is still owed.",
+        "nurture.journey",
         """
         SELECT j.id FROM user_nurture_journeys j
           JOIN nurture_deliveries d ON d.id = j.waiting_on_id
@@ -15,6 +16,7 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "step_said_twice": (
         "One step of a journey went out more than once.",
+        "nurture.journey",
         """
         SELECT split_part(dedupe_key, ':', 2)::bigint FROM nurture_deliveries
          WHERE dedupe_key LIKE 'journey:%' AND status IN ('sent', 'unknown')
@@ -23,6 +25,7 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "owes_two_steps": (
         "A journey owes two messages at once.",
+        "nurture.journey",
         """
         SELECT split_part(dedupe_key, ':', 2)::bigint FROM nurture_deliveries
          WHERE dedupe_key LIKE 'journey:%' AND status IN ('pending', 'leased', 'sending')
@@ -30,6 +33,7 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "waits_on_what_was_seen": (
         "A journey waits on a message whose end was taken note of.",
+        "nurture.journey",
         """
         SELECT j.id FROM user_nurture_journeys j
           JOIN nurture_deliveries d ON d.id = j.waiting_on_id
@@ -37,6 +41,7 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "asked_twice": (
         "A learner was asked more than once whether they come to a class.",
+        "attendance.learner",
         """
         SELECT split_part(dedupe_key, ':', 2)::bigint FROM nurture_deliveries
          WHERE dedupe_key LIKE 'pledge:%' AND status IN ('sent', 'unknown')
@@ -45,6 +50,7 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "decided_without_a_word": (
         "A journey has no decision that says why it began.",
+        "nurture.journey",
         """
         SELECT j.id FROM user_nurture_journeys j
          WHERE NOT EXISTS (SELECT FROM nurture_decision k WHERE k.journey_id = j.id)""",

@@ -6,6 +6,7 @@ from nurture.models.backtests import BacktestRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.figures import HourlyFigure
+from nurture.models.jobs import AuditFinding, Job, JobRun, RunOutcome
 from nurture.models.journeys import (
     OPEN,
     Decision,
@@ -30,6 +31,7 @@ from nurture.models.texts import BotText
 __all__ = [
     "OPEN",
     "AttendanceTrigger",
+    "AuditFinding",
     "BacktestRun",
     "BotText",
     "Contact",
@@ -39,10 +41,13 @@ __all__ = [
     "EditKind",
     "HoldoutAssignment",
     "HourlyFigure",
+    "Job",
+    "JobRun",
     "Journey",
     "JourneyStatus",
     "LinkToken",
     "PledgeQuestion",
+    "RunOutcome",
     "Scenario",
     "Sequence",
     "SequenceEdit",
