@@ -29,4 +29,15 @@ INVARIANTS: Mapping[str, tuple[str, str, str]] = {
              WHERE o.learner_id = m.learner_id AND o.session_id = m.session_id
                AND o.outcome = 'missed' AND o.effective_at IS NOT NULL)""",
     ),
+    "absence_called_too_soon": (
+        "Somebody was called absent before the class had its time to settle.",
+        "attendance.outcome",
+        """
+        SELECT o.id FROM attendance_classsession s
+          JOIN attendance_outcome o ON o.session_id = s.id
+          JOIN attendance_attendancepolicy p ON p.id = o.policy_id
+         WHERE s.starts_at > (SELECT telbot_now()) - interval '10 days'
+           AND o.is_current AND o.effective AND o.outcome = 'missed' AND o.origin = 'engine'
+           AND o.effective_at < s.ends_at + p.settle_missed_seconds * interval '1 second'""",
+    ),
 }

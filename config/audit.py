@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
+from django.urls import reverse
 
 import attendance.invariants
 import delivery.invariants
@@ -30,9 +32,15 @@ class Violation:
     count: int
     ids: list[int]  # the first of them
 
+    @property
+    def links(self) -> list[str]:
+        """The pages of these rows in the admin."""
+        page = f"admin:{self.about.replace('.', '_')}_change"
+        return [f"{settings.PUBLIC_URL}{reverse(page, args=[row])}" for row in self.ids]
+
     def as_dict(self) -> dict[str, Any]:
         """The form in which the command prints it."""
-        return asdict(self)
+        return {**asdict(self), "links": self.links}
 
 
 def rules() -> dict[str, tuple[str, str, str]]:
