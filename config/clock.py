@@ -143,12 +143,17 @@ def _show_life(bells: Sequence[Bell]) -> bool:
     """The clock notes that it runs and what it rang, and has the workers do the same."""
     from delivery.models import Process
     from delivery.services.heartbeats import beat
-    from nurture.services import jobs
 
     beat(Process.CLOCK)
-    at = time.monotonic()
-    jobs.note_bells(rang={one.name: None if one.rang is None else at - one.rang for one in bells})
+    _note(bells)
     return True
+
+
+def _note(bells: Sequence[Bell]) -> None:
+    from nurture.services.jobs import note_bells
+
+    at = time.monotonic()
+    note_bells(rang={one.name: None if one.rang is None else at - one.rang for one in bells})
 
 
 @dataclass
@@ -173,6 +178,7 @@ class _Jobs:
                 for one in self.bells
             ]
             list_jobs(lines=[*bells, *jobs.lines()], now=clock.now())
+            _note(self.bells)
             self.listed = True
         return are_due(now=clock.now())
 

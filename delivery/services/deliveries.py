@@ -107,7 +107,7 @@ def enqueue_many(*, drafts: Sequence[Delivery]) -> None:
     if not drafts:
         return
     ensure_streams({row.stream_id for row in drafts})
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         keys = _write(drafts)
     for row in drafts:
         row.pk, row._state.adding = keys[row.dedupe_key], False

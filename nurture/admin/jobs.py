@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -195,7 +196,7 @@ class JobAdmin(WithChoices, Held):
         if row.hour is None:
             return f"always on, looks every {row.every_seconds:g} s"
         day = "each night" if row.weekday is None else f"on {DAYS[row.weekday]}s"
-        return f"{day} at {row.hour:02}:00"
+        return f"{day} at {row.hour:02}:00 {settings.TIME_ZONE}"
 
     @admin.display(description="state")
     def state(self, row: Any) -> SafeString:
@@ -209,7 +210,8 @@ class JobAdmin(WithChoices, Held):
         if row.paused_at:
             return pill("warn", "paused", self.paused(row))
         if row.tries:
-            return pill("bad", "failed", f"{row.last_error}; {row.tries} times by now")
+            often = f", {row.tries} times in a row" if row.tries > 1 else ""
+            return pill("bad", "failed", f"{row.last_error}{often}")
         if row.next_at < row.now - OVERDUE:
             return pill("bad", "overdue", "Nobody ran it: is the clock up?")
         return pill("good", "waits for its hour")

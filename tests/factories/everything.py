@@ -137,7 +137,11 @@ def _of_jobs() -> None:
         name="audit", does="Looks for what breaks an invariant.", hour=4, next_at=at
     )
     JobRun.objects.create(
-        job=job, started_at=at, finished_at=at, outcome="done", counts={"open": 1, "new": 1}
+        job=job,
+        started_at=at,
+        finished_at=at,
+        outcome="done",
+        counts={"open": 1, "new": 1, "gone": 0},
     )
     AuditFinding.objects.create(
         rule="accepted_twice", says="Telegram accepted more than one try of a delivery.",

@@ -12,6 +12,16 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from attendance.models import (
+    Activity,
+    AttendanceEvent,
+    ClassSession,
+    Conference,
+    Endpoint,
+    Learner,
+    Outcome,
+    SyncRun,
+)
 from config import retention
 from delivery import selectors as delivery_selectors
 from delivery import services as delivery
@@ -26,7 +36,10 @@ from nurture.services.insight.funnel import count_runs, runs_at
 from nurture.services.learner_page import learner_page
 from tests.factories import nurture as make
 from tests.factories.delivery import make_chat, make_delivery
+from tests.factories.everything import make_everything
 
+#: What only an erasure touches.
+OWN_RECORDS = (Learner, ClassSession, Conference, Endpoint, Outcome, AttendanceEvent, Journey)
 LATER = make.NOW + timedelta(days=120)
 OLD = LATER - timedelta(days=90)
 
@@ -215,6 +228,25 @@ def test_the_command_says_what_would_go_and_then_lets_it_go() -> None:
 
     assert set(InboundUpdate.objects.values_list("update_id", flat=True)) == {1, 3}
     assert waiting.pk in set(InboundUpdate.objects.values_list("pk", flat=True))
+
+
+@pytest.mark.django_db
+def test_years_later_the_schools_own_records_are_still_there() -> None:
+    """Every kind goes by its policy, and nothing else: calls stay, their raw records do not."""
+    make_everything()
+    kept = {model: model._default_manager.count() for model in OWN_RECORDS}
+    assert min(kept.values()) > 0
+
+    done = {one.kind: one for one in retention.prune(now=make.NOW + timedelta(days=2_000))}
+
+    assert all(one.done for one in done.values())
+    assert {kind for kind, one in done.items() if one.rows} >= {
+        "deliveries", "updates", "Google records", "heartbeats", "audit log", "archive months",
+    }  # fmt: skip
+    assert {model: model._default_manager.count() for model in OWN_RECORDS} == kept
+    assert not Activity.objects.exists()
+    assert SyncRun.objects.filter(state="complete").exists()
+    assert not any(one.rows for one in retention.prune(now=make.NOW + timedelta(days=2_000)))
 
 
 @pytest.mark.django_db
