@@ -76,8 +76,8 @@ def _updates(before: datetime) -> QuerySet[InboundUpdate]:
 
 def _readings(before: datetime) -> QuerySet[SyncRun]:
     """Those without records; the newest of each source says how far it is read."""
-    newest = SyncRun.objects.filter(state="complete").values("source").annotate(pk=Max("pk"))
-    rows = SyncRun.objects.filter(finished_at__lt=before).exclude(pk__in=newest.values("pk"))
+    newest = SyncRun.objects.filter(state="complete").values("source").annotate(last=Max("pk"))
+    rows = SyncRun.objects.filter(finished_at__lt=before).exclude(pk__in=newest.values("last"))
     return rows.filter(~Exists(Activity.objects.filter(run=OuterRef("pk"))))
 
 

@@ -20,7 +20,7 @@ from delivery.models import ArchivedDelivery
 log = logging.getLogger(__name__)
 
 _COLUMNS = tuple(
-    field.column
+    str(field.column)
     for field in ArchivedDelivery._meta.concrete_fields
     if field.column not in {"rest", "tries"}
 )
@@ -70,7 +70,7 @@ def archive(*, delivery_ids: Iterable[int], before: datetime) -> int:
     two processes: they take turns, and what is moved is not there a second time. Raises
     OperationalError where a new month cannot be made within 3 s; nothing was moved then.
     """
-    values = {
+    values: dict[str, Any] = {
         "ids": list(delivery_ids), "before": before, "columns": list(_COLUMNS),
         "ends": [status.value for status in ENDS],
     }  # fmt: skip

@@ -13,6 +13,7 @@ import time
 from argparse import ArgumentParser
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import django
 
@@ -33,7 +34,7 @@ from tests.bench.worlds import own_database  # noqa: E402
 OWED = 1_000
 
 
-def sql(statement: str, *values: object) -> int:
+def sql(statement: str, *values: Any) -> int:
     """Run a statement; return how many rows it was about."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None)
