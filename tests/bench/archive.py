@@ -1,4 +1,4 @@
-"""What it costs to let go of a month: of the archive beside DELETE, among 1,400,000 deliveries.
+"""What it costs to let go of a month: of the archive beside DELETE, among 1,600,000 deliveries.
 
 `make bench-archive`, or `SHORT=1 make bench-archive`: a twentieth of it. Prints a table and one
 JSON object as the last line. It fails where a count is wrong, never for a time.
@@ -48,7 +48,11 @@ def took(began: float) -> float:
 
 
 def owe(name: str) -> float:
-    """Milliseconds to owe a thousand deliveries at once; they are taken back."""
+    """Milliseconds to owe a thousand deliveries at once, at best; they are taken back."""
+    return min(_owe(name) for _ in range(7))
+
+
+def _owe(name: str) -> float:
     chats = list(Chat.objects.order_by("pk")[:OWED])
     with transaction.atomic():
         drafts = [
@@ -112,12 +116,10 @@ def measure(crowd: Crowd) -> Figures:
     """Fill a database; delete a month, archive the next two, drop the first of them."""
     fill(crowd)
     first = Month.of(NOW - timedelta(days=365)).following
-    owe("warm")
     figures: Figures = {"1,000 owed at once, no archive: ms": owe("none")}
     figures |= delete_month(first)
     figures |= move(first.following.following.ends)
     figures["months of the archive"] = len(delivery.months())
-    owe("warm again")
     figures["1,000 owed at once beside it: ms"] = owe("some")
     figures |= drop_month(first.following)
     began = time.perf_counter()
@@ -130,7 +132,7 @@ def main() -> None:
     """Measure, print."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
-    crowd = replace(LARGE, deliveries=1_400_000)
+    crowd = replace(LARGE, deliveries=1_600_000)
     if parser.parse_args().short:
         crowd = crowd.part(20)
     with own_database():

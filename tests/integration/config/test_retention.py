@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
 
 from attendance.models import (
     Activity,
@@ -104,7 +107,7 @@ def test_a_migration_back_puts_all_of_it_back() -> None:
 
 
 @pytest.mark.django_db
-def test_figures_and_pages_stay_true() -> None:
+def test_figures_and_pages_stay_true(client: Client) -> None:
     row = told()
     journey = Journey.objects.get()
     asked: dict[str, Any] = {"version_id": journey.version_id, "since": make.CLASS_STARTS}
@@ -123,6 +126,13 @@ def test_figures_and_pages_stay_true() -> None:
     )
     seen = {rule["rule"]: rule["input"] for rule in found.rules}
     assert seen["delivery"]["status"] == "sent"
+    client.force_login(User.objects.create_superuser("ann"))
+    old, new = (
+        reverse(f"admin:delivery_{model}_change", args=[row.pk])
+        for model in ("delivery", "archiveddelivery")
+    )
+    assert client.get(old)["Location"] == new
+    assert row.text in client.get(new).content.decode()
 
 
 @pytest.mark.django_db
