@@ -145,6 +145,10 @@ rehearse-import: setup ## Move 10,000 learners in from another PostgreSQL, twice
 bench-admin: setup ## Every page of the admin among 1,000,000 deliveries, beside 1,000; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.admin $(if $(SHORT),--short,)
 
+.PHONY: bench-archive
+bench-archive: setup ## A month of the archive dropped, beside DELETE of as many; SHORT=1: under 30 s
+	@$(BIN)/python -m tests.bench.archive $(if $(SHORT),--short,)
+
 .venv-peers/.ready: requirements/peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --require-hashes -r requirements/peers.txt

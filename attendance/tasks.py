@@ -20,7 +20,6 @@ def sync_attendance() -> None:
         return
     services.sync(now=timezone.now())
     services.settle(now=timezone.now())
-    services.draw_audit(now=timezone.now())
 
 
 @dramatiq.actor(queue_name="attendance", max_retries=0, time_limit=120_000, max_age=60_000)

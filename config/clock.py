@@ -24,6 +24,16 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 ALONE_SECONDS = 0.2  # between looks while the clock does the work itself: nobody else rings then
 
+#: What each bell is for, in the words that staff read.
+DOES = {
+    "upkeep": "Asks who comes to the next classes; holds what drives learners away.",
+    "google": "Reads the calendars and the Meet log, then settles classes.",
+    "updates": "Answers what learners write and press.",
+    "journeys": "Turns facts into journeys, and journeys into deliveries.",
+    "send": "Sends what is due.",
+    "figures": "Counts what happened in the hours that are over.",
+}
+
 
 @dataclass(kw_only=True)
 class Bell:
@@ -33,6 +43,8 @@ class Bell:
     due: Callable[[], bool]
     every_seconds: float = 0.0
     for_workers: bool = False  # nothing that the clock could do itself
+    name: str = ""  # of its line in the timetable that staff see
+    rang: float | None = field(default=None, init=False)  # monotonic
     next_look: float = field(default=0.0, init=False)
     is_alone: bool = field(default=False, init=False)
     _work: threading.Thread | None = field(default=None, init=False)
@@ -45,6 +57,7 @@ class Bell:
         self.is_alone = self._work is not None and self._work.is_alive()
         if self.is_alone or not self.due():
             return False
+        self.rang = monotonic
         self._ring()
         return True
 
@@ -73,55 +86,105 @@ class Bell:
 
 
 def timetable() -> list[Bell]:
-    """Every bell of the system. Imported late: actors need the broker that Django sets up."""
+    """Every bell of the system."""
+    import config.tasks
+    import delivery.tasks
+
+    bells = _bells()
+    life = Bell(
+        actor=delivery.tasks.show_life, due=lambda: _show_life(bells), every_seconds=15,
+        for_workers=True,
+    )  # fmt: skip
+    return [
+        life,
+        *bells,
+        Bell(actor=config.tasks.run_jobs, due=_Jobs(bells).are_due, every_seconds=5),
+    ]
+
+
+def _bells() -> list[Bell]:
+    """Those that are always on, each before those that go on with what it leaves.
+
+    Imported late: actors need the broker that Django sets up.
+    """
     from django.utils import timezone
 
     import attendance.selectors
     import attendance.tasks
-    import delivery.clock
     import delivery.inbound_tasks
     import delivery.selectors
     import delivery.tasks
-    import nurture.services.figures
     import nurture.tasks
+    from delivery.clock import now
+    from nurture import services
+    from nurture.services import figures
 
-    # Each before those that go on with what it leaves.
     return [
-        Bell(actor=delivery.tasks.show_life, due=_show_life, every_seconds=15, for_workers=True),
         Bell(
-            actor=nurture.tasks.tick,
-            due=lambda: nurture.services.has_upkeep(now=delivery.clock.now()),
-            every_seconds=15,
+            name="upkeep", actor=nurture.tasks.tick, every_seconds=15,
+            due=lambda: services.has_upkeep(now=now()),
         ),
         Bell(
-            actor=attendance.tasks.sync_attendance,
+            name="google", actor=attendance.tasks.sync_attendance, every_seconds=30,
             due=lambda: attendance.selectors.sync_is_due(now=timezone.now()),
-            every_seconds=30,
         ),
         Bell(
-            actor=delivery.inbound_tasks.handle_updates,
-            due=lambda: delivery.selectors.has_updates(now=delivery.clock.now()),
+            name="updates", actor=delivery.inbound_tasks.handle_updates,
+            due=lambda: delivery.selectors.has_updates(now=now()),
         ),
         Bell(
-            actor=nurture.tasks.tick,
-            due=lambda: nurture.services.has_work(now=delivery.clock.now()),
+            name="journeys", actor=nurture.tasks.tick, due=lambda: services.has_work(now=now())
         ),
-        Bell(actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
+        Bell(name="send", actor=delivery.tasks.drain_deliveries, due=delivery.selectors.has_due),
         Bell(
-            actor=nurture.tasks.count_hours,
-            due=lambda: nurture.services.figures.hours_are_due(now=delivery.clock.now()),
-            every_seconds=60,
+            name="figures", actor=nurture.tasks.count_hours, every_seconds=60,
+            due=lambda: figures.hours_are_due(now=now()),
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _show_life() -> bool:
-    """The clock notes that it runs, and has the workers do the same."""
+def _show_life(bells: Sequence[Bell]) -> bool:
+    """The clock notes that it runs and what it rang, and has the workers do the same."""
     from delivery.models import Process
     from delivery.services.heartbeats import beat
 
     beat(Process.CLOCK)
+    _note(bells)
     return True
+
+
+def _note(bells: Sequence[Bell]) -> None:
+    from nurture.services.jobs import note_bells
+
+    at = time.monotonic()
+    note_bells(rang={one.name: None if one.rang is None else at - one.rang for one in bells})
+
+
+@dataclass
+class _Jobs:
+    """Whether a nightly job is due. The first look makes the rows say what the timetable says."""
+
+    bells: Sequence[Bell]
+    listed: bool = False
+
+    def are_due(self) -> bool:
+        from config import jobs
+        from delivery import clock
+        from nurture.services.jobs import Line, are_due, list_jobs
+
+        if not self.listed:
+            bells = [
+                Line(
+                    name=one.name,
+                    does=DOES[one.name],
+                    every_seconds=one.every_seconds or TICK_SECONDS,
+                )
+                for one in self.bells
+            ]
+            list_jobs(lines=[*bells, *jobs.lines()], now=clock.now())
+            _note(self.bells)
+            self.listed = True
+        return are_due(now=clock.now())
 
 
 def run(bells: Sequence[Bell], *, stopping: threading.Event) -> None:

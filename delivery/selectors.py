@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce, Now
 from delivery.domain.states import UNSENT, Status
 from delivery.models import (
     DRY_STREAMS,
+    ArchivedDelivery,
     Chat,
     Consent,
     Delivery,
@@ -59,6 +60,15 @@ SELECT EXISTS (
                   AND b.closed_until > (SELECT clock_timestamp())
                   AND b.updated_at < (SELECT clock_timestamp()) - interval '15 seconds')
 """
+
+# A delivery by its key, wherever it is; for a LATERAL or a join by `id`. The archive is looked into
+# only for what is not in the table itself.
+ANYWHERE = """(
+    SELECT id, chat_id, stream, status, reason, is_test, run_at, intent_at, sent_at, settled_at
+      FROM nurture_deliveries
+     UNION ALL
+    SELECT id, chat_id, stream, status, reason, is_test, run_at, intent_at, sent_at, settled_at
+      FROM delivery_archive)"""
 
 # How many of what waits are counted; more are "more than".
 COUNTED = 10_000
@@ -179,6 +189,30 @@ def has_due() -> bool:
     return found
 
 
+def delivery(pk: int) -> Delivery:
+    """One delivery, from the archive as it was. Raises Delivery.DoesNotExist."""
+    row = Delivery.objects.filter(pk=pk).first()
+    if row is not None:
+        return row
+    past = ArchivedDelivery.objects.filter(pk=pk).first()
+    if past is None:
+        raise Delivery.DoesNotExist(f"no delivery {pk}, nor one in the archive")
+    return as_it_was(past)
+
+
+def as_it_was(row: ArchivedDelivery) -> Delivery:
+    """A delivery of the archive as a Delivery, for reading: its table does not have it any more."""
+    kept = {field.column: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    values = row.rest | kept
+    return Delivery(
+        **{
+            field.attname: field.to_python(values[field.column])
+            for field in Delivery._meta.concrete_fields
+            if field.column in values
+        }
+    )
+
+
 def room_at(row: Delivery, *, now: datetime) -> datetime | None:
     """When the daily cap of a delivery has room for it again; None where it has room now."""
     if row.cap_per_day is None:
@@ -254,6 +288,7 @@ def stored_about(*, chats: Iterable[int]) -> dict[str, Any]:
     rows = list(Chat.objects.filter(pk__in=set(chats)).order_by("pk"))
     consents = Consent.objects.filter(chat__in=rows).order_by("pk")
     deliveries = Delivery.objects.filter(chat__in=rows)
+    archived = ArchivedDelivery.objects.filter(chat__in=rows)
     updates = InboundUpdate.objects.filter(chat_key__in=[row.telegram_key for row in rows])
     return {
         "chats": [
@@ -279,9 +314,13 @@ def stored_about(*, chats: Iterable[int]) -> dict[str, Any]:
                 "due": row.due_at,
                 "sent": row.sent_at,
             }
-            for row in deliveries.exclude(category=OWN_DATA).order_by("-pk")
+            for row in (
+                *deliveries.exclude(category=OWN_DATA).order_by("-pk"),
+                *map(as_it_was, archived.exclude(category=OWN_DATA).order_by("-pk")),
+            )
         ],
-        "own_data_messages": deliveries.filter(category=OWN_DATA).count(),
+        "own_data_messages": deliveries.filter(category=OWN_DATA).count()
+        + archived.filter(category=OWN_DATA).count(),
         "said": [{"at": row.received_at, **_said(row.payload)} for row in updates.order_by("-pk")],
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 
 from attendance.models import ClassSession
+from delivery.selectors import ANYWHERE
 from nurture.domain.leaving import FEWEST, LOOKS_BACK, SOON, Leaving
 
 # Asked each second: each part ends at a partial index.
@@ -92,12 +93,12 @@ SELECT DISTINCT a.id, e.learner_id
 
 # What followed the messages of each step. `opened`: only messages since the gate of the sequence
 # was opened last. Somebody who came back since does not count as gone.
-_LEFT_BY_STEP = """
+_LEFT_BY_STEP = f"""
 SELECT k.sequence_id, k.step_key, count(*),
        count(*) FILTER (WHERE l.blocked),
        count(*) FILTER (WHERE l.stopped AND l.blocked IS NOT TRUE)
   FROM nurture_decision k
-  JOIN nurture_deliveries d ON d.id = k.delivery_id
+  JOIN {ANYWHERE} d ON d.id = k.delivery_id
   JOIN delivery_gate g ON g.key = d.stream
   JOIN delivery_chat c ON c.id = d.chat_id
  CROSS JOIN LATERAL (SELECT coalesce(d.sent_at, d.intent_at) AS at) t
@@ -113,7 +114,7 @@ SELECT k.sequence_id, k.step_key, count(*),
    AND t.at > %(since)s AND t.at <= %(now)s
    AND (NOT %(opened)s OR d.intent_at > g.updated_at)
  GROUP BY k.sequence_id, k.step_key
-"""
+"""  # noqa: S608
 
 # Sequences after one of whose steps several learners left. Driven from those who left, so that
 # it costs next to nothing where nobody does.

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('attendance', '0007_class_pages'),
+        ('attendance', '0008_sealed_names'),
     ]
 
     operations = [

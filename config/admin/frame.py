@@ -60,6 +60,7 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Delivery",
         (
             ("Deliveries", "delivery_delivery", "send"),
+            ("Archive", "delivery_archiveddelivery", "inventory_2"),
             ("Chats", "delivery_chat", "chat"),
             ("Gates", "delivery_gate", "fence"),
             ("Updates", "delivery_inboundupdate", "inbox"),
@@ -72,6 +73,8 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Google readings", "attendance_syncrun", "sync"),
             ("Flags", "waffle_flag", "flag"),
             ("Switches", "waffle_switch", "toggle_on"),
+            ("Jobs", "nurture_job", "schedule"),
+            ("Self-audit", "nurture_auditfinding", "verified_user"),
             ("Heartbeats", "delivery_heartbeat", "ecg_heart"),
         ),
     ),

@@ -23,7 +23,8 @@ class Question:
 
     `{count}` in `title` and `button` is how many there are. `row` gives the cells of one sampled
     row under `heads`; `left` names rows that stay as they are, each with its reason. `act` does it
-    and returns what to say; what it did may be undone by the action named `undo`.
+    and returns what to say; what it did may be undone by the action named `undo`. `why` asks for a
+    reason, which is in the POST as `why`.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Question:
     row: Callable[[Any], Sequence[object]] = lambda row: (row,)
     left: Sequence[tuple[object, str]] = ()
     undo: str = ""
+    why: str = ""
     danger: bool = False
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from delivery.admin import chats, deliveries, gates, queues
+from delivery.admin import archive, chats, deliveries, gates, queues
 
-__all__ = ["chats", "deliveries", "gates", "queues"]
+__all__ = ["archive", "chats", "deliveries", "gates", "queues"]

@@ -7,8 +7,10 @@ from html import unescape
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -261,6 +263,15 @@ class DeliveryAdmin(Decided):
         if not chats.exists():
             return queryset.filter(dedupe_key=search_term), False
         return of_people(queryset, "chat", chats), False
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponseRedirect:
+        """Whatever leads to a delivery of the past leads into the archive."""
+        if models.ArchivedDelivery.objects.filter(pk=unquote(object_id)).exists():
+            at = reverse("admin:delivery_archiveddelivery_change", args=[object_id])
+            return HttpResponseRedirect(at)
+        return super()._get_obj_does_not_exist_redirect(request, opts, object_id)
 
     def heading(self, row: models.Delivery) -> str:
         """By whom it is for and its first words."""

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delivery', '0011_work_queues'),
+        ('delivery', '0013_archive'),
     ]
 
     operations = [

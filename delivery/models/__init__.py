@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from delivery.models.archive import ArchivedDelivery
 from delivery.models.chats import Chat, ChatKind, Consent, Reachability
 from delivery.models.deliveries import (
     Attempt,
@@ -20,6 +21,7 @@ __all__ = [
     "DRY_STREAMS",
     "OPEN",
     "UNTIL_OPENED",
+    "ArchivedDelivery",
     "Attempt",
     "AttemptOutcome",
     "BusinessNow",

@@ -11,6 +11,7 @@ from delivery.services.again import (
     withdraw,
     withhold,
 )
+from delivery.services.archive import archive, drop_months, months, scrub_archive
 from delivery.services.chats import (
     DEFAULT_CATEGORY,
     has_consent,
@@ -46,6 +47,7 @@ from delivery.services.rehearsal import is_rehearsal_due, rehearse
 
 __all__ = [
     "DEFAULT_CATEGORY",
+    "archive",
     "beat",
     "cancel",
     "cancel_each",
@@ -53,6 +55,7 @@ __all__ = [
     "close_gate",
     "draft",
     "drop",
+    "drop_months",
     "dry_stream",
     "enqueue",
     "enqueue_many",
@@ -64,6 +67,7 @@ __all__ = [
     "is_rehearsal_due",
     "mark_observed",
     "meet_chat",
+    "months",
     "open_gate",
     "preview_again",
     "preview_back",
@@ -73,6 +77,7 @@ __all__ = [
     "resolve_by_evidence",
     "retime",
     "scrub",
+    "scrub_archive",
     "send_again",
     "set_consent",
     "set_reachability",

@@ -9,9 +9,10 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from config import telemetry
+from delivery import selectors
 from delivery.domain.states import UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
-from delivery.models import BusinessNow, Chat, Delivery, Lane
+from delivery.models import ArchivedDelivery, BusinessNow, Chat, Delivery, Lane
 from delivery.services.gates import ensure_streams, stream_key
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,8 +41,8 @@ def enqueue(
     `due_at`, `expires_at`: aware datetimes. `window`: (opens, closes, days, zone) with days as
     names, a bit mask or None for every day. `buttons`: rows of (text, action). `cap_defers`: one
     message too many waits for room instead of being dropped. A known `dedupe_key` returns its row
-    unchanged, so it is safe to run twice. Raises ValueError for a naive datetime or a window that
-    can never open; nothing is written then.
+    unchanged, from the archive too, so it is safe to run twice. Raises ValueError for a naive
+    datetime or a window that can never open; nothing is written then.
     """
     row = draft(
         chat=chat, text=text, dedupe_key=dedupe_key, due_at=due_at, expires_at=expires_at,
@@ -49,7 +50,7 @@ def enqueue(
         priority=priority, cap_per_day=cap_per_day, cap_defers=cap_defers, is_test=is_test,
     )  # fmt: skip
     enqueue_many(drafts=[row])
-    return Delivery.objects.get(pk=row.pk)
+    return selectors.delivery(row.pk)
 
 
 def draft(
@@ -90,22 +91,35 @@ def draft(
 
 
 def enqueue_many(*, drafts: Sequence[Delivery]) -> None:
-    """Owe all of these, each once per `dedupe_key`, in three statements whatever their number.
+    """Owe all of these, each once per `dedupe_key`, in four statements whatever their number.
 
     Each draft has its row's key afterwards, the known row's where there was one; that row stays
-    as it is. Safe to run twice.
+    as it is, in the archive too. Safe to run twice.
     """
     if not drafts:
         return
     ensure_streams({row.stream_id for row in drafts})
-    Delivery.objects.bulk_create(drafts, ignore_conflicts=True)
-    keys = dict(
-        Delivery.objects.filter(dedupe_key__in=[row.dedupe_key for row in drafts]).values_list(
-            "dedupe_key", "pk"
-        )
-    )
+    with transaction.atomic(savepoint=False):
+        keys = _write(drafts)
     for row in drafts:
         row.pk, row._state.adding = keys[row.dedupe_key], False
+
+
+def _write(drafts: Sequence[Delivery]) -> dict[str, int]:
+    """Write them; the keys of the rows by `dedupe_key`.
+
+    The archive is looked at after writing and before anybody else sees it. An insert waits for
+    whoever moves the row of the same key just now, so what was moved is either in its way or found.
+    """
+    Delivery.objects.bulk_create(drafts, ignore_conflicts=True)
+    wanted = [row.dedupe_key for row in drafts]
+    rows = Delivery.objects.filter(dedupe_key__in=wanted)
+    keys = dict(rows.values_list("dedupe_key", "pk"))
+    archived = ArchivedDelivery.objects.filter(dedupe_key__in=wanted)
+    past = dict(archived.values_list("dedupe_key", "pk"))
+    if past:
+        Delivery.objects.filter(dedupe_key__in=list(past)).delete()
+    return keys | past
 
 
 def _window(window: WindowLike | Window | None) -> Window | None:

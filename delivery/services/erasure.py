@@ -13,6 +13,7 @@ from delivery import selectors
 from delivery.domain.again import AGAIN
 from delivery.domain.reasons import Reason
 from delivery.models import Attempt, Chat, Consent, Delivery, InboundUpdate, Reachability
+from delivery.services.archive import scrub_archive
 from delivery.services.deliveries import cancel_all
 
 #: Ids below this one are ours: Telegram's have at most 52 bits.
@@ -30,6 +31,7 @@ def forget_chat(*, chat: Chat, now: datetime, last_reply: bool = False) -> dict[
     """
     row = Chat.objects.select_for_update(no_key=True).get(pk=chat.pk)
     done = scrub(deliveries=Delivery.objects.filter(chat=row))
+    done["archived"] = scrub_archive(chat_ids=[row.pk])
     Consent.objects.filter(chat=row, granted=True).update(
         granted=False, changed_at=now, source="erased"
     )

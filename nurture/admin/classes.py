@@ -82,7 +82,7 @@ def _journey(rows: Sequence[Row]) -> SafeString:
 
 
 def _delivery(row: Row) -> SafeString:
-    status, reason = row["delivery__status"], row["delivery__reason"]
+    status, reason = row["delivery__status"] or "in the archive", row["delivery__reason"]
     known = reason in set(delivery_reasons.Reason)
     why = delivery_reasons.EXPLAIN[delivery_reasons.Reason(reason)] if known else reason
     return format_html(

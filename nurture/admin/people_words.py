@@ -140,8 +140,17 @@ def _past(page: LearnerPage) -> Section:
             for row in page.past
         ],
         empty="Nothing has been sent or dropped yet.",
+        help=_in_archive(page),
         more=(more, f"All {page.past_in_all:,}") if page.past_in_all > len(page.past) else None,
     )
+
+
+def _in_archive(page: LearnerPage) -> SafeString | str:
+    if not page.has_archive or page.chat is None:
+        return ""
+    url = f"{reverse('admin:delivery_archiveddelivery_changelist')}?chat__id__exact={page.chat.pk}"
+    words = '<a class="tb-link" href="{}">Older ones are in the archive.</a>'
+    return format_html(words, url)
 
 
 def _status(status: str, reason: str) -> SafeString:

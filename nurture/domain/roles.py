@@ -35,6 +35,7 @@ DEEDS = (
     Deed("nurture.release_dry_run", "wouldsend", "Can release or discard what a dry run kept"),
     Deed("nurture.pause_journey", "journey", "Can pause and resume journeys"),
     Deed("nurture.end_journey", "journey", "Can end journeys and move them to a newer version"),
+    Deed("nurture.run_job", "job", "Can pause jobs and run them now"),
     Deed("nurture.finish_stafftask", "stafftask", "Can close tasks"),
     Deed("nurture.silence_alerts", "alertepisode", "Can silence alerts for a while"),
 )
@@ -71,6 +72,7 @@ OPERATOR = (
     "nurture.pause_journey",
     "nurture.end_journey",
     "nurture.release_dry_run",
+    "nurture.run_job",
     "nurture.finish_stafftask",
     "nurture.silence_alerts",
     "nurture.change_contact",

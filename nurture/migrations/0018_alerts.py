@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nurture', '0016_spans_of_time'),
+        ('nurture', '0017_jobs'),
     ]
 
     operations = [

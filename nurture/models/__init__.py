@@ -8,6 +8,7 @@ from nurture.models.backups import BackupRun
 from nurture.models.contacts import Contact, ContactTag, LinkToken
 from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.figures import HourlyFigure
+from nurture.models.jobs import AuditFinding, Job, JobRun, RunOutcome
 from nurture.models.journeys import (
     OPEN,
     Decision,
@@ -35,6 +36,7 @@ __all__ = [
     "AlertNotice",
     "AlertSilence",
     "AttendanceTrigger",
+    "AuditFinding",
     "BacktestRun",
     "BackupRun",
     "BotText",
@@ -45,10 +47,13 @@ __all__ = [
     "EditKind",
     "HoldoutAssignment",
     "HourlyFigure",
+    "Job",
+    "JobRun",
     "Journey",
     "JourneyStatus",
     "LinkToken",
     "PledgeQuestion",
+    "RunOutcome",
     "Scenario",
     "Sequence",
     "SequenceEdit",

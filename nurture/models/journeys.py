@@ -162,9 +162,11 @@ class Decision(models.Model):
     step_key = models.CharField(max_length=64, blank=True, default="")
     code = models.CharField(max_length=32)
     inputs = models.JSONField(default=dict, blank=True)
+    # No constraint: it may have moved to the archive, under the same key.
     delivery = models.ForeignKey(
-        Delivery, models.SET_NULL, null=True, blank=True, related_name="decisions"
-    )
+        Delivery, models.SET_NULL, null=True, blank=True, db_constraint=False,
+        related_name="decisions",
+    )  # fmt: skip
     event = models.ForeignKey(
         AttendanceEvent, models.SET_NULL, null=True, blank=True, related_name="decisions"
     )

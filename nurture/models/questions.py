@@ -16,9 +16,11 @@ class PledgeQuestion(models.Model):
     session = models.ForeignKey(ClassSession, models.CASCADE, related_name="pledge_questions")
     code = models.CharField(max_length=32)  # domain/reasons.py
     inputs = models.JSONField(default=dict, blank=True)
+    # No constraint: it may have moved to the archive, under the same key.
     delivery = models.OneToOneField(
-        Delivery, models.SET_NULL, null=True, blank=True, related_name="pledge_question"
-    )
+        Delivery, models.SET_NULL, null=True, blank=True, db_constraint=False,
+        related_name="pledge_question",
+    )  # fmt: skip
     round = models.PositiveSmallIntegerField(default=1)  # rises where one is planned anew
     decided_at = models.DateTimeField()
 

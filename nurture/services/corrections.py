@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import Status
-from delivery.models import Delivery
+from delivery.models import ArchivedDelivery, Delivery
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Decision, Journey, JourneyStatus, StaffTask, TaskKind
 from nurture.services.endings import exit_journey
@@ -103,8 +103,12 @@ def _planned(journey_ids: set[int]) -> set[tuple[int, int]]:
 def _told(planned: set[tuple[int, int]]) -> Counter[int]:
     """How many deliveries of each journey reached the learner, or may have."""
     # What this very pass planned is not among them: it cannot have been sent.
-    told = Delivery.objects.filter(pk__in={row for _, row in planned}, status__in=TOLD)
-    sent = set(told.values_list("pk", flat=True))
+    rows = {row for _, row in planned}
+    states = dict(Delivery.objects.filter(pk__in=rows).values_list("pk", "status"))
+    if gone := rows - set(states):
+        past = ArchivedDelivery.objects.filter(pk__in=gone)
+        states |= dict(past.values_list("pk", "status"))
+    sent = {pk for pk, status in states.items() if status in TOLD}
     return Counter(journey_id for journey_id, row in planned if row in sent)
 
 

@@ -66,7 +66,12 @@ def _journey(journey: Journey) -> Rule:
 
 def _last_delivery(journey: Journey) -> Delivery | None:
     told = journey.decisions.filter(delivery__isnull=False).order_by("-id").first()
-    return told.delivery if told else None
+    if told is None or told.delivery_id is None:
+        return None
+    try:
+        return delivery.delivery(told.delivery_id)
+    except Delivery.DoesNotExist:  # dropped with its month
+        return None
 
 
 def _delivery(row: Delivery, now: datetime) -> Iterator[Rule]:

@@ -14,6 +14,7 @@ from django.db.models import (
     Case,
     CharField,
     Count,
+    Exists,
     F,
     IntegerField,
     OuterRef,
@@ -27,7 +28,7 @@ from django.db.models.functions import Coalesce, JSONObject, Now
 
 from attendance.models import Enrolment, Learner, LearnerIdentity, Outcome, Pledge, ReviewItem
 from delivery.domain.states import ENDS, Status
-from delivery.models import Chat, Consent, Delivery, Gate, Reachability, Scope
+from delivery.models import ArchivedDelivery, Chat, Consent, Delivery, Gate, Reachability, Scope
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import zone_of
 from nurture.models import OPEN, Contact, ContactTag, Decision, Journey, Sequence, StaffTask
@@ -77,6 +78,7 @@ class LearnerPage:
     owed: list[Delivery] = field(default_factory=list)  # soonest first; `held_by` names a gate
     past: list[Delivery] = field(default_factory=list)  # newest first; `at` is its moment
     past_in_all: int = 0
+    has_archive: bool = False  # older ones are there
     journeys: list[Journey] = field(default_factory=list)  # open ones first
     classes: list[ClassLine] = field(default_factory=list)  # newest first
     to_do: list[ToDo] = field(default_factory=list)
@@ -126,6 +128,7 @@ def learner_page(*, learner_id: int) -> LearnerPage:
         owed=_owed(chat),
         past=past,
         past_in_all=past[0].in_all if past else 0,  # type: ignore[attr-defined]
+        has_archive=learner.has_archive,  # type: ignore[attr-defined]
         journeys=_journeys(learner),
         classes=_classes(learner),
         to_do=_to_do(learner),
@@ -147,6 +150,7 @@ def _who() -> QuerySet[Learner]:
             courses, "course_id", "course__title", "course__time_zone", "starts_at", "ends_at"
         ),
         known_by=_several(known_by, "kind", "value_key", "status", "origin", "course__title"),
+        has_archive=Exists(ArchivedDelivery.objects.filter(chat=OuterRef("contact__chat"))),
     )
 
 

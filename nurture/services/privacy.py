@@ -52,6 +52,7 @@ def erase(*, learner: Learner, now: datetime, last_reply: bool = False) -> Erase
     done |= _nurture(row, contact, now)
     elsewhere = Delivery.objects.filter(decisions__learner=row).exclude(chat__in=chats)
     counts = [delivery.scrub(deliveries=Delivery.objects.filter(pk__in=elsewhere.values("pk")))]
+    counts.append({"archived": delivery.scrub_archive(delivery_ids=_planned_for(row))})
     for chat in chats:
         stays = last_reply and chat.pk == contact.chat_id
         counts.append(delivery.forget_chat(chat=chat, now=now, last_reply=stays))
@@ -61,6 +62,11 @@ def erase(*, learner: Learner, now: datetime, last_reply: bool = False) -> Erase
         chat=None, time_zone="", language="", quiet_opens=None, quiet_closes=None
     )
     return Erased(row.pk, done)
+
+
+def _planned_for(learner: Learner) -> list[int]:
+    rows = Decision.objects.filter(learner=learner, delivery__isnull=False)
+    return [pk for pk in rows.values_list("delivery_id", flat=True) if pk is not None]
 
 
 def foresee(*, learner: Learner, now: datetime) -> Erased:

@@ -32,9 +32,11 @@ _LISTS = (
 def chats_of(*, learner: Learner) -> set[int]:
     """The chats (ids of rows) that are or were this learner's, and nobody else's now."""
     written = Chat.objects.filter(deliveries__decisions__learner=learner)
+    decided = Decision.objects.filter(learner=learner, delivery__isnull=False)
+    archived = Chat.objects.filter(archived__in=decided.values("delivery_id"))
     linked = Chat.objects.filter(contact__learner=learner)
     others = Contact.objects.exclude(learner=learner).filter(chat__isnull=False)
-    found = {*written.values_list("pk", flat=True), *linked.values_list("pk", flat=True)}
+    found = {pk for rows in (written, archived, linked) for pk in rows.values_list("pk", flat=True)}
     return found - set(others.filter(chat__in=found).values_list("chat_id", flat=True))
 
 

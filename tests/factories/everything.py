@@ -15,14 +15,22 @@ from waffle.models import Sample
 
 from attendance import services
 from attendance.models import ClassSession, ErasedMark, Learner, Outsider, Pledge
-from delivery.models import Attempt, Delivery, Heartbeat, InboundUpdate, Installation
-from delivery.services import dry_stream, ensure_stream
+from delivery.models import (
+    ArchivedDelivery,
+    Attempt,
+    Delivery,
+    Heartbeat,
+    InboundUpdate,
+    Installation,
+)
+from delivery.services import archive, dry_stream, ensure_stream
 from nurture import flags
 from nurture.domain.alerts import Code, Tell
 from nurture.models import (
     AlertEpisode,
     AlertNotice,
     AlertSilence,
+    AuditFinding,
     BacktestRun,
     BotText,
     Contact,
@@ -30,6 +38,8 @@ from nurture.models import (
     Decision,
     HoldoutAssignment,
     HourlyFigure,
+    Job,
+    JobRun,
     Journey,
     LinkToken,
     PledgeQuestion,
@@ -97,6 +107,7 @@ def _of_learners() -> None:
     BotText.objects.create(
         key="stopped", language="en", text="Bye.", changed_by="someone", changed_at=at
     )
+    _of_jobs()
     HourlyFigure.objects.create(hour=at, name="sent", count=1)
     ErasedMark.objects.create(mark_hash="0" * 64, person=UUID(int=1), erased_on=at.date())
     StaffTask.objects.create(kind="handover", key="1", learner=learner, note="Call.", created_at=at)
@@ -111,6 +122,7 @@ def _of_delivery() -> None:
     InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
     Heartbeat.objects.create(name="clock", hour=at, first_at=at, seen_at=at, minutes=1)
     _of_a_dry_run(delivery)
+    _of_the_past()
     Installation.objects.create(environment="local", system_identifier="1", armed_at=at)
 
 
@@ -133,6 +145,35 @@ def make_alerts() -> None:
     AlertSilence.objects.create(
         since=at, until=at + timedelta(hours=2), reason="moving the database", by="ann"
     )
+
+
+def _of_the_past() -> None:
+    """A delivery that is in the archive by now."""
+    row = make_delivery()
+    settle(row, at=LONG_AGO)
+    Delivery.objects.filter(pk=row.pk).update(observed_at=LONG_AGO)
+    archive(delivery_ids=[row.pk], before=LONG_AGO + timedelta(days=1))
+    assert ArchivedDelivery.objects.exists()
+
+
+def _of_jobs() -> None:
+    """The audit ran, and found something."""
+    at = LONG_AGO
+    job = Job.objects.create(
+        name="audit", does="Looks for what breaks an invariant.", hour=4, next_at=at
+    )
+    JobRun.objects.create(
+        job=job,
+        started_at=at,
+        finished_at=at,
+        outcome="done",
+        counts={"open": 1, "new": 1, "gone": 0},
+    )
+    AuditFinding.objects.create(
+        rule="accepted_twice", says="Telegram accepted more than one try of a delivery.",
+        about="delivery.delivery", row=Delivery.objects.order_by("pk")[0].pk, found_at=at,
+        seen_at=at,
+    )  # fmt: skip
 
 
 def _of_a_dry_run(like: Delivery) -> None:

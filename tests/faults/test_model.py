@@ -175,7 +175,7 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def the_books_are_right(self) -> None:
         with connection.cursor() as cursor:
-            for name, (_, statement) in invariants.INVARIANTS.items():
+            for name, (_, _, statement) in invariants.INVARIANTS.items():
                 cursor.execute(statement)
                 assert cursor.fetchall() == [], name
 

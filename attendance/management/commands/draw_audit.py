@@ -15,7 +15,7 @@ from attendance.services.audit import draw_audit
 class Command(BaseCommand):
     """Twenty at random from last week; drawing again in the same week changes nothing."""
 
-    help = "Draw the weekly audit sample (the worker does so by itself)."
+    help = "Draw the weekly audit sample (the job draw-audit does so by itself)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options."""

@@ -30,6 +30,7 @@ class Command(BaseCommand):
         needs_person = {status: counts[status] for status in ("unknown", "dead")}
         for one in found:
             self.stdout.write(f"WRONG    {one.rule}: {one.says} {one.count}: {one.ids}")
+            self.stdout.write(f"         {one.links[0]}")
         held = len(audit.rules()) - len(found)
         people = ", ".join(f"{n} {status}" for status, n in needs_person.items())
         self.stdout.write(

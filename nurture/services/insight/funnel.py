@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from attendance.models import Learner
+from delivery.selectors import ANYWHERE
 from nurture.domain.funnel import PASSED_OVER, At, Ended, Funnel, State, funnel
 from nurture.domain.reasons import Reason
 
@@ -37,7 +38,7 @@ WITH run AS MATERIALIZED (
 
 # One row for each journey and step that it came to. The last that was said of the step counts: a
 # message may have been withdrawn and planned anew.
-_PAIR = """
+_PAIR = f"""
 , said AS (
     SELECT r.id, r.learner_id, r.status, r.step_key AS stands_at, q.*
       FROM run r
@@ -60,7 +61,7 @@ _PAIR = """
       FROM said s
       LEFT JOIN LATERAL (  -- by its key, whatever the planner thinks of how many there are
         SELECT e.id, e.status, e.reason, e.sent_at, e.settled_at, e.run_at
-          FROM nurture_deliveries e
+          FROM {ANYWHERE} e
          WHERE e.id = s.delivery_id AND s.code = 'step_planned' LIMIT 1) d ON true
      CROSS JOIN LATERAL (SELECT CASE
         WHEN d.status IN ('sent', 'unknown') THEN d.status
@@ -70,7 +71,7 @@ _PAIR = """
         WHEN d.status IN ('expired', 'cancelled', 'skipped') THEN 'skipped'
         WHEN s.code <> 'step_planned' THEN 'skipped'
         ELSE 'passed' END AS state) x)
-"""
+"""  # noqa: S608
 _COUNT = (
     _RUN
     + _PAIR

@@ -9,7 +9,7 @@ from typing import Any
 
 from attendance.models import AttendanceEvent, Outcome, Pledge
 from delivery.domain.states import UNSENT
-from delivery.models import Attempt, Chat, Delivery, InboundUpdate
+from delivery.models import ArchivedDelivery, Attempt, Chat, Delivery, InboundUpdate
 from nurture.models import Contact, Decision, Journey, SequenceEdit
 from nurture.services.simulation.backtesting import digest_of
 from nurture.services.simulation.report import learner_lines
@@ -19,7 +19,7 @@ from nurture.services.simulation.shadow import SHADOWED, Shadow, shadowed
 DAYS = 14
 #: What is copied for the learners in question only; every other shadowed table whole.
 _OF_LEARNERS = (AttendanceEvent, Outcome, Pledge, Contact, Journey, Decision)
-_LEFT_OUT = (Attempt, SequenceEdit)
+_LEFT_OUT = (ArchivedDelivery, Attempt, SequenceEdit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from waffle.models import Flag, Switch
 
 from attendance.models import AttendanceEvent, Outcome, Pledge
 from config import telemetry
-from delivery.models import Attempt, Chat, Delivery, Gate, InboundUpdate
+from delivery.models import ArchivedDelivery, Attempt, Chat, Delivery, Gate, InboundUpdate
 from nurture.models import (
     AttendanceTrigger,
     Contact,
@@ -38,9 +38,10 @@ from nurture.models import (
 
 #: Every table that the engine or the recording sender writes or locks.
 SHADOWED: tuple[type[models.Model], ...] = (
-    AttendanceEvent, Outcome, Pledge, Chat, Delivery, Attempt, Gate, InboundUpdate, Contact,
-    ContactTag, Sequence, SequenceEdit, SequenceVersion, Step, AttendanceTrigger, Journey,
-    Decision, StaffTask, HoldoutAssignment, PledgeQuestion, Flag, Switch,
+    AttendanceEvent, Outcome, Pledge, Chat, Delivery, ArchivedDelivery, Attempt, Gate,
+    InboundUpdate, Contact, ContactTag, Sequence, SequenceEdit, SequenceVersion, Step,
+    AttendanceTrigger, Journey, Decision, StaffTask, HoldoutAssignment, PledgeQuestion, Flag,
+    Switch,
 )  # fmt: skip
 
 _TOUCHED = """

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('nurture', '0016_spans_of_time'),
+        ('nurture', '0019_backup_runs'),
     ]
 
     operations = [
