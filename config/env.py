@@ -6,12 +6,10 @@ render.yaml cannot drift apart. A wrong value stops the boot with the setting's 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import textwrap
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,116 +18,11 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config import readers
 from config.backups import address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = ("local", "staging", "production")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-def _text(raw: str) -> str:
-    return raw.strip()
-
-
-def _flag(raw: str) -> bool:
-    # django-environ reads any unknown word as False ("ture" would switch something off).
-    known = {"on": True, "true": True, "1": True, "yes": True}
-    known |= {"off": False, "false": False, "0": False, "no": False}
-    try:
-        return known[raw.strip().lower()]
-    except KeyError:
-        raise ValueError("expected on or off") from None
-
-
-def _rate(raw: str) -> float:
-    rate = float(raw)
-    if not 0 < rate < float("inf"):
-        raise ValueError("expected a positive number")
-    return rate
-
-
-def _percent(raw: str) -> float:
-    percent = float(raw)
-    if not 0 <= percent <= 100:
-        raise ValueError("expected a number from 0 to 100")
-    return percent
-
-
-def _port(raw: str) -> int:
-    port = int(raw)
-    if not 0 < port < 65536:
-        raise ValueError("expected a port number")
-    return port
-
-
-def _environment(raw: str) -> str:
-    if raw.strip() not in ENVIRONMENTS:
-        raise ValueError(f"expected one of {', '.join(ENVIRONMENTS)}")
-    return raw.strip()
-
-
-def _list(raw: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in raw.split(",") if part.strip())
-
-
-def _url(raw: str) -> str:
-    url = raw.strip().rstrip("/")
-    if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
-        raise ValueError("expected an http(s) URL")
-    return url
-
-
-def _server(*schemes: str) -> Callable[[str], str]:
-    """A reader of a server's URL with one of these schemes; empty: none is named."""
-
-    def read(raw: str) -> str:
-        url = raw.strip()
-        if url and urlsplit(url).scheme not in schemes:
-            raise ValueError(f"expected a URL with one of {', '.join(schemes)}")
-        return url
-
-    return read
-
-
-def _webhook_secret(raw: str) -> str:
-    # Render generates base64. Both ends take the secret from here, so they agree on its letters.
-    secret = raw.strip().translate(str.maketrans("+/", "-_", "="))
-    # https://core.telegram.org/bots/api#setwebhook: 1-256 of A-Z a-z 0-9 _ -
-    allowed = all(c.isascii() and (c.isalnum() or c in "_-") for c in secret)
-    if len(secret) > 256 or not allowed:
-        raise ValueError("expected at most 256 letters, digits, _ or -")
-    return secret
-
-
-def _keys(raw: str) -> tuple[str, ...]:
-    """Keys of 32 bytes, the newest first: what is kept is read with any of them."""
-    keys = _list(raw)
-    with suppress(ValueError):
-        if all(len(base64.urlsafe_b64decode(key)) == 32 for key in keys):
-            return keys
-    raise ValueError("expected URL-safe base64 of 32 bytes, or several with commas between")
-
-
-def _chats(raw: str) -> frozenset[int] | None:
-    """Chat ids; None means every chat."""
-    if raw.strip() == "*":
-        return None
-    try:
-        return frozenset(int(part) for part in _list(raw))
-    except ValueError:
-        raise ValueError("expected chat ids with commas between, or *") from None
-
-
-def _service_account(raw: str) -> Mapping[str, Any] | None:
-    """A Google service account key: the JSON itself, or the path of a file that holds it."""
-    if not raw.strip():
-        return None
-    text = raw if raw.lstrip().startswith("{") else Path(raw.strip()).read_text()
-    key = json.loads(text)
-    missing = {"client_email", "private_key", "token_uri"} - set(key)
-    if missing:
-        raise ValueError(f"the key lacks {', '.join(sorted(missing))}")
-    return dict(key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,38 +38,41 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
-        name="ENVIRONMENT", read=_environment, default="local", help="local, staging or production"
+        name="ENVIRONMENT",
+        read=readers.environment,
+        default="local",
+        help="local, staging or production",
     ),
     Setting(
         name="LOCAL_DIR",
-        read=_text,
+        read=readers.text,
         default=".local",
         help="where embedded servers and local state live; two values are two worlds",
     ),
     Setting(
         name="DATABASE_URL",
-        read=_server("postgres", "postgresql", "psql", "pgsql"),
+        read=readers.server("postgres", "postgresql", "psql", "pgsql"),
         default="",
         secret=True,
         help="PostgreSQL; empty: an embedded one (local only)",
     ),
     Setting(
         name="REDIS_URL",
-        read=_server("redis", "rediss", "unix"),
+        read=readers.server("redis", "rediss", "unix"),
         default="",
         secret=True,
         help="Redis or Valkey; empty: an embedded one (local only)",
     ),
     Setting(
         name="SECRET_KEY",
-        read=_text,
+        read=readers.text,
         default="",
         secret=True,
         help="signs sessions; at least 40 characters outside local",
     ),
     Setting(
         name="SECRET_KEY_FALLBACKS",
-        read=_list,
+        read=readers.listed,
         default="",
         secret=True,
         help="earlier SECRET_KEYs, the newest first, comma between; chats, names and who was "
@@ -184,102 +80,107 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="ALLOWED_HOSTS",
-        read=_list,
+        read=readers.listed,
         default="",
         help="host names the web process answers to, comma between; local: any loopback name",
     ),
     Setting(
         name="PUBLIC_URL",
-        read=_url,
+        read=readers.url,
         default="",
         help="where the web process is reached from outside; empty in local: http://127.0.0.1:PORT",
     ),
     Setting(
         name="BOT_TOKEN",
-        read=_text,
+        read=readers.text,
         default="",
         secret=True,
         help="from @BotFather; empty: the built-in sandbox takes every message",
     ),
     Setting(
         name="TELEGRAM_API_URL",
-        read=_url,
+        read=readers.url,
         default="https://api.telegram.org",
         help="root of any Bot API server",
     ),
     Setting(
         name="TELEGRAM_WEBHOOK_SECRET",
-        read=_webhook_secret,
+        read=readers.webhook_secret,
         default="",
         secret=True,
         help="what Telegram sends with each webhook call; empty: long polling (runbot)",
     ),
     Setting(
         name="TELEGRAM_SENDS_PER_SECOND",
-        read=_rate,
+        read=readers.rate,
         default="25",
         help="bulk messages a second over all chats; Telegram allows about 30, the rest is "
         "for replies",
     ),
     Setting(
         name="TELEGRAM_SENDS_PER_SECOND_PER_CHAT",
-        read=_rate,
+        read=readers.rate,
         default="1",
         help="messages a second to one chat",
     ),
     Setting(
         name="STAGING_ALLOWED_CHATS",
-        read=_chats,
+        read=readers.chats,
         default="",
         help="chat ids that may be called outside production, comma between; the rest goes to the "
         "sandbox inbox; * = all, only where TELEGRAM_API_URL is a loopback address",
     ),
     Setting(
         name="GOOGLE_SERVICE_ACCOUNT_JSON",
-        read=_service_account,
+        read=readers.service_account,
         default="",
         secret=True,
         help="service account key, as JSON or as a path; empty: Google is off",
     ),
     Setting(
         name="GOOGLE_DELEGATED_USER",
-        read=_text,
+        read=readers.text,
         default="",
         help="the Workspace user with the Reports privilege whom the service account acts for",
     ),
     Setting(
         name="GOOGLE_CALENDAR_IDS",
-        read=_list,
+        read=readers.listed,
         default="",
         help="calendars that hold the classes, comma between",
     ),
     Setting(
         name="GOOGLE_API_URL",
-        read=_url,
+        read=readers.url,
         default="",
         help="root for Reports and Calendar; empty: Google's own",
     ),
     *(
-        Setting(name=name, read=_flag, default="", help="seeds the flag once; local: on, else off")
+        Setting(
+            name=name,
+            read=readers.flag,
+            default="",
+            help="seeds the flag once; local: on, else off",
+        )
         for name in ("NURTURE_ENABLED", "ATTENDANCE_ENABLED")
     ),
     Setting(
         name="ROLLOUT_PERCENT",
-        read=_percent,
+        read=readers.percent,
         default="",
         help="share of learners who take part, seeded once; local: 100, else 0",
     ),
-    Setting(name="PORT", read=_port, default="8000", help="port of the web process"),
+    Setting(name="PORT", read=readers.port, default="8000", help="port of the web process"),
     Setting(
         name="METRICS_TOKEN",
-        read=_text,
+        read=readers.text,
         default="",
         secret=True,
         help="bearer token for /metrics; empty: the page is off",
     ),
     Setting(
         name="FIELD_ENCRYPTION_KEY",
-        read=_keys,
+        read=readers.keys,
         default="",
         secret=True,
         help="key of Telegram ids, names and updates in the database (URL-safe base64 of 32 random "
@@ -295,34 +196,41 @@ SETTINGS: tuple[Setting, ...] = (
         "?region=eu-central-1, key and secret percent-encoded; empty: off",
     ),
     Setting(
-        name="SENTRY_DSN", read=_text, default="", secret=True, help="error reports; empty: off"
+        name="SENTRY_DSN",
+        read=readers.text,
+        default="",
+        secret=True,
+        help="error reports; empty: off",
     ),
     Setting(
         name="SLACK_WEBHOOK_URL",
-        read=_url,
+        read=readers.url,
         default="",
         secret=True,
         help="Slack alerts; empty: off",
     ),
     Setting(
         name="PAGERDUTY_ROUTING_KEY",
-        read=_text,
+        read=readers.text,
         default="",
         secret=True,
         help="alerts to PagerDuty; empty: off",
     ),
     Setting(
         name="PAGERDUTY_API_URL",
-        read=_url,
+        read=readers.url,
         default="",
         help="PagerDuty's events address; empty: its own",
     ),
     Setting(
-        name="OTEL_EXPORTER_OTLP_ENDPOINT", read=_url, default="", help="OTLP collector; empty: off"
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        read=readers.url,
+        default="",
+        help="OTLP collector; empty: off",
     ),
     Setting(
         name="OTEL_EXPORTER_OTLP_HEADERS",
-        read=_text,
+        read=readers.text,
         default="",
         secret=True,
         help="what the OTLP collector asks for beside them, as name=value with commas between",

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from attendance import services as attendance
 from config import audit, retention
+from config.backups import scheduled
 from delivery import clock
 from nurture.domain.jobs import Hour
 from nurture.models import JobRun
@@ -47,8 +48,11 @@ def _draw(now: datetime) -> Mapping[str, int]:
     return {"drawn": attendance.draw_audit(now=now)}
 
 
-# A job that is not imported here is not run: the backup joins as one more line.
 NIGHTLY: tuple[Nightly, ...] = (
+    Nightly(
+        name="backup", hour=2, do=scheduled.nightly, minutes=60,
+        does="Takes a backup into the storage, if one is named; lets old ones go.",
+    ),
     Nightly(
         name="prune", hour=3, do=_prune,
         does="Lets go what is older than its kind is kept; old deliveries go to the archive.",

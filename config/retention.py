@@ -24,8 +24,11 @@ from delivery import services as delivery
 from delivery.models import Heartbeat, InboundUpdate
 from nurture.models import (
     OPEN,
+    AlertEpisode,
+    AlertSilence,
     AuditFinding,
     BacktestRun,
+    BackupRun,
     Decision,
     DryRunVerdict,
     JobRun,
@@ -139,6 +142,19 @@ POLICIES: tuple[Policy, ...] = (
     Policy(
         kind="job runs", days=90, goes="runs of jobs",
         rows=lambda before: JobRun.objects.filter(finished_at__lt=before),
+    ),
+    Policy(
+        kind="alerts", days=400, goes="alerts that are over, and to whom they were told",
+        rows=lambda before: AlertEpisode.objects.filter(resolved_at__lt=before),
+    ),
+    Policy(
+        kind="silences", days=400, goes="who wanted quiet, when and why",
+        rows=lambda before: AlertSilence.objects.filter(until__lt=before),
+    ),
+    Policy(
+        kind="backups", days=400, goes="notes of backups and rehearsals",
+        stays="the files, by a retention of their own",
+        rows=lambda before: BackupRun.objects.filter(finished_at__lt=before),
     ),
     Policy(
         kind="findings", days=400, goes="findings of the audit that are gone",

@@ -43,6 +43,8 @@ LISTS = {
     "update": ("delivery.inboundupdate", {}),
     "google": ("attendance.syncrun", {}),
     "task": ("nurture.stafftask", {}),
+    "job": ("nurture.job", {}),
+    "finding": ("nurture.auditfinding", {}),
     "review": ("attendance.reviewitem", {"state__exact": "open"}),
     "clock": ("delivery.heartbeat", {"name": "clock"}),
     "worker": ("delivery.heartbeat", {"name": "worker"}),

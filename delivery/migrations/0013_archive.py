@@ -47,7 +47,7 @@ SET CONSTRAINTS ALL IMMEDIATE;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("delivery", "0011_work_queues")]
+    dependencies = [("delivery", "0012_sealed_ids")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

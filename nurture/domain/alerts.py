@@ -58,6 +58,8 @@ class Code(StrEnum):
     GOOGLE_LAG = "google_lag"
     REVIEWS_WAITING = "reviews_waiting"
     TASKS_OPEN = "tasks_open"
+    JOB_FAILING = "job_failing"
+    AUDIT_FINDINGS = "audit_findings"
     TEST = "test"
 
 
@@ -168,6 +170,12 @@ CATALOGUE: Mapping[Code, Rule] = {
     ),
     Code.TASKS_OPEN: Rule(
         "Tasks are open", "Only a person can do them.", _WARN, None,
+    ),
+    Code.JOB_FAILING: Rule(
+        "A nightly job comes to nothing", "System, Jobs says which and why; run it by hand.", _WARN,
+    ),
+    Code.AUDIT_FINDINGS: Rule(
+        "The nightly audit found something", "System, Self-audit leads to each row.", _BAD,
     ),
     Code.TEST: Rule("Test", "Nothing is to be done.", _WARN, None),
 }  # fmt: skip

@@ -77,7 +77,7 @@ def alerts(standing: Standing) -> list[Alert]:
     """All that is open now, what needs an act before what needs a look."""
     found = [
         *_processes(standing), *_gates(standing), *_late(standing), *_failing(standing),
-        *_doubtful(standing), *_google(standing), *_people(standing),
+        *_doubtful(standing), *_google(standing), *_people(standing), *_night(standing),
     ]  # fmt: skip
     return sorted(found, key=lambda alert: alert.tone != "bad")
 
@@ -177,6 +177,15 @@ def _people(standing: Standing) -> Iterator[Alert]:
     if standing.attendance.open_reviews >= MANY_REVIEWS:
         words = f"{standing.attendance.open_reviews} questions about attendance wait."
         yield Alert(Code.REVIEWS_WAITING, words, about="review")
+
+
+def _night(standing: Standing) -> Iterator[Alert]:
+    for job in standing.troubles:
+        words = f"The job {job.name} " + ("failed." if job.kind == "failed" else "did not run.")
+        yield Alert(Code.JOB_FAILING, words, about="job", subject=job.name)
+    if standing.findings:
+        words = f"Of the rows that the audit looked at, {counted(standing.findings)} are not right."
+        yield Alert(Code.AUDIT_FINDINGS, words, about="finding")
 
 
 def counted(number: int) -> str:

@@ -20,6 +20,8 @@ from nurture import flags, selectors
 from nurture.domain import figures
 from nurture.domain.figures import Counts, Day
 from nurture.models import HourlyFigure
+from nurture.services import jobs
+from nurture.services.findings import open_findings
 
 DAYS = 14  # of a trend
 WEEK = 7  # what a figure is taken from
@@ -42,6 +44,8 @@ class Standing:
     attendance: attendance_selectors.Standing
     nurture: selectors.Standing
     audit: AuditShare
+    troubles: list[jobs.Trouble] = field(default_factory=list)  # of nightly work
+    findings: int = 0  # of the last audit; at most COUNTED + 1, which means more
     hour: Counts = field(default_factory=dict)  # what came to its end in the last hour
 
     @property
@@ -146,6 +150,8 @@ def standing(*, now: datetime) -> Standing:
         attendance=attendance_selectors.standing(since=now - timedelta(days=WEEK), now=now),
         nurture=selectors.standing(),
         audit=audit.share("strict accuracy"),
+        troubles=jobs.troubles(now=now),
+        findings=open_findings()[: delivery_selectors.COUNTED + 1].count(),
         hour=last_hour(now=now),
     )
 

@@ -25,11 +25,11 @@ SELECT c.first + n %% least(c.count, %(chats)s), %(stream)s, 1, 100, '', %(strea
        (SELECT min(id) AS first, count(*) FROM delivery_chat WHERE id > %(after)s) c
 """
 _STRANGERS = """
-WITH last AS (SELECT max(id) AS id, max(telegram_id) AS telegram_id FROM delivery_chat),
+WITH last AS (SELECT max(id) AS id FROM delivery_chat),
 more AS (
-    INSERT INTO delivery_chat (telegram_id, kind, reachability, next_slot_at)
-    SELECT last.telegram_id + n, 'private', 'ok', '2000-01-01Z'
-      FROM last, generate_series(1, %(count)s) n)
+    INSERT INTO delivery_chat (telegram_id, telegram_key, kind, reachability, next_slot_at)
+    SELECT 'plain:' || (10000000 + n), gen_random_uuid(), 'private', 'ok', '2000-01-01Z'
+      FROM generate_series(1, %(count)s) n)
 SELECT id FROM last
 """
 _PLAN = """

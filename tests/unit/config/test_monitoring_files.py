@@ -23,7 +23,9 @@ OTHERS = {
 }  # fmt: skip
 NAME = re.compile(r"\b(?:telbot_\w+|http_server_\w+|up(?={))")
 #: Only shown, or no trace of it in a figure.
-WITHOUT_RULE = {Code.TASKS_OPEN, Code.TEST, Code.REDIS_UNREACHABLE}
+WITHOUT_RULE = {
+    Code.TASKS_OPEN, Code.JOB_FAILING, Code.AUDIT_FINDINGS, Code.TEST, Code.REDIS_UNREACHABLE,
+}  # fmt: skip
 
 
 def rules() -> list[dict[str, Any]]:
