@@ -257,7 +257,7 @@ def _books() -> int:
 
 def _chat(contact: Contact) -> int:
     assert contact.chat is not None
-    return contact.chat.telegram_id
+    return int(contact.chat.telegram_id)
 
 
 def _chats(contacts: list[Contact]) -> set[int]:
