@@ -55,7 +55,7 @@ def test_a_worker_killed_at_any_line_loses_and_repeats_nothing(
         assert states()["unknown"] - before <= sender.IN_FLIGHT
         owed = AT_ONCE * (number + 1)
     assert SHORT or killed >= 200
-    assert killed > 0.75 * points  # a drain that had better luck executes fewer lines
+    assert killed > 0.5 * points  # a drain that had better luck executes fewer lines
     assert_kept(receiver, owed=owed, unknown=killed * sender.IN_FLIGHT)
     log.info("%s kill points of %s lines, %s messages: %s", killed, lines, owed, dict(states()))
 
