@@ -14,10 +14,12 @@ ENVIRONMENTS = ("local", "staging", "production")
 
 
 def text(raw: str) -> str:
+    """As it is, without spaces around it."""
     return raw.strip()
 
 
 def flag(raw: str) -> bool:
+    """On or off."""
     # django-environ reads any unknown word as False ("ture" would switch something off).
     known = {"on": True, "true": True, "1": True, "yes": True}
     known |= {"off": False, "false": False, "0": False, "no": False}
@@ -28,6 +30,7 @@ def flag(raw: str) -> bool:
 
 
 def rate(raw: str) -> float:
+    """So many a second."""
     rate = float(raw)
     if not 0 < rate < float("inf"):
         raise ValueError("expected a positive number")
@@ -35,6 +38,7 @@ def rate(raw: str) -> float:
 
 
 def percent(raw: str) -> float:
+    """0 to 100."""
     percent = float(raw)
     if not 0 <= percent <= 100:
         raise ValueError("expected a number from 0 to 100")
@@ -42,6 +46,7 @@ def percent(raw: str) -> float:
 
 
 def port(raw: str) -> int:
+    """A TCP port."""
     port = int(raw)
     if not 0 < port < 65536:
         raise ValueError("expected a port number")
@@ -49,16 +54,19 @@ def port(raw: str) -> int:
 
 
 def environment(raw: str) -> str:
+    """One of ENVIRONMENTS."""
     if raw.strip() not in ENVIRONMENTS:
         raise ValueError(f"expected one of {', '.join(ENVIRONMENTS)}")
     return raw.strip()
 
 
 def listed(raw: str) -> tuple[str, ...]:
+    """Parts with commas between."""
     return tuple(part.strip() for part in raw.split(",") if part.strip())
 
 
 def url(raw: str) -> str:
+    """An http(s) address without a slash at its end; "" where none is given."""
     url = raw.strip().rstrip("/")
     if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
         raise ValueError("expected an http(s) URL")
@@ -78,6 +86,7 @@ def server(*schemes: str) -> Callable[[str], str]:
 
 
 def webhook_secret(raw: str) -> str:
+    """What Telegram sends in a header of each call."""
     # Render generates base64. Both ends take the secret from here, so they agree on its letters.
     secret = raw.strip().translate(str.maketrans("+/", "-_", "="))
     # https://core.telegram.org/bots/api#setwebhook: 1-256 of A-Z a-z 0-9 _ -

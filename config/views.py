@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
 import redis
 from django.conf import settings
@@ -41,7 +41,7 @@ class HealthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a health check, or pass the request on; what was answered is a sign of life."""
         response = self._answer(request)
-        if response.status_code < http.client.INTERNAL_SERVER_ERROR:
+        if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             pulse.answered()
         return response
 

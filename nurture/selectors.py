@@ -12,6 +12,7 @@ from django.db import connection
 
 from attendance.models import ClassSession
 from delivery.selectors import ANYWHERE
+from nurture.domain.jobs import OVERDUE
 from nurture.domain.leaving import FEWEST, LOOKS_BACK, SOON, Leaving
 
 # Asked each second: each part ends at a partial index.
@@ -169,7 +170,11 @@ _STANDING = """
 SELECT (SELECT count(*) FROM nurture_stafftask WHERE done_at IS NULL),
        EXISTS (SELECT FROM nurture_sequences WHERE published_version_id IS NOT NULL),
        EXISTS (SELECT FROM nurture_contact WHERE chat_id IS NOT NULL),
-       (SELECT max(until) FROM nurture_alertsilence WHERE until > clock_timestamp())
+       (SELECT max(until) FROM nurture_alertsilence WHERE until > clock_timestamp()),
+       EXISTS (SELECT FROM nurture_job WHERE hour IS NOT NULL
+                AND (tries > 0 OR paused_at IS NULL AND next_at < %(overdue)s)),
+       (SELECT count(*) FROM (SELECT FROM nurture_auditfinding
+                               WHERE gone_at IS NULL LIMIT 10001) x)
 """
 
 
@@ -181,6 +186,8 @@ class Standing:
     has_published: bool
     has_linked: bool  # a learner has opened the bot
     silenced_until: datetime | None = None  # nobody is told of alerts until then
+    has_trouble: bool = False  # a nightly job may have failed: services/jobs.py says which
+    findings: int = 0  # of the last audit; at most 10,001, which means more
 
 
 def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
@@ -192,9 +199,9 @@ def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, in
     return [(row[0], row[1], row[2]) for row in _rows(_BY_HOUR, values)]
 
 
-def standing() -> Standing:
+def standing(*, now: datetime) -> Standing:
     """Counts as they are, in one cheap statement."""
-    return Standing(*_rows(_STANDING, {})[0])
+    return Standing(*_rows(_STANDING, {"overdue": now - OVERDUE})[0])
 
 
 def undecided(

@@ -74,6 +74,7 @@ SIDEBAR: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Flags", "waffle_flag", "flag"),
             ("Switches", "waffle_switch", "toggle_on"),
             ("Jobs", "nurture_job", "schedule"),
+            ("Backups", "nurture_backuprun", "backup"),
             ("Self-audit", "nurture_auditfinding", "verified_user"),
             ("Heartbeats", "delivery_heartbeat", "ecg_heart"),
         ),

@@ -52,7 +52,8 @@ SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 _SCRUB = """
 UPDATE delivery_archive a
    SET text = '', buttons = '[]',
-       rest = a.rest || '{"last_error": ""}',
+       rest = a.rest || '{"last_error": "", "window_opens": null, "window_closes": null,
+                          "window_zone": ""}',
        tries = (SELECT coalesce(jsonb_agg(t || '{"description": ""}'), '[]')
                   FROM jsonb_array_elements(a.tries) t)
  WHERE (a.chat_id = ANY(%(chats)s) OR a.id = ANY(%(ids)s)) AND a.text <> ''

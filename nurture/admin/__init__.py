@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nurture.admin import (
     alerts,
+    backups,
     classes,
     decisions,
     dry_runs,
@@ -18,6 +19,7 @@ from nurture.admin import (
 
 __all__ = [
     "alerts",
+    "backups",
     "classes",
     "decisions",
     "dry_runs",

@@ -183,8 +183,8 @@ def _night(standing: Standing) -> Iterator[Alert]:
     for job in standing.troubles:
         words = f"The job {job.name} " + ("failed." if job.kind == "failed" else "did not run.")
         yield Alert(Code.JOB_FAILING, words, about="job", subject=job.name)
-    if standing.findings:
-        words = f"Of the rows that the audit looked at, {counted(standing.findings)} are not right."
+    if standing.nurture.findings:
+        words = f"The audit found {counted(standing.nurture.findings)} rows that are not right."
         yield Alert(Code.AUDIT_FINDINGS, words, about="finding")
 
 

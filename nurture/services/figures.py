@@ -21,7 +21,6 @@ from nurture.domain import figures
 from nurture.domain.figures import Counts, Day
 from nurture.models import HourlyFigure
 from nurture.services import jobs
-from nurture.services.findings import open_findings
 
 DAYS = 14  # of a trend
 WEEK = 7  # what a figure is taken from
@@ -45,7 +44,6 @@ class Standing:
     nurture: selectors.Standing
     audit: AuditShare
     troubles: list[jobs.Trouble] = field(default_factory=list)  # of nightly work
-    findings: int = 0  # of the last audit; at most COUNTED + 1, which means more
     hour: Counts = field(default_factory=dict)  # what came to its end in the last hour
 
     @property
@@ -142,16 +140,16 @@ def _over(now: datetime) -> datetime:
 def standing(*, now: datetime) -> Standing:
     """Read how everything stands. Writes nothing but switches that were never set."""
     audit = accuracy.audit_figures(weeks=AUDIT_WEEKS, now=now)
+    own = selectors.standing(now=now)
     return Standing(
         now=now,
         switches=flags.stand(),
         queues=delivery_selectors.queues(),
         delivery=delivery_selectors.standing(),
         attendance=attendance_selectors.standing(since=now - timedelta(days=WEEK), now=now),
-        nurture=selectors.standing(),
+        nurture=own,
         audit=audit.share("strict accuracy"),
-        troubles=jobs.troubles(now=now),
-        findings=open_findings()[: delivery_selectors.COUNTED + 1].count(),
+        troubles=jobs.troubles(now=now) if own.has_trouble else [],
         hour=last_hour(now=now),
     )
 

@@ -15,12 +15,17 @@ from tests.architecture.test_code import APPS, ROOT, sources
 DOCUMENT = ROOT / "docs" / "security.md"
 #: What opens connections to elsewhere.
 CLIENTS = {
-    "aiohttp", "boto3", "http.client", "httplib2", "httpx", "requests", "smtplib", "socket",
+    "aiohttp", "boto3", "http.client", "httplib2", "httpx", "obstore",
+    "requests", "smtplib", "socket",
     "urllib.request", "urllib3",
 }  # fmt: skip
 #: Who does, and who says whereto: never a row, a request or a file of somebody's.
 DOORS = {
     "attendance/google.py": "settings (GOOGLE_API_URL, the key's token_uri)",
+    "config/backups/": "settings (BACKUP_S3_URL)",
+    "config/doctor_deep.py": "settings; a connection and not a byte",
+    "config/pagers.py": "settings (SLACK_WEBHOOK_URL, PAGERDUTY_API_URL)",
+    "config/telemetry/": "settings (OTEL_EXPORTER_OTLP_ENDPOINT)",
     "config/demo/live.py": "loopback",
     "config/embedded.py": "sockets under LOCAL_DIR",
     "delivery/sandbox/": "loopback; not in production",

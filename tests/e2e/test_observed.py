@@ -6,6 +6,7 @@ write and send is collected and searched for it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -44,6 +45,7 @@ from tests.integration.delivery.receiver import Receiver, receiving
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 SECRET = "wh-secret-4711-0815"
 KEY = "planted-secret-key-" * 4
+DRAWN_OUT = hashlib.sha512(KEY.encode()).hexdigest()  # what it is outside `local`
 SAID = "Please call me Rosalind Featherstonehaugh"
 REQUEST = str(uuid.UUID(int=0xABCDEF << 96 | 7))
 
@@ -96,7 +98,7 @@ def manage(*arguments: str) -> tuple[str, ...]:
 def session() -> str:
     """The cookie of somebody who may see everything."""
     boss = User.objects.create_superuser("boss", "boss@school.example", "x")
-    with override_settings(SECRET_KEY=KEY):
+    with override_settings(SECRET_KEY=DRAWN_OUT):
         store = SessionStore()
         store[SESSION_KEY], store[HASH_SESSION_KEY] = str(boss.pk), boss.get_session_auth_hash()
         store[BACKEND_SESSION_KEY] = project.AUTHENTICATION_BACKENDS[-1]
@@ -145,7 +147,8 @@ def visit(url: str, chat: int) -> None:
 
 
 def test_operators_see_the_whole_way_and_nobodys_data(tmp_path: Path) -> None:
-    school = School(tmp_path)
+    with override_settings(SECRET_KEY=DRAWN_OUT):  # people are found by hashes of it
+        school = School(tmp_path)
     with ExitStack() as stack:
         observer = stack.enter_context(observing())
         receiver = stack.enter_context(receiving(Receiver()))

@@ -32,6 +32,7 @@ from nurture.models import (
     AlertSilence,
     AuditFinding,
     BacktestRun,
+    BackupRun,
     BotText,
     Contact,
     ContactTag,
@@ -119,7 +120,7 @@ def _of_delivery() -> None:
         delivery=delivery, fence=1, started_at=at, finished_at=at, outcome="sent",
         message_id=1, http_status=200,
     )  # fmt: skip
-    InboundUpdate.objects.create(update_id=1, chat_key=1, payload={}, received_at=at)
+    InboundUpdate.objects.create(update_id=1, payload={}, received_at=at)
     Heartbeat.objects.create(name="clock", hour=at, first_at=at, seen_at=at, minutes=1)
     _of_a_dry_run(delivery)
     _of_the_past()
@@ -145,6 +146,10 @@ def make_alerts() -> None:
     AlertSilence.objects.create(
         since=at, until=at + timedelta(hours=2), reason="moving the database", by="ann"
     )
+    BackupRun.objects.create(
+        kind=BackupRun.BACKUP, file="telbot.zip", rows=7, size=7_000_000, started_at=at,
+        finished_at=at,
+    )  # fmt: skip
 
 
 def _of_the_past() -> None:

@@ -23,12 +23,14 @@ from attendance.services.matching import match
 from attendance.services.timetable import store_events
 from config.sealed import stock
 from delivery.models import Attempt, Chat, Delivery, InboundUpdate
+from delivery.services import archive
 from delivery.services.updates import handle_waiting, store_updates
 from nurture import flags, services
 from nurture.models import Contact, ContactTag, StaffTask
 from nurture.services import contacts, links, preferences
 from tests.factories import nurture as make
 from tests.factories.calls import activity
+from tests.factories.delivery import LONG_AGO, make_delivery
 
 CHAT = 7_000_123_456
 EMAIL = "Rosa.Maro@gmail.com"
@@ -182,6 +184,7 @@ def _in_nurture(rosa: Learner) -> None:
         delivery=first, fence=1, started_at=NOW, finished_at=NOW, outcome="sent",
         description="sent to Rosa",
     )  # fmt: skip
+    _in_archive(first.chat)
     services.tick(now=NOW + timedelta(minutes=1))  # the second message is owed now
     ContactTag.objects.create(contact=contact, name="rosas friend")
     StaffTask.objects.create(
@@ -189,6 +192,23 @@ def _in_nurture(rosa: Learner) -> None:
     )
     links.create(learner=rosa, now=NOW)
     preferences.set_language(contact=contact, language="es", now=NOW)
+
+
+def _in_archive(chat: Chat) -> None:
+    """One that was said to her long ago."""
+    old = make_delivery(
+        chat=chat, text="Rosa, welcome", buttons=[[["Rosa!", "hi"]]], due_at=LONG_AGO
+    )
+    make.settle(old, at=LONG_AGO)
+    Attempt.objects.create(
+        delivery=old, fence=1, started_at=LONG_AGO, finished_at=LONG_AGO, outcome="sent",
+        description="sent to Rosa",
+    )  # fmt: skip
+    Delivery.objects.filter(pk=old.pk).update(
+        observed_at=LONG_AGO, last_error="Rosa is away", window_opens="09:00",
+        window_closes="20:00", window_zone="Europe/Madrid",
+    )  # fmt: skip
+    assert archive(delivery_ids=[old.pk], before=NOW)
 
 
 def _in_chat(rosa: Learner) -> None:

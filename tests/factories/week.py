@@ -9,7 +9,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from attendance.models import AttendanceEvent, AuditPair, Outcome, SyncRun
 from attendance.selectors.accuracy import monday
-from delivery.models import Heartbeat, InboundUpdate, Process
+from delivery.models import Delivery, Heartbeat, InboundUpdate, Process
 from delivery.services.installation import arm
 from delivery.services.updates import store_updates
 from nurture import flags
@@ -77,7 +77,8 @@ def _runs(now: datetime) -> None:
     for number in range(RUNS):
         contact = make.make_contact()
         assert contact.chat is not None
-        make.settle(make_delivery(chat=contact.chat), at=then)
+        make.settle(row := make_delivery(chat=contact.chat), at=then)
+        Delivery.objects.filter(pk=row.pk).update(observed_at=then)
         journey = Journey.objects.create(
             sequence=sequence, version=version, learner=contact.learner, entry_key="learner",
             status="completed", anchor_at=then, started_at=then, ended_at=then, steps_taken=1,

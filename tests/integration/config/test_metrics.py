@@ -97,7 +97,9 @@ def a_day() -> None:
     services.close_gate(key="bot:breaker", reason="Telegram does not answer", by="sender")
     updates = [{"callback_query": {}}, {"message": {"text": "yes"}}, {"message": {"text": "/stop"}}]
     InboundUpdate.objects.bulk_create(
-        InboundUpdate(update_id=n, payload=payload, received_at=now - timedelta(minutes=n))
+        InboundUpdate(
+            update_id=n, payload=payload, received_at=now - timedelta(minutes=n), is_answer=n < 2
+        )
         for n, payload in enumerate(updates)
     )
     StaffTask.objects.create(kind="handover", key="1", note="Call.", created_at=now)

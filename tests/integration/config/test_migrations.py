@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from delivery.models import ArchivedDelivery
 from tests.factories.everything import make_everything
 
 #: As far back as there are tables at all. The guards beside `0001_initial` are part of them: the
@@ -60,6 +61,7 @@ def contents() -> Contents:
             "SELECT table_name, array_agg(column_name::text), array_agg(data_type::text)"
             " FROM information_schema.columns"
             " WHERE table_schema = 'public' AND table_name ~ '^(attendance|delivery|nurture|user)_'"
+            " AND table_name !~ '^delivery_archive_'"  # its months, which no migration makes
             " GROUP BY 1"
         )
         for table, columns, types in cursor.fetchall():
@@ -83,6 +85,7 @@ def test_every_migration_goes_back_and_forth_and_keeps_the_rows() -> None:
     What it wrote anew in another type is compared when it has that type again.
     """
     make_everything()
+    ArchivedDelivery.objects.all().delete()  # it moves; tests/integration/config/test_retention.py
     loader = MigrationExecutor(connection).loader
     leaves = [leaf for leaf in loader.graph.leaf_nodes() if leaf[0] in APPS]
     every = {key for key in loader.disk_migrations if key[0] in APPS}

@@ -81,7 +81,7 @@ SEEDS = {
     ),
     "heard_and_not_answered": """
         INSERT INTO delivery_inboundupdate (update_id, chat_key, payload, received_at, tries, error)
-        VALUES (1, 1, '{}', telbot_now() - interval '2 h', 0, '')""",
+        VALUES (1, gen_random_uuid(), 'plain:{}', telbot_now() - interval '2 h', 0, '')""",
     "left_and_still_known": "UPDATE delivery_chat SET leaving_at = telbot_now() - interval '3 h'",
     "said_of_what_was_open": f"UPDATE attendance_outcome SET effective_at = '{T}'",
     "said_after_the_correction": f"""

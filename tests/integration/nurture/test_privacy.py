@@ -100,12 +100,19 @@ KEPT = {
         "attendance_outcome.flags", "attendance_outcome.reason", "attendance_pledge.source",
         "attendance_reviewitem.decision", "nurture_contact.language", "nurture_decision.code",
         "user_nurture_journeys.exit_reason", "nurture_pledgequestion.code",
+        "delivery_archive.status", "delivery_archive.reason",
     },
     "keys of rows": {
-        "nurture_deliveries.dedupe_key", "attendance_attendanceevent.key",
+        "nurture_deliveries.dedupe_key", "delivery_archive.dedupe_key",
+        "attendance_attendanceevent.key",
         "user_nurture_journeys.entry_key", "nurture_stafftask.key",
     },
+    "the id of a trace": {
+        "attendance_attendanceevent.trace", "user_nurture_journeys.trace",
+        "nurture_deliveries.trace",
+    },
     "words of the school": {
+        "delivery_archive.stream", "delivery_archive.category",
         "delivery_consent.category", "nurture_deliveries.category", "nurture_decision.step_key",
         "user_nurture_journeys.step_key", "attendance_endpoint.calendar_event_id",
     },
