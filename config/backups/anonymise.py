@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from django.apps import apps
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +16,8 @@ from config.backups import scrubbed
 from config.backups.catalogue import Cursor, Table
 from config.backups.disguise import Disguise
 from config.backups.dump import Blocks, Way, as_they_are
+from config.sealed.box import PLAIN
+from config.sealed.fields import Sealed
 
 Change = Callable[[str], str]
 
@@ -69,6 +73,8 @@ def _concrete(model: type[Model]) -> Sequence[Field[object, object]]:
 
 def _change(model: type[Model], field: Field[object, object], disguise: Disguise) -> Change | None:
     name = f"{model._meta.label}.{field.name}"
+    if name in scrubbed.ROWS_OF:
+        return _rows_of(apps.get_model(scrubbed.ROWS_OF[name]), disguise)
     if name in scrubbed.DISGUISED:
         return _opened(field, getattr(disguise, scrubbed.DISGUISED[name]))
     if name in scrubbed.KEPT or _is_harmless(field):
@@ -78,10 +84,37 @@ def _change(model: type[Model], field: Field[object, object], disguise: Disguise
 
 def _opened(field: Field[object, object], change: Change) -> Change:
     """What is sealed with a key is opened and disguised, and left open: staging has no such key."""
-    opened = getattr(field, "opened", None)
-    if opened is None:
+    if not isinstance(field, Sealed):
         return change
-    return lambda value: value and f"plain:{change(str(opened(value)))}"
+
+    def within(value: str) -> str:
+        text = field.to_text(field.opened(value))
+        changed = text and field.to_text(field.from_text(change(text)))
+        return changed and f"{PLAIN}:{changed}"
+
+    return within
+
+
+def _rows_of(model: type[Model], disguise: Disguise) -> Change:
+    """For a row of another table as JSON, or a list of them; what is no column of it goes."""
+    names = [str(field.column) for field in _concrete(model)]
+    changes = dict(zip(names, changes_of(model, names, disguise), strict=True))
+
+    def changed(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: _said(row[name], changes[name]) for name in row if name in changes}
+
+    def within(value: str) -> str:
+        found = json.loads(value)
+        rows = [changed(row) for row in found] if isinstance(found, list) else changed(found)
+        return json.dumps(rows, ensure_ascii=False)  # as PostgreSQL writes it
+
+    return within
+
+
+def _said(value: Any, change: Change | None) -> Any:
+    if change is None or value is None:
+        return value
+    return change(value) if isinstance(value, str) else json.loads(change(json.dumps(value)))
 
 
 def _is_harmless(field: Field[object, object]) -> bool:

@@ -6,6 +6,12 @@ from typing import Any
 
 from config.backups.archive import Manifest
 
+#: What remains to be done after an anonymised dump was restored.
+ROTATE = (
+    "Once it is restored and migrated, run manage.py rotate_keys there: until then no chat and no"
+    " name is found, for the hashes that find them need that environment's own keys."
+)
+
 
 def of(manifest: Manifest) -> dict[str, Any]:
     """As JSON: rows and checksum of each table. Equal checksums mean equal rows."""

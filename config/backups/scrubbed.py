@@ -3,6 +3,10 @@
 A column that is not named here is disguised by its type, so one that is new tells nothing before
 somebody has thought about it. Kept without being named: numbers of rows and what points at them,
 moments, yes and no, counts, and columns whose values are a list in the code (`choices`).
+
+What is sealed with a key is opened, disguised as it says here, and left open: no key of production
+comes to staging. Hashes that are made with a key are replaced by others, which find nobody until
+`rotate_keys` makes them anew.
 """
 
 from __future__ import annotations
@@ -22,16 +26,22 @@ KEPT: frozenset[str] = frozenset(
         "attendance.Outcome": "flags reason",
         "attendance.Pledge": "source",
         "attendance.SyncRun": "failure",
+        "delivery.ArchivedDelivery": "stream category status reason",
         "delivery.Consent": "category source",
         "delivery.Delivery": "category reason withdrawal window_zone",
         "delivery.Gate": "key",
         "delivery.InboundUpdate": "update_id",
         "delivery.Installation": "environment system_identifier",
+        "nurture.AlertEpisode": "subject words",
+        "nurture.AlertNotice": "channel",
+        "nurture.AuditFinding": "rule says about row",
         "nurture.BackupRun": "file rows size",
         "nurture.BotText": "key language",
         "nurture.Contact": "time_zone language",
         "nurture.Decision": "step_key code",
         "nurture.HourlyFigure": "name",
+        "nurture.Job": "name does",
+        "nurture.JobRun": "error counts",
         "nurture.Journey": "exit_reason step_key",
         "nurture.PledgeQuestion": "code",
         "nurture.Scenario": "time_zone language",
@@ -84,17 +94,26 @@ DISGUISED: Mapping[str, str] = {
             "attendance.ReviewItem": "decided_by",
             "attendance.AuditPair": "decided_by",
             "delivery.Gate": "closed_by",
+            "nurture.AlertSilence": "by",
             "nurture.BacktestRun": "asked_by",
             "nurture.BotText": "changed_by",
+            "nurture.Job": "wanted_by paused_by",
+            "nurture.JobRun": "by",
             "auth.User": "username",
         },
-        Disguise.nothing: {"auth.User": "first_name last_name email"},
+        Disguise.nothing: {
+            "auth.User": "first_name last_name email",
+            "attendance.AttendanceEvent": "trace",
+            "delivery.Delivery": "trace",
+            "nurture.Journey": "trace",
+        },
         Disguise.locked: {"auth.User": "password"},
-        Disguise.text: {"delivery.Delivery": "text"},
+        Disguise.text: {"delivery.Delivery": "text", "delivery.ArchivedDelivery": "text"},
         Disguise.coded: {
             "attendance.AttendanceEvent": "key",
             "attendance.ReviewItem": "key",
             "delivery.Delivery": "dedupe_key",
+            "delivery.ArchivedDelivery": "dedupe_key",
             "nurture.Journey": "entry_key",
             "nurture.StaffTask": "key",
         },
@@ -107,6 +126,12 @@ DISGUISED: Mapping[str, str] = {
     }.items()
     for model, names in columns.items()
     for column in names.split()
+}
+
+#: JSON of rows that were in another table, with each column as it is disguised there.
+ROWS_OF: Mapping[str, str] = {
+    "delivery.ArchivedDelivery.rest": "delivery.Delivery",
+    "delivery.ArchivedDelivery.tries": "delivery.Attempt",
 }
 
 #: Tables whose rows stay behind: sessions, second factors, guesses at passwords, links, logs of who

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from config.backups import report
 from config.backups.anonymise import anonymously
 from config.backups.dump import dump
+from config.sealed import SealedError
 from nurture.management.base import JsonCommand
 
 
@@ -32,9 +33,11 @@ class Command(JsonCommand):
             raise CommandError(
                 f"{options['file']} cannot be written: {error.strerror}. Nothing was written."
             ) from None
+        except SealedError as error:
+            raise CommandError(f"Nothing was written: {error}.") from None
         said = {**report.of(manifest), "file": str(options["file"])}
         self.say(
-            f"Written without anybody in it: {report.sentence(manifest)}.",
+            f"Written without anybody in it: {report.sentence(manifest)}.\n{report.ROTATE}",
             said,
             as_json=options["json"],
         )

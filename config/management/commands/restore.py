@@ -53,6 +53,8 @@ class Command(JsonCommand):
         words = [f"Restored: {report.sentence(done.manifest)}; every checksum is as it was."]
         if done.pending:
             words.append(f"Run manage.py migrate: {done.pending} migrations came since.")
+        if done.manifest.kind == "anonymised":
+            words.append(report.ROTATE)
         if done.fence:
             words.append(f"{done.fence[0].upper()}{done.fence[1:]}.")
         self.say("\n".join(words), said, as_json=options["json"])
