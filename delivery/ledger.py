@@ -37,7 +37,8 @@ CLOCK_TRIES = 5
 #: A claim may begin where the last one ended; after so many seconds it looks from the very start,
 #: so what another worker put off comes that much later at most, and only while more is due.
 RESCAN_SECONDS = 5.0
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+BEGINNING = (LONG_AGO, LONG_AGO, 0)  # of the order of the queue: due_at, run_at, id
 #: So many failures among the last tries of a sequence pause it; fewer say nothing.
 PAUSE_FAILURES, PAUSE_WINDOW = 12, 50
 
@@ -53,7 +54,7 @@ class Ledger:
     _idle: asyncio.LifoQueue[Connection] = field(default_factory=asyncio.LifoQueue)
     _offset: float = 0.0  # seconds of the database's clock above the loop's
     _began: float = 0.0
-    _since: datetime = BEGINNING
+    _since: tuple[datetime, datetime, int] = BEGINNING
     _rescan_at: float = 0.0
 
     async def open(self) -> None:
@@ -155,17 +156,27 @@ class Ledger:
     async def _read_bulk(self, db: Connection) -> list[dict[str, Any]]:
         if _loop_time() >= self._rescan_at:
             self._since, self._rescan_at = BEGINNING, _loop_time() + RESCAN_SECONDS
-        found = await _all(db, queries.READ_BULK, {"since": self._since})
+        found = await self._read_from(db, self._since)
         if len(found) < queries.MOST_READ and self._since > BEGINNING:
             self._since = BEGINNING
-            return await _all(db, queries.READ_BULK, {"since": self._since})
+            return await self._read_from(db, self._since)
         return found
+
+    async def _read_from(
+        self, db: Connection, since: tuple[datetime, datetime, int]
+    ) -> list[dict[str, Any]]:
+        return await _all(
+            db, queries.READ_BULK, {"due_at": since[0], "run_at": since[1], "id": since[2]}
+        )
 
     def _begin_there(self, found: Sequence[dict[str, Any]], *, granted: set[int]) -> None:
         """The next claim begins with the first that this one leaves, if there are many."""
-        left = (row["due_at"] for row in found if row["id"] not in granted)
-        is_full = len(found) == queries.MOST_READ
-        self._since = min(left, default=found[-1]["due_at"]) if is_full else BEGINNING
+        places = {row["id"]: (row["due_at"], row["run_at"], row["id"]) for row in found}
+        if len(found) < queries.MOST_READ:
+            self._since = BEGINNING
+            return
+        left = (place for pk, place in places.items() if pk not in granted)
+        self._since = min(left, default=max(places.values()))
 
     async def _grant(
         self, db: Connection, plan: pacing.Plan, *, found: Sequence[dict[str, Any]], key: str

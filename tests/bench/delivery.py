@@ -189,6 +189,7 @@ def ratios(found: dict[str, Figures]) -> list[tuple[str, float, str]]:
 
 def service(*, short: bool) -> tuple[dict[str, Figures], list[float]]:
     """How late, how soon, and how evenly, with the processes of production; and each lateness."""
+    queues.empty()  # what was made without keys would not let them start
     with queues.at_work(Receiver()) as receiver:
         late, each = lateness.measure(
             receiver, seconds=2 if short else 120, waiting=2_000 if short else 100_000
