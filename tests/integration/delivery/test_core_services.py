@@ -238,7 +238,7 @@ def test_the_claim_reads_by_its_index() -> None:
     Delivery.objects.bulk_create(rows)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE nurture_deliveries; ANALYZE delivery_gate")
-        since = {"due_at": LONG_AGO, "run_at": LONG_AGO, "id": 0}
+        since: dict[str, Any] = {"due_at": LONG_AGO, "run_at": LONG_AGO, "id": 0}
         cursor.execute("EXPLAIN " + queries.READ_BULK, since)
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
