@@ -30,6 +30,11 @@ def _copied(transactional_db: None) -> Iterator[None]:
     connection.close()
     with connection._nodb_cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {quote(copy)}")
+        # A thread or process of an earlier test may still be about to hang up.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            [original],
+        )
         cursor.execute(f"CREATE DATABASE {quote(copy)} TEMPLATE {quote(original)}")
     connection.settings_dict["NAME"] = copy
     try:
