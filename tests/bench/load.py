@@ -40,6 +40,7 @@ from attendance.models import Course  # noqa: E402
 from attendance.tasks import settle_sessions  # noqa: E402
 from config import embedded  # noqa: E402
 from config.demo.live import free_port  # noqa: E402
+from config.sealed import stock  # noqa: E402
 from delivery import clock  # noqa: E402
 from delivery.models import Delivery  # noqa: E402
 from delivery.services.installation import arm  # noqa: E402
@@ -165,6 +166,8 @@ def school(*, part: int, now: datetime) -> None:
     """A year of a school of 20,000, and one sequence that writes at any hour; nothing due soon."""
     arm(now=now)  # while it is empty: a database with a past would not send
     fill(LARGE.part(part), now=now)
+    for column in stock.columns():  # the crowd came by SQL: its hashes are made now
+        stock.carry_over(column)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE nurture_sequences SET mode = 'stopped'")
         cursor.execute(

@@ -21,8 +21,8 @@ SHORT = bool(os.environ.get("SHORT"))
 _OWE = """
 WITH chats AS (
     INSERT INTO delivery_chat (telegram_id, telegram_key, kind, reachability, next_slot_at)
-    SELECT 'plain:' || %(first)s + n, gen_random_uuid(), 'private', 'ok', '2000-01-01Z'
-      FROM generate_series(1, %(count)s) n
+    SELECT 'plain:' || %(first)s + n, key, 'private', 'ok', '2000-01-01Z'
+      FROM unnest(%(keys)s::uuid[]) WITH ORDINALITY AS k (key, n)
     RETURNING id, telegram_id),
 agreed AS (
     INSERT INTO delivery_consent (chat_id, category, granted, changed_at, source)
@@ -41,8 +41,10 @@ def owe(count: int, *, first: int = 0) -> None:
     """So many messages, due now, each to a chat of its own: first + 1, first + 2, …"""
     ensure_pacing()
     ensure_stream("")
+    made = Chat._meta.get_field("telegram_key").made
+    keys = [made(first + number) for number in range(1, count + 1)]
     with connection.cursor() as cursor:
-        cursor.execute(_OWE, {"count": count, "first": first})
+        cursor.execute(_OWE, {"keys": keys, "first": first})
         cursor.execute("ANALYZE nurture_deliveries, delivery_chat")
 
 
