@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import dramatiq
 import redis
@@ -16,13 +17,33 @@ from nurture.services import backtests, figures
 
 log = logging.getLogger(__name__)
 
+#: Passes of one bell: whoever rings meanwhile is heard by the pass that comes after.
+MOST_PASSES = 3
+# One pass at a time in a process: bells that come while thousands of facts are worked off must not
+# take every thread, for learners wait for answers.
+_busy = threading.Lock()
+_again = threading.Event()
+
 
 @dramatiq.actor(queue_name="nurture", max_retries=0, time_limit=60_000, max_age=30_000)
 def tick() -> None:
     """One pass of the engine; the sender is rung where something is due then.
 
-    Safe to ring at any time, and twice: each part of the pass claims its rows.
+    Safe to ring at any time, and twice: each part of the pass claims its rows. A process that is
+    at it already takes note, goes over it once more, and this call returns at once.
     """
+    _again.set()
+    for _ in range(MOST_PASSES):
+        if not _again.is_set() or not _busy.acquire(blocking=False):
+            return
+        try:
+            _again.clear()
+            _pass()
+        finally:
+            _busy.release()
+
+
+def _pass() -> None:
     report = services.tick(now=clock.now())
     if report.facts or report.journeys or report.deliveries:
         log.info("nurture.tick", extra={"facts": report.facts, "deliveries": report.deliveries})

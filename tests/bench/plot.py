@@ -42,8 +42,9 @@ def _bars(races: Mapping[str, Figures]) -> Iterator[str]:
     for row, (name, one) in enumerate(fastest_first):
         y = 32 + row * ROW
         width = SPAN * one["per_second"] / most
-        kind = "ours" if name == "telbot" else "other"
-        yield _text(0, y + 14, name, "head" if name == "telbot" else "")
+        is_ours = name.startswith("telbot")
+        kind = "ours" if is_ours else "other"
+        yield _text(0, y + 14, name, "head" if is_ours else "")
         yield f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="18" rx="3"/>'
         yield _text(LEFT + width + 8, y + 14, f"{one['per_second']:,.0f}", "small")
 
