@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from delivery import clock, selectors
 from nurture import services, tasks
 from nurture.services.engine import TickReport
 from tests.factories.nurture import NOW
@@ -14,8 +15,8 @@ from tests.factories.nurture import NOW
 
 def test_a_bell_during_a_pass_takes_no_thread_and_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on, passes = threading.Event(), threading.Event(), []
-    monkeypatch.setattr(tasks.delivery_selectors, "has_due", lambda: False)
-    monkeypatch.setattr(tasks.clock, "now", lambda: NOW)  # a thread asks no database here
+    monkeypatch.setattr(selectors, "has_due", lambda: False)
+    monkeypatch.setattr(clock, "now", lambda: NOW)  # a thread asks no database here
 
     def long_pass(**_: Any) -> TickReport:
         passes.append(threading.current_thread().name)
