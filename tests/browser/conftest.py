@@ -36,3 +36,11 @@ def desk_of(chromium: Browser, live_server: Any) -> Iterator[Callable[[str], Des
     yield make
     for context in contexts:
         context.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A thread of the live server that ends leaves its connection to the garbage collector."""
+    said = "ignore:Exception ignored in.*BaseConnection:pytest.PytestUnraisableExceptionWarning"
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.filterwarnings(said))
