@@ -31,7 +31,7 @@ from delivery.services.installation import arm, remember_bot
 from delivery.telegram import TelegramGateway, gateway
 from nurture import flags
 from nurture.domain.figures import Verdict
-from nurture.domain.scorecard import Item
+from nurture.domain.scorecard import BACKUP_AGE, Item
 from nurture.models import BackupRun
 from nurture.services.alerts import MISSING_SECONDS
 from nurture.services.backup_runs import last_good
@@ -39,7 +39,6 @@ from nurture.services.backup_runs import last_good
 log = logging.getLogger(__name__)
 
 WENT_WRONG = frozenset({"failed", "config_error"})
-OLDEST_BACKUP_HOURS = 26  # one a day, and time to take it
 OLDEST_POSTGRES = 150000  # server_version_num of 15.0
 
 
@@ -315,7 +314,7 @@ def _backups() -> Item:
         value = "none was stored yet; manage.py backup --to-storage"
         return Item(name="backups", verdict="not_yet", value=value, source=source)
     hours = (now - last.started_at) // timedelta(hours=1)
-    late = hours >= OLDEST_BACKUP_HOURS
+    late = now - last.started_at >= BACKUP_AGE
     value = f"{last.file}, {hours} h ago" + ("; manage.py backup --to-storage" if late else "")
     return Item(name="backups", verdict="fail" if late else "pass", value=value, source=source)
 

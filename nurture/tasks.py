@@ -25,7 +25,7 @@ _busy = threading.Lock()
 _again = threading.Event()
 
 
-@dramatiq.actor(queue_name="nurture", max_retries=0, time_limit=60_000, max_age=30_000)
+@dramatiq.actor(queue_name="nurture", max_retries=0, time_limit=180_000, max_age=30_000)
 def tick() -> None:
     """One pass of the engine; the sender is rung where something is due then.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from nurture.models import AuditFinding
 
@@ -43,8 +42,3 @@ def note(*, found: Iterable[Finding], now: datetime) -> dict[str, int]:
     AuditFinding.objects.filter(pk__in=stays).update(seen_at=now)
     gone = AuditFinding.objects.filter(pk__in=set(known.values()) - set(stays)).update(gone_at=now)
     return {"open": len(wanted), "new": len(fresh), "gone": gone}
-
-
-def open_findings() -> QuerySet[AuditFinding]:
-    """What is wrong as of the last audit, oldest first; the first of them is worth an alert."""
-    return AuditFinding.objects.filter(gone_at__isnull=True).order_by("found_at", "pk")

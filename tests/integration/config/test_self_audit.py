@@ -22,7 +22,6 @@ from delivery.models import Delivery, Process
 from delivery.services.heartbeats import beat
 from nurture import flags, services
 from nurture.models import AuditFinding, Journey
-from nurture.services.findings import open_findings
 from nurture.services.simulation.shadow import set_clock
 from tests.factories import nurture as make
 
@@ -182,7 +181,7 @@ def test_the_nightly_audit_keeps_what_it_finds_until_it_is_gone(
     Delivery.objects.filter(pk=world.pk).update(expires_at=SENT - timedelta(hours=1))
     assert audit.keep(now=T) == {"open": 1, "new": 1, "gone": 0}
     assert audit.keep(now=T + timedelta(days=1)) == {"open": 1, "new": 0, "gone": 0}
-    (finding,) = open_findings()
+    (finding,) = AuditFinding.objects.filter(gone_at__isnull=True)
     assert (finding.found_at, finding.seen_at) == (T, T + timedelta(days=1))
 
     client.force_login(User.objects.create_superuser("ann"))
@@ -192,7 +191,7 @@ def test_the_nightly_audit_keeps_what_it_finds_until_it_is_gone(
 
     Delivery.objects.filter(pk=world.pk).update(expires_at=None)
     assert audit.keep(now=T + timedelta(days=2)) == {"open": 0, "new": 0, "gone": 1}
-    assert not open_findings().exists()
+    assert not AuditFinding.objects.filter(gone_at__isnull=True).exists()
     assert AuditFinding.objects.count() == 1
 
 
