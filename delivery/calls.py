@@ -20,7 +20,7 @@ from delivery.rows import Entry, Held
 
 log = logging.getLogger(__name__)
 
-CALL_SECONDS = 20.0  # a call ends after this in all
+CALL_SECONDS = 20.0  # after so long in all a gateway ends a call
 _NEVER_WRITTEN = Verdict(kind=Kind.NOT_SENT)
 
 
@@ -87,18 +87,16 @@ class Calls:
 
     async def _send(self, held: Held) -> Call:
         try:
-            async with asyncio.timeout(CALL_SECONDS):
-                with telemetry.continuing(held.trace):
-                    return await self.gateway.send(
-                        chat_id=held.telegram_id,
-                        text=held.text,
-                        buttons=[[(b[0], b[1]) for b in row] for row in held.buttons],
-                        delivery_id=held.id,
-                    )
+            with telemetry.continuing(held.trace):
+                return await self.gateway.send(
+                    chat_id=held.telegram_id,
+                    text=held.text,
+                    buttons=[[(b[0], b[1]) for b in row] for row in held.buttons],
+                    delivery_id=held.id,
+                )
         except Exception as error:
             # A gateway does not raise; if it does all the same, a byte may have gone out.
-            if not isinstance(error, TimeoutError):
-                log.exception("sender.gateway_raised")
+            log.exception("sender.gateway_raised")
             return Call(started=True, cause=type(error).__name__)
 
     def _note(

@@ -24,8 +24,8 @@ class Call:
 class Gateway(Protocol):
     """A way to a Bot API server. One instance per event loop.
 
-    Its methods do not raise for trouble on the wire: they return what was seen. Cancellation
-    passes through.
+    Its methods do not raise for trouble on the wire: they return what was seen, after 20 s at the
+    latest. Cancellation passes through.
     """
 
     async def open(self) -> None:

@@ -16,7 +16,6 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,18 +69,21 @@ class Sender:
         self._stopping = False
         self._look_at = self._claim_at = self._tidy_at = self._committed_at = 0.0
         self._dry = False  # the last look found nothing
+        self._claims_until = float("inf")
 
     async def run(self) -> Counter[str]:
         """Work until there is nothing to claim, the budget is used, or it is told to stop.
 
-        Then nothing is held or in flight any more: leases are given back and every result is
-        recorded, so a graceful stop leaves no unknowns.
+        A used budget ends the claiming: what is held goes out at its slots. At the end nothing is
+        held or in flight any more: leases are given back and every result is recorded, so a
+        graceful stop leaves no unknowns.
         """
-        began = _now()
+        if not self.until_empty:
+            self._claims_until = _now() + self.budget_seconds
         await self.gateway.open()
         try:
             await self.ledger.open()
-            while not self._is_over(began):
+            while not self._is_over():
                 try:
                     await self._turn()
                 except psycopg.OperationalError:
@@ -92,12 +94,18 @@ class Sender:
             await self.gateway.close()
         return self.counts
 
-    def _is_over(self, began: float) -> bool:
+    def _is_over(self) -> bool:
         if self._stopping:
             return True
-        if not self.until_empty and _now() - began > self.budget_seconds:
-            return True
+        if self._is_spent:
+            # A slot that is given back is lost to everybody, so what is held goes out first.
+            return not self._held or _now() > self._claims_until + SHORT_WAIT
         return self._is_idle and not self._work and self._dry
+
+    @property
+    def _is_spent(self) -> bool:
+        """The budget is used: of bulk nothing more is claimed."""
+        return _now() > self._claims_until
 
     @property
     def _is_idle(self) -> bool:
@@ -166,7 +174,7 @@ class Sender:
     @property
     def _claims_in(self) -> float:
         """Seconds until it is worth claiming: sooner while little is held."""
-        little = IN_FLIGHT if self._calls.is_unpaced else 2
+        little = 0 if self._is_spent else IN_FLIGHT if self._calls.is_unpaced else 2
         at = self._claim_at if len(self._held) < little else max(self._look_at, self._claim_at)
         return at - _now()
 
@@ -180,7 +188,8 @@ class Sender:
                 return  # it goes alone
             replies = await self.ledger.claim(replies=True, idle=not self._held) if looks else []
             bulk = []
-            if len(self._held) < IN_FLIGHT * 2 and not any(held.deaths for held in replies):
+            alone = any(held.deaths for held in replies)
+            if len(self._held) < IN_FLIGHT * 2 and not alone and not self._is_spent:
                 bulk = await self.ledger.claim(replies=False, idle=not (self._held or replies))
             for held in (*replies, *bulk):
                 heapq.heappush(self._held, (held.slot_at, next(self._order), held))
@@ -247,7 +256,7 @@ class Sender:
 
     def _hear_end(self) -> None:
         """A call ended: wake up where that makes something worth doing."""
-        if not self._calls.running or len(self._calls.results) == 1 or self._free >= COMPANY:
+        if len(self._commits) < COMMITS and (self._is_worth_recording or self._is_worth_intents):
             self._woken.set()
 
     async def _rest(self) -> None:
@@ -262,14 +271,15 @@ class Sender:
                 slot = self.ledger.seconds_until(self._held[0][0]) - LEAD / 2
                 company = self._committed_at + ALONE_AFTER - _now()
                 waits.append(company if self._calls.is_unpaced else slot)
-            if self._calls.results:
-                waits.append(self._calls.oldest + RECORD_EVERY - _now())
+            if self._calls.results or self._calls.running:
+                since = self._calls.oldest if self._calls.results else _now()
+                waits.append(since + RECORD_EVERY - _now())
         await self._sleep(max(0.0, min(waits)))
 
     async def _sleep(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+        alarm = asyncio.get_running_loop().call_later(seconds, self._woken.set)
+        await self._woken.wait()
+        alarm.cancel()
         self._woken.clear()
 
     async def _finish(self) -> None:

@@ -27,7 +27,9 @@ from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 CONNECT_SECONDS = 5.0  # waiting for a place in the pool, name lookup, TCP and TLS together
-ANSWER_SECONDS = 15.0  # Telegram may hold a flooded call for 8 s before it answers 429
+# Telegram may hold a flooded call for 8 s before it answers 429. Both together are all that a call
+# may take (gateways.Gateway); nobody else watches over it.
+ANSWER_SECONDS = 15.0
 POOL_SIZE = 64
 USER_TIMEOUT_MS = 20_000  # bytes that the peer never acknowledged die with the call they belong to
 

@@ -61,6 +61,11 @@ def copy_to(name: str) -> None:
     use("postgres")
     with connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        # PostgreSQL copies nothing that somebody is connected to; a disk does not ask.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            [original],
+        )
         cursor.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
     use(name)
 
