@@ -1,4 +1,4 @@
-"""From another PostgreSQL: by the queries of a mapping, everything or nothing."""
+"""From another PostgreSQL: by the queries of a mapping, everything or nothing (S10)."""
 
 from __future__ import annotations
 
