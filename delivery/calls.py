@@ -46,11 +46,12 @@ class Calls:
         return self.ledger.rate >= pacing.UNPACED_RATE
 
     def is_late(self, held: Held) -> bool:
-        """Whether its slot is over, so that it needs a new one."""
+        """Whether its slot is over, or far ahead of a clock put back: it needs a new one."""
         allowed = pacing.allowed_lateness(self.ledger.rate)
         if allowed is None:
             return False
-        return self.ledger.seconds_until(held.slot_at) < -allowed.total_seconds()
+        ahead = self.ledger.seconds_until(held.slot_at)
+        return not -allowed.total_seconds() <= ahead <= pacing.CLOCK_WENT_BACK.total_seconds()
 
     def begin(self, held: Held) -> None:
         """Call in the background. The intent is committed."""

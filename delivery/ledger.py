@@ -284,7 +284,8 @@ class Ledger:
         """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate."""
         await self._advance_simulation()
         await self.follow_clock()
-        await self._run(queries.CLOCK_WENT_BACK)
+        for ahead in await self._all(queries.CLOCK_WENT_BACK):
+            await self._run(queries.LOOK_AGAIN, ahead)
         await self._run(queries.RESCUE_LEASED, {"most": MAX_DEATHS})
         await self._run(queries.RESCUE_SENDING)
         await self._run(queries.EXPIRE)

@@ -133,8 +133,8 @@ done AS (
        SET status = CASE WHEN r.status = 'pending' AND d.withdrawal <> '' THEN 'cancelled'
                          ELSE r.status END,
            reason = CASE WHEN r.status = 'pending' THEN d.withdrawal ELSE r.reason END,
-           run_at = CASE WHEN r.status = 'pending' THEN telbot_now() + r.wait * interval '1 s'
-                         ELSE d.run_at END,
+           run_at = CASE WHEN r.status = 'pending' AND r.wait > 0
+                         THEN telbot_now() + r.wait * interval '1 s' ELSE d.run_at END,
            attempts = greatest(0, d.attempts - r.uncounted),
            message_id = coalesce(r.message_id, d.message_id),
            diverted = r.diverted,
@@ -312,12 +312,24 @@ UPDATE delivery_attempt a
 """
 
 # Slots lie a few seconds ahead. Where the next one is far away the database's clock was put back,
-# and without this nothing would go out until it had caught up.
+# and without this nothing would go out until it had caught up. Returned: how far it had got.
 CLOCK_WENT_BACK = """
-UPDATE delivery_gate SET next_slot_at = clock_timestamp()
- WHERE key IN ('bot', 'bot:reply') AND rate > 0
-   AND next_slot_at > greatest(closed_until, clock_timestamp())
-                      + greatest(interval '1 minute', interval '100 s' / rate)
+WITH ahead AS (
+    SELECT key, next_slot_at AS was FROM delivery_gate
+     WHERE key IN ('bot', 'bot:reply') AND rate > 0
+       AND next_slot_at > greatest(closed_until, clock_timestamp())
+                          + greatest(interval '1 minute', interval '100 s' / rate)
+     ORDER BY key FOR NO KEY UPDATE)
+UPDATE delivery_gate g SET next_slot_at = clock_timestamp()
+  FROM ahead WHERE g.key = ahead.key
+RETURNING ahead.was
+"""
+
+# What was put off by the old time is looked at now; a snooze or a window puts it off again.
+LOOK_AGAIN = """
+UPDATE nurture_deliveries SET run_at = due_at
+ WHERE status = 'pending' AND due_at <= (SELECT telbot_now())
+   AND run_at > (SELECT telbot_now()) AND run_at < %(was)s + interval '1 minute'
 """
 
 # After its quarantine an unknown counts as settled: the journey goes on.

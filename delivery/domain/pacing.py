@@ -17,6 +17,9 @@ HORIZON = timedelta(seconds=2)
 MAX_BATCH = 60
 #: What is put off is looked at a little before its chat is free, so that it is there in time.
 LOOK_EARLIER = timedelta(milliseconds=100)
+#: A chat is free a few seconds after its last slot. Where it seems to be busy for longer than this,
+#: the database's clock was put back meanwhile, and nobody is to wait until it has caught up.
+CLOCK_WENT_BACK = timedelta(minutes=1)
 #: From here on the limiter counts as switched off: nobody waits for a slot, none is ever missed.
 UNPACED_RATE = 1000.0
 #: Near Telegram's limit of about 30 a second a late sender may not be late by much.
@@ -114,7 +117,7 @@ def plan(
             wait = queued[chat] - LOOK_EARLIER
             put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=wait))
             continue
-        free_at = _free_at(candidate, base=base)
+        free_at = _free_at(candidate, base=base, now=now)
         if free_at > now:
             wait = max(free_at - now - LOOK_EARLIER, timedelta(0))
             put_off.append(PutOff(delivery_id=candidate.delivery_id, wait=wait))
@@ -132,10 +135,11 @@ def _ahead(candidate: Candidate, *, queued: Mapping[int, timedelta]) -> timedelt
     return max(wait for wait in waits if wait is not None)
 
 
-def _free_at(candidate: Candidate, *, base: datetime) -> datetime:
-    if candidate.chat_busy:
-        return max(candidate.chat_free_at, base + candidate.spacing)
-    return candidate.chat_free_at
+def _free_at(candidate: Candidate, *, base: datetime, now: datetime) -> datetime:
+    free_at = candidate.chat_free_at
+    if free_at > max(base, now) + candidate.spacing + CLOCK_WENT_BACK:
+        free_at = now
+    return max(free_at, base + candidate.spacing) if candidate.chat_busy else free_at
 
 
 def lowered(rate: float, *, floor: float = 5.0) -> float:

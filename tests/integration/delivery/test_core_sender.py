@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -329,30 +328,6 @@ def test_a_receiver_of_thirty_a_second_never_refuses(receiver: Receiver, setting
 
     assert receiver.refused == 0
     assert 3.5 < receiver.times[-1] - receiver.times[0] < 8
-
-
-def test_who_ends_leaves_no_slot_unused(receiver: Receiver, settings: Any) -> None:
-    """P16: else each change from one drain to the next would cost a second of everybody's rate."""
-    settings.TELEGRAM_SENDS_PER_SECOND = 25.0
-    ensure_pacing()
-    for _ in range(100):
-        make_delivery()
-
-    def somebody_asks_meanwhile() -> None:
-        receiver.await_count(15)  # the budget is used by then
-        make_delivery(chat=make_chat(), lane=0, text="a reply")
-        connection.close()
-
-    asking = threading.Thread(target=somebody_asks_meanwhile)
-    asking.start()
-    sent = sender.drain(gateway, budget_seconds=0.3)["sent"]
-    asking.join()
-
-    assert 15 < sent < 100
-    assert "a reply" in [text for _, text in receiver.texts]
-    assert not Delivery.objects.exclude(status__in=["sent", "pending"]).exists()
-    last = Attempt.objects.latest("started_at").started_at
-    assert Gate.objects.get(key="bot").next_slot_at - last < timedelta(seconds=0.5)
 
 
 def test_what_was_held_overnight_leaves_at_the_configured_rate(

@@ -60,6 +60,15 @@ def test_a_chat_that_is_not_free_yet_is_put_off_until_it_is() -> None:
     assert made.next_slot_at == NOON
 
 
+def test_a_chat_does_not_wait_for_a_clock_put_back_to_catch_up() -> None:
+    hour = NOON + timedelta(hours=1)
+    made = plan([due(1, free=hour), due(2, free=hour, busy=True)],
+                most=60, now=NOON, base=NOON, rate=25)  # fmt: skip
+
+    assert [slot.delivery_id for slot in made.slots] == [1]
+    assert [off.wait for off in made.put_off] == [PAUSE - LOOK_EARLIER]
+
+
 def test_a_chat_with_one_in_flight_waits_at_least_its_spacing() -> None:
     made = plan([due(1, busy=True)], most=60, now=NOON, base=NOON, rate=25)
 
