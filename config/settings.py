@@ -145,6 +145,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "telbot",
+        # Seconds. A request that Redis lets wait goes on without it.
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
     }
 }
 WAFFLE_CREATE_MISSING_SWITCHES = False
