@@ -135,8 +135,21 @@ DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"] |= {"application_name": "telbot", "connect_timeout": 5}
+# A network that swallows everything ends a statement after 20 to 25 s: by bytes that nobody
+# acknowledges, or, while an answer is awaited, by probes that nobody answers. Where the far kernel
+# answers these, a statement may take hours. The server does the same, so that it soon lets go of
+# the locks of whoever is gone. Milliseconds, the others are seconds.
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": "telbot",
+    "connect_timeout": 5,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c tcp_user_timeout=20000 -c tcp_keepalives_idle=10"
+    " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+    **DATABASES["default"].get("OPTIONS", {}),  # what DATABASE_URL says counts more
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # waffle caches flags; with a cache per process a kill switch would reach the others minutes late.
@@ -145,6 +158,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "telbot",
+        # Seconds. A request that Redis lets wait goes on without it.
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
     }
 }
 WAFFLE_CREATE_MISSING_SWITCHES = False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 from django.views.generic import RedirectView
 
-from config import second_factor, views
+from config import second_factor, strangers, views
 from config.admin.overview import fragment
 from config.admin.rollout import rollout
 from config.admin.verdict import verdict
+from delivery.views import telegram_webhook
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -19,6 +20,6 @@ urlpatterns = [
     path("admin/rollout/", admin.site.admin_view(rollout), name="rollout"),
     path("admin/go-no-go/", admin.site.admin_view(verdict), name="go_no_go"),
     path("admin/", admin.site.urls),
-    path("telegram/", include("delivery.urls")),
-    path("metrics", views.metrics, name="metrics"),
+    path("telegram/webhook/", strangers.throttled(telegram_webhook), name="telegram_webhook"),
+    path("metrics", strangers.throttled(views.metrics), name="metrics"),
 ]

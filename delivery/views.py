@@ -25,6 +25,7 @@ def telegram_webhook(request: HttpRequest) -> HttpResponse:
 
     A 200 means: stored. Handling never delays or fails the answer, since Telegram holds back the
     whole chat after any other status. https://core.telegram.org/bots/api#setwebhook
+    An address that gets too many refusals gets 429 in their place (config/strangers.py).
     """
     if not _is_telegram(request):
         return HttpResponse(status=403)

@@ -48,7 +48,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def _fresh_cache(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forget cached flags, and calls that failed, after each test that could have had any."""
     yield
-    if {"db", "transactional_db"} & set(request.fixturenames):
+    marked = request.node.get_closest_marker("django_db")
+    if marked or {"db", "transactional_db"} & set(request.fixturenames):
         from django.core.cache import cache
 
         from delivery import consequences

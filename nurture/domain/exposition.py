@@ -21,7 +21,7 @@ class Sample:
     labels: Mapping[str, str]
 
 
-def sample(name: str, value: float, **labels: str) -> Sample:
+def sample(name: str, value: float, /, **labels: str) -> Sample:
     """A number and its labels."""
     return Sample(name, value, labels)
 

@@ -23,7 +23,7 @@ from delivery.services.gates import BREAKER
 from nurture.domain import figures as rules
 from nurture.domain.alerts import CATALOGUE, Code
 from nurture.domain.exposition import Sample, sample
-from nurture.models import AlertEpisode
+from nurture.models import AlertEpisode, Job
 from nurture.services import figures
 from nurture.services.figures import Standing
 
@@ -72,6 +72,8 @@ MEANINGS: Mapping[str, str] = {
     "telbot_google_lag_seconds": "95 of 100 of Google's records are there after so long",
     "telbot_reviews_open": "Questions about attendance that wait for staff",
     "telbot_tasks_open": "Tasks that wait for staff",
+    "telbot_job_failing": "Whether a nightly job failed last, or did not run",
+    "telbot_audit_findings": "Rows that the nightly audit found not right, counted to 10,001",
     "telbot_process_last_seen_seconds": "Since a kind of process was seen",
     "telbot_uptime_ratio": "Minutes of seven days in which a kind of process was seen",
     "telbot_errors": "What went wrong in the window by our own fault, by component",
@@ -98,8 +100,8 @@ def collect(*, now: datetime) -> list[Sample]:
     tries, readings = measures.tries(), attendance.readings_lately(now=now)
     found = [
         *_of_windows(past), *_of_queues(stands), *_of_tries(tries), *_of_google(stands, readings),
-        *_of_people(stands), *_of_processes(stands), *_of_load(stands), *_of_alerts(stands),
-        *_errors(past), *_error_ratios(past["24h"], tries, readings),
+        *_of_people(stands), *_of_night(stands), *_of_processes(stands), *_of_load(stands),
+        *_of_alerts(stands), *_errors(past), *_error_ratios(past["24h"], tries, readings),
         sample("telbot_database_roundtrip_seconds", roundtrip),
     ]  # fmt: skip
     return [*found, sample("telbot_scrape_seconds", time.monotonic() - began)]
@@ -191,6 +193,14 @@ def _of_people(stands: Standing) -> Iterator[Sample]:
     yield sample("telbot_rollout_ratio", stands.switches.percent / 100)
     for name in ("attendance", "deliver"):
         yield sample("telbot_switch_on", int(getattr(stands.switches, name)), switch=name)
+
+
+def _of_night(stands: Standing) -> Iterator[Sample]:
+    failing = {trouble.name for trouble in stands.troubles}
+    nightly = Job.objects.filter(hour__isnull=False).order_by("name")
+    for name in nightly.values_list("name", flat=True):
+        yield sample("telbot_job_failing", int(name in failing), name=name)
+    yield sample("telbot_audit_findings", stands.nurture.findings)
 
 
 def _of_processes(stands: Standing) -> Iterator[Sample]:

@@ -16,12 +16,14 @@ from django.utils import timezone
 from attendance import services as attendance
 from attendance.domain.kinds import AuditVerdict
 from attendance.models import AuditPair, Endpoint, ReviewItem, SyncRun
+from config import jobs as timetable
 from delivery import clock, measures, services
 from delivery.models import Attempt, Delivery, InboundUpdate, Process
 from nurture import services as nurture
 from nurture.domain.alerts import Code
 from nurture.domain.figures import ARRIVED, GAVE_UP
-from nurture.models import AlertEpisode, Journey, StaffTask
+from nurture.models import AlertEpisode, Job, Journey, StaffTask
+from nurture.services import findings, jobs
 from nurture.services.figures import count_hours
 from nurture.services.metrics import MEANINGS
 from tests.factories.delivery import make_delivery, send_aside
@@ -115,6 +117,10 @@ def a_day() -> None:
     AlertEpisode.objects.create(
         code=Code.POISON, severity="critical", words="It is.", seen_since=now, opened_at=now
     )
+    jobs.list_jobs(lines=timetable.lines(), now=now)
+    Job.objects.filter(name="prune").update(next_at=now - timedelta(hours=2))
+    wrong = findings.Finding(rule="once", says="Not once.", about="delivery.delivery", row=1)
+    findings.note(found=[wrong], now=now)
 
 
 def what_came_of_it(now: datetime) -> None:
@@ -189,6 +195,9 @@ def test_each_number_is_what_a_plain_count_says(client: Client, settings: Any) -
     assert page[("telbot_reviews_open",)] == ReviewItem.objects.filter(state="open").count()
     assert page[("telbot_tasks_open",)] == StaffTask.objects.filter(done_at=None).count()
     assert page["telbot_alerts_open", "poison", "critical"] == 1
+    failing = {key[1]: value for key, value in page.items() if key[0] == "telbot_job_failing"}
+    assert failing == {job.name: job.name == "prune" for job in timetable.NIGHTLY}
+    assert page[("telbot_audit_findings",)] == 1
 
     seconds = sorted(
         (row.finished_at - row.started_at).total_seconds()

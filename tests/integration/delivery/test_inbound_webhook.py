@@ -62,7 +62,7 @@ def test_without_the_secret_it_is_403_and_the_body_is_not_read(secret: str | Non
 def test_who_knocks_without_the_secret_costs_next_to_nothing(
     django_assert_num_queries: Any, rung: list[None]
 ) -> None:
-    """No query, no session, no bell: that is why strangers need not be counted."""
+    """No query, no session, no bell."""
     with django_assert_num_queries(0):
         assert [post(message(5, "hello"), "wrong") for _ in range(3)] == [403] * 3
     assert rung == []

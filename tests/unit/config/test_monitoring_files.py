@@ -22,10 +22,8 @@ OTHERS = {
     "telbot_database_duration_seconds_bucket", "up",
 }  # fmt: skip
 NAME = re.compile(r"\b(?:telbot_\w+|http_server_\w+|up(?={))")
-#: Only shown, or no trace of it in a figure.
-WITHOUT_RULE = {
-    Code.TASKS_OPEN, Code.JOB_FAILING, Code.AUDIT_FINDINGS, Code.TEST, Code.REDIS_UNREACHABLE,
-}  # fmt: skip
+#: Only shown, or no alert.
+WITHOUT_RULE = {Code.TASKS_OPEN, Code.TEST}
 
 
 def rules() -> list[dict[str, Any]]:
