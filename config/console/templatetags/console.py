@@ -13,6 +13,7 @@ from config.console import charts, words
 
 register = template.Library()
 register.simple_tag(words.pill)
+register.filter(words.city_of)
 
 
 @register.simple_tag
