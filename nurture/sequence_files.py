@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import time, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from nurture import scenario_files, texts
 from nurture import sequence_values as values
-from nurture import texts
+from nurture.domain.scenario import Scenario
 from nurture.domain.sequence import (
     EVERY_DAY,
     Again,
@@ -36,26 +38,14 @@ from nurture.domain.sequence import (
     WaitKind,
     Window,
 )
+from nurture.file_reader import Problem, Reader
 from nurture.sequence_writer import write
 
-__all__ = ["Problem", "SequenceFileError", "read", "write"]
+__all__ = ["Problem", "SequenceFile", "SequenceFileError", "read", "read_file", "write"]
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?\Z")
 EXIT_EVENTS = (*(fact.value for fact in Fact), "opted_out", "pledged", "replied")
 WAIT_EVENTS = (*(fact.value for fact in Fact), "pledged", "kept", "replied")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One thing that is wrong, and where (lines count from 1)."""
-
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
 
 
 class SequenceFileError(ValueError):
@@ -70,13 +60,35 @@ class SequenceFileError(ValueError):
         self.spec = spec
 
 
+class _Plain(RoundTripConstructor):
+    """A day stays the text that it is, as in YAML 1.2; one that does not exist is told by us."""
+
+
+_Plain.add_constructor("tag:yaml.org,2002:timestamp", _Plain.construct_yaml_str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceFile:
+    """All that a file says: the sequence, and what is expected of it."""
+
+    spec: SequenceSpec
+    scenarios: tuple[Scenario, ...]
+
+
 def read(text: str) -> SequenceSpec:
     """The sequence that a file describes; raises SequenceFileError with every problem."""
+    return read_file(text).spec
+
+
+def read_file(text: str) -> SequenceFile:
+    """The same, with its scenarios."""
     reader = _Reader()
     try:
         if bomb := values.bomb(text):
             raise SequenceFileError([Problem(line=bomb[0], message=bomb[1])])
-        root = YAML(typ="rt", pure=True).load(text)
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Constructor = _Plain
+        root = yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = error.problem or "this is not YAML"
@@ -89,87 +101,22 @@ def read(text: str) -> SequenceSpec:
         raise SequenceFileError([Problem(line=1, message="this is not YAML")]) from error
     if not isinstance(root, CommentedMap):
         raise SequenceFileError([Problem(line=1, message="expected `sequence:` and its keys")])
-    spec = reader.sequence(root)
+    spec, scenarios = reader.sequence(root), scenario_files.read(reader, root)
     if reader.problems or spec is None:
         found = sorted(reader.problems, key=lambda problem: problem.line)
         raise SequenceFileError(found, spec)
-    return spec
+    return SequenceFile(spec=spec, scenarios=scenarios)
 
 
-def _line(node: Any, key: Any) -> int:
-    """The line of a key of a mapping or of an item of a list."""
-    try:
-        return int(node.lc.data[key][0]) + 1
-    except (AttributeError, KeyError, TypeError):
-        return int(getattr(getattr(node, "lc", None), "line", 0) or 0) + 1
-
-
-@dataclass
-class _Reader:
-    """Reads piece by piece and gathers problems instead of stopping at the first."""
-
-    problems: list[Problem] = field(default_factory=list)
-
-    # --- helpers ------------------------------------------------------------------------------
-
-    def wrong(self, node: Any, key: Any, message: str) -> None:
-        """Note a problem at a key of a node."""
-        self.problems.append(Problem(line=_line(node, key), message=message))
-
-    def known(self, node: CommentedMap, *names: str) -> None:
-        """Unknown keys are errors: a typo must not be silently ignored."""
-        for key in node:
-            if key not in names:
-                self.wrong(node, key, f"unknown key {key!r}; known here are {', '.join(names)}")
-
-    def get(self, node: CommentedMap, key: str, convert: Callable[[Any], T], default: T) -> T:
-        """The converted value of a key; `default` where it is missing or wrong (and noted)."""
-        if key not in node:
-            return default
-        try:
-            return convert(node[key])
-        except (ValueError, TypeError) as error:
-            self.wrong(node, key, f"{key}: {error}")
-            return default
-
-    def need(self, node: CommentedMap, key: str, convert: Callable[[Any], T], default: T) -> T:
-        """The same for a key that must be there."""
-        if key not in node:
-            first = next(iter(node), None)
-            self.wrong(node, first, f"{key!r} is missing")
-            return default
-        return self.get(node, key, convert, default)
-
-    def mapping(self, node: CommentedMap, key: str) -> CommentedMap:
-        """A nested mapping; an empty one where it is missing or something else (and noted)."""
-        value = node.get(key)
-        if value is not None and not isinstance(value, CommentedMap):
-            self.wrong(node, key, f"{key}: expected keys and values")
-        return value if isinstance(value, CommentedMap) else CommentedMap()
-
-    def items(self, node: CommentedMap, key: str) -> list[tuple[CommentedSeq, int, CommentedMap]]:
-        """The mappings in a list, each with its place."""
-        value = node.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, CommentedSeq):
-            self.wrong(node, key, f"{key}: expected a list")
-            return []
-        found = []
-        for index, item in enumerate(value):
-            if isinstance(item, CommentedMap):
-                found.append((value, index, item))
-            else:
-                self.wrong(value, index, f"{key}: expected keys and values")
-        return found
-
-    # --- the sequence -------------------------------------------------------------------------
+class _Reader(Reader):
+    """Reads a sequence."""
 
     def sequence(self, root: CommentedMap) -> SequenceSpec | None:
         """The whole file."""
         self.known(
             root, "sequence", "name", "category", "entry", "window", "triggers", "exit_when",
             "steps", "priority", "cap", "holdout", "languages", "mode", "outside_hours",
+            "scenarios",
         )  # fmt: skip
         slug = self.need(root, "sequence", values.slug, "")
         cap = self.mapping(root, "cap")

@@ -29,17 +29,22 @@ WIDTH = 1_000_000  # never fold a line: texts keep theirs
 
 def write(spec: SequenceSpec) -> str:
     """The file of a sequence; what has its default is left out."""
+    return dump(_root(spec))
+
+
+def dump(root: dict[str, Any]) -> str:
+    """Keys and values as YAML."""
     yaml = YAML(typ="rt", pure=True)
     yaml.width = WIDTH
     yaml.allow_unicode = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     target = io.StringIO()
-    yaml.dump(_root(spec), target)
+    yaml.dump(root, target)
     return target.getvalue()
 
 
 def _root(spec: SequenceSpec) -> dict[str, Any]:
-    root: dict[str, Any] = {"sequence": spec.slug, "name": _line(spec.name)}
+    root: dict[str, Any] = {"sequence": spec.slug, "name": line(spec.name)}
     root |= {"category": spec.category} if spec.category else {}
     root["entry"] = _entry(spec.entry)
     root |= {"window": _window(spec.window)} if spec.window else {}
@@ -52,7 +57,7 @@ def _root(spec: SequenceSpec) -> dict[str, Any]:
     root["triggers"] = [
         {
             "fact": trigger.fact.value,
-            "course": _line(trigger.course),
+            "course": line(trigger.course),
             "times": trigger.times or "any",
         }
         for trigger in spec.triggers
@@ -109,8 +114,7 @@ def _step(step: Step) -> dict[str, Any]:
     node |= {"text": _text(step.text)} if step.text else {}
     if step.buttons:
         node["buttons"] = [
-            [{"text": _line(text), "action": action} for text, action in row]
-            for row in step.buttons
+            [{"text": line(text), "action": action} for text, action in row] for row in step.buttons
         ]
     node |= {"expires": _duration(step.expires)} if step.expires is not None else {}
     return node
@@ -119,7 +123,7 @@ def _step(step: Step) -> dict[str, Any]:
 def _option(value: Any) -> Any:
     if isinstance(value, Condition):
         return _condition(value)
-    return _line(value) if isinstance(value, str) else value
+    return line(value) if isinstance(value, str) else value
 
 
 def _wait(wait: Wait) -> dict[str, Any]:
@@ -144,7 +148,7 @@ def _duration(duration: timedelta) -> str:
 
 def _condition(condition: Condition) -> Any:
     if condition.op == "is":
-        return _line(f"{condition.name}:{condition.value}" if condition.value else condition.name)
+        return line(f"{condition.name}:{condition.value}" if condition.value else condition.name)
     parts = [_condition(part) for part in condition.parts]
     return {condition.op: parts[0] if condition.op == "not" else parts}
 
@@ -152,14 +156,14 @@ def _condition(condition: Condition) -> Any:
 def _text(text: str) -> str:
     """Lines as a block where a block keeps every character, else in quotes with escapes."""
     lines = text.split("\n")
-    kept = all(line.isprintable() and line == line.strip() for line in lines)
+    kept = all(one.isprintable() and one == one.strip() for one in lines)
     if len(lines) > 1 and lines[0] and kept:
         block: str = LiteralScalarString(text + "\n")
         return block
-    return _line(text)
+    return line(text)
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     """Quotes where a plain scalar would change: other line breaks, tabs, edges."""
     plain = text.isprintable() and text == text.strip()
     return text if plain else DoubleQuotedScalarString(text)

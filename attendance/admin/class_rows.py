@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.paginator import Page
 from django.db.models import Model
 from django.utils.safestring import SafeString
 
@@ -18,6 +19,7 @@ from attendance.models import AttendanceEvent, Learner, Outcome
 from attendance.selectors import ClassPage, Device, Person, Stranger
 from attendance.services.corrections import DECIDABLE
 from attendance.services.review import RECORDS
+from config.console.lists import leaf, leaf_of
 from config.console.words import link
 
 
@@ -62,19 +64,33 @@ class Guest:
     question: Any
 
 
+def people_of(page: ClassPage, asked: Mapping[str, str]) -> Page[Person]:
+    """The learners to be shown: those of one outcome, if asked; the page with `learner` on it."""
+    only = asked.get("outcome", "")
+    found = [who for who in page.people if only in {"", who.kind}]
+    wanted = asked.get("learner", "")
+    places = (at for at, who in enumerate(found) if str(who.learner.pk) == wanted)
+    return leaf(found, asked.get("p") or leaf_of(next(places, 0)))
+
+
 def rows_of(
-    page: ClassPage, *, only: str, followed: Mapping[int, Sequence[SafeString]], may_see: bool
+    page: ClassPage,
+    people: Page[Person],
+    *,
+    asked: Mapping[str, str],
+    followed: Mapping[int, Sequence[SafeString]],
+    may_see: bool,
 ) -> dict[str, Any]:
-    """The context of the template: learners (of one outcome, if asked), guests, others."""
+    """The context of the template: learners, guests, others; of each what one page shows."""
+    guests, others = leaf(page.strangers, asked.get("g")), leaf(page.others, asked.get("o"))
     return {
         "axis": axis(page.frame),
-        "rows": [
-            _row(page, who, followed.get(who.learner.pk, ()))
-            for who in page.people
-            if only in {"", who.kind}
-        ],
-        "guests": [_guest(page, who, may_see) for who in page.strangers],
-        "others": [(_shown(seen, may_see), *_other(page, seen)) for seen in page.others],
+        "people": people,
+        "rows": [_row(page, who, followed.get(who.learner.pk, ())) for who in people],
+        "strangers": guests,
+        "guests": [_guest(page, who, may_see) for who in guests],
+        "strange": others,
+        "others": [(_shown(seen, may_see), *_other(page, seen)) for seen in others],
         "policy": policy_words(page.known.policy_row),
     }
 

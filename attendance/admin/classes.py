@@ -21,7 +21,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 
 from attendance import models
 from attendance.admin.base import class_of, class_words, learner_of, person, spaced
-from attendance.admin.class_rows import rows_of
+from attendance.admin.class_rows import people_of, rows_of
 from attendance.admin.phrases import outcome_pill, state_pill
 from attendance.admin.readings import run_words
 from attendance.selectors import ClassPage, Figures, class_figures, class_page
@@ -140,8 +140,9 @@ class ClassSessionAdmin(Console):
         if session is None:
             return HttpResponseRedirect(reverse(LIST))
         page = class_page(session=session, now=timezone.now())
-        only = request.GET.get("outcome", "")
-        followed = self.consequences(page)
+        only, asked = request.GET.get("outcome", ""), request.GET.dict()
+        people = people_of(page, asked)
+        followed = self.consequences(page, [who.learner.pk for who in people])
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts, "original": session, "title": class_words(session),
@@ -151,13 +152,16 @@ class ClassSessionAdmin(Console):
             "may_decide": request.user.has_perm("attendance.decide_review"),
             "may_see": request.user.has_perm(PERSONAL),
             "runs": [(run, *run_words(run)) for run in reversed(page.known.runs)],
-            **rows_of(page, only=only, followed=followed, may_see=request.user.has_perm(PERSONAL)),
+            **rows_of(
+                page, people, asked=asked, followed=followed,
+                may_see=request.user.has_perm(PERSONAL),
+            ),
             **(extra_context or {}),
         }  # fmt: skip
         return TemplateResponse(request, "admin/attendance/classsession/page.html", context)
 
-    def consequences(self, page: ClassPage) -> Consequences:
-        """What was done because of the facts of a class; attendance itself does nothing."""
+    def consequences(self, page: ClassPage, learner_ids: Sequence[int]) -> Consequences:
+        """What was done for these because of the facts of a class; attendance does nothing."""
         return {}
 
 

@@ -38,7 +38,7 @@ from attendance.selectors import OutcomeExplanation, explain_outcome
 from attendance.services import review
 from attendance.services.answers import ReviewError
 from config.console.confirmation import Question
-from config.console.pages import Console, Titled, may
+from config.console.pages import Console, Titled, may, once
 from config.console.words import absolute as moment
 
 QUESTION = "admin:attendance_reviewitem_change"
@@ -50,7 +50,7 @@ class OutcomeAdmin(Console):
 
     list_display = (learner_of, class_of, "label", minutes_of, "effective", because)
     list_display_links = ("label",)
-    list_select_related = ("learner", "session")
+    list_select_related = ("learner", "session", "policy")
     list_filter = (
         ("outcome", ChoicesDropdownFilter),
         "effective",
@@ -92,6 +92,10 @@ class OutcomeAdmin(Console):
         learner_of, class_of, "label", because, minutes_of, "decided", "would_change", "came",
         "left", "correct", "rules", "records",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Outcome]:
+        """With whose it is, of which class, and by which policy; the page shows them, too."""
+        return super().get_queryset(request).select_related(*self.list_select_related)
 
     def heading(self, row: models.Outcome) -> str:
         """By learner and class."""
@@ -220,16 +224,12 @@ class OutcomeAdmin(Console):
             messages.success(request, f"{person(one.learner)}: {before} → {after}.")
         if not changed:
             messages.info(request, "That is what stands; nothing changed.")
-        return HttpResponseRedirect(f"{back}#learner-{row.learner_id}")
+        return HttpResponseRedirect(f"{back}?learner={row.learner_id}#learner-{row.learner_id}")
 
+    @once
     def _explained(self, row: Any) -> OutcomeExplanation:
         """Asked for by several fields of one page, gathered once."""
-        if not hasattr(row, "explained"):
-            row.explained = explain_outcome(
-                learner=row.learner, session=row.session, now=timezone.now()
-            )
-        found: OutcomeExplanation = row.explained
-        return found
+        return explain_outcome(learner=row.learner, session=row.session, now=timezone.now())
 
 
 class PledgeForm(forms.ModelForm):

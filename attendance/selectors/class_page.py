@@ -13,6 +13,7 @@ from attendance.domain.bars import Frame, frame
 from attendance.domain.gate import Doubts, Point, checklist, opens_at
 from attendance.domain.hints import Guest, Hint, guest_key
 from attendance.domain.kinds import PRESENT_KINDS, OutcomeKind, ReviewState
+from attendance.domain.noticed import Place, place
 from attendance.domain.reasons import WOULD_CHANGE, Reason
 from attendance.domain.settlement import Rule
 from attendance.models import (
@@ -55,6 +56,15 @@ class Person:
         if self.outcome and self.outcome.reason in set(Reason):
             return Reason(self.outcome.reason)
         return Reason.NOT_SETTLED_YET if not self.outcome else self.deciding.reason
+
+    @property
+    def place(self) -> Place:
+        """Where they stand in the list."""
+        return place(
+            kind=OutcomeKind(self.kind),
+            asked=self.question.kind if self.question else "",
+            said_yes=self.said in SAID_YES,
+        )
 
     @property
     def would_change(self) -> str:
@@ -162,7 +172,10 @@ def _people(
     names: Mapping[int, Learner],
     now: datetime,
 ) -> list[Person]:
-    """Who is expected, of whom something stands, and who said that they come; by name."""
+    """Who is expected, of whom something stands, and who said that they come.
+
+    The most telling first, then by name.
+    """
     devices: dict[int | None, list[Device]] = defaultdict(list)
     for seen in known.devices:
         devices[seen.learner_id].append(seen)
@@ -192,7 +205,7 @@ def _people(
                 facts=of_learner[pk],
             )
         )
-    return sorted(found, key=lambda person: (person.learner.name, person.learner.pk))
+    return sorted(found, key=lambda who: (who.place, who.learner.name, who.learner.pk))
 
 
 def _strangers(

@@ -49,8 +49,10 @@ def explain_outcome(
     """Why this learner's outcome in this class is what it is, or would be if judged now."""
     known = evidence(session=session)
     _, conclusion = known.conclusion(learner_id=learner.pk, now=now)
-    current = Outcome.objects.filter(learner=learner, session=session, is_current=True).first()
-    reason = Reason(current.reason) if current else conclusion.reason
+    rows = Outcome.objects.filter(learner=learner, session=session, is_current=True)
+    current = rows.select_related("policy").first()
+    known_reason = current is not None and current.reason in set(Reason)
+    reason = Reason(current.reason) if current and known_reason else conclusion.reason
     if current is None and now < session.ends_at and reason not in _NO_CLASS:
         reason = Reason.NOT_SETTLED_YET
     inside = union(

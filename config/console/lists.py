@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time
 from functools import cached_property
 from typing import Any
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -76,6 +77,23 @@ def _estimate(rows: QuerySet[Any]) -> int:
         )
         counted = max(int(cursor.fetchone()[0]), MOST)
     return round(counted, 3 - len(str(counted)))
+
+
+#: Rows of a table within a page, which may be one of several tables.
+PER_LEAF = 50
+
+
+def leaf(rows: Sequence[Any], number: object) -> Page[Any]:
+    """So many of rows that are read already; the first or the last where there is no such page.
+
+    `{% leaves page "p" "anchor" %}` under the table leads to the others.
+    """
+    return Paginator(rows, PER_LEAF).get_page(number or 1)  # type: ignore[arg-type]
+
+
+def leaf_of(place: int) -> int:
+    """On which of them the row at this place (from 0) stands."""
+    return place // PER_LEAF + 1
 
 
 def of_people(rows: QuerySet[Any], field: str, people: QuerySet[Any]) -> QuerySet[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest
@@ -24,6 +25,22 @@ def may(permission: str) -> Callable[[Any, HttpRequest], bool]:
         return bool(request.user.has_perm(permission))
 
     return check
+
+
+def once(read: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """For a read-only field that asks the database: it does so once for each row of a request.
+
+    unfold reads such a field four times, and shows a dash where it raises ValueError.
+    """
+
+    @wraps(read)
+    def shown(self: Any, row: Any) -> Any:
+        kept = row.__dict__.setdefault("shown_once", {})
+        if read.__name__ not in kept:
+            kept[read.__name__] = read(self, row)
+        return kept[read.__name__]
+
+    return shown
 
 
 class Titled(Confirmed, ModelAdmin):

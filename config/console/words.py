@@ -27,7 +27,12 @@ def absolute(at: datetime | None, zone: str = "") -> str:
 def _clock_of(at: datetime) -> str:
     """The clock's name; a city where the zone has only a number (`-05`) for a name."""
     name, key = at.tzname() or "", getattr(at.tzinfo, "key", "")
-    return name if name.isalpha() or not key else key.rpartition("/")[2].replace("_", " ")
+    return name if name.isalpha() or not key else city_of(key)
+
+
+def city_of(zone: str) -> str:
+    """A zone as people say it: New York, UTC."""
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def relative(at: datetime, *, now: datetime) -> str:

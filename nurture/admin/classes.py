@@ -40,13 +40,18 @@ admin.site.unregister(ClassSession)
 class ClassWithConsequences(ClassSessionAdmin):
     """The page of a class, with what was sent, withdrawn or left because of it."""
 
-    def consequences(self, page: ClassPage) -> Consequences:
-        """For each learner: journeys with their deliveries, or why none began. One statement."""
+    def consequences(self, page: ClassPage, learner_ids: Sequence[int]) -> Consequences:
+        """For each of these learners: journeys with their deliveries, or why none began.
+
+        One statement.
+        """
         if not page.facts:
             return {}
-        of_facts = Decision.objects.filter(event__in=[fact.pk for fact in page.facts])
+        shown = set(learner_ids)
+        facts = [fact.pk for fact in page.facts if fact.learner_id in shown]
+        of_facts = Decision.objects.filter(event__in=facts)
         of_journeys = Decision.objects.filter(
-            journey__session=page.known.session, delivery__isnull=False
+            journey__session=page.known.session, delivery__isnull=False, learner__in=shown
         )
         rows = of_facts.values(*_FIELDS).union(of_journeys.values(*_FIELDS)).order_by("pk")
         by_learner: dict[int, list[Row]] = defaultdict(list)

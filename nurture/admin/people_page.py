@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,12 +18,16 @@ from config.console.pages import PERSONAL
 from config.console.words import moment, pill
 from delivery.clock import now
 from delivery.models import Consent, Delivery
+from delivery.selectors import bot_username
 from nurture.admin import people_words as words
 from nurture.domain.reasons import EXPLAIN, Reason
 from nurture.models import OPEN, Journey
+from nurture.services import links
 from nurture.services.explain import explain
 from nurture.services.learner_page import LearnerPage, learner_page
 from nurture.services.simulation import forecast
+
+INVITE = "nurture.invite_learner"
 
 admin.site.unregister(Learner)  # attendance knows neither chats nor journeys
 
@@ -78,12 +82,13 @@ class LearnerAdmin(attendance.LearnerAdmin):
     # --- pages ----------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        """Before Django's own: the form, why or why not, and the next fourteen days."""
+        """Before Django's own: form, why or why not, the next fourteen days, an invitation."""
         wrap, name = self.admin_site.admin_view, "attendance_learner"
         return [
             path("<int:pk>/edit/", wrap(self.edit_view), name=f"{name}_edit"),
             path("<int:pk>/why/", wrap(self.why_view), name=f"{name}_why"),
             path("<int:pk>/forecast/", wrap(self.forecast_view), name=f"{name}_forecast"),
+            path("<int:pk>/invite/", wrap(self.invite_view), name=f"{name}_invite"),
             *super().get_urls(),
         ]
 
@@ -103,6 +108,7 @@ class LearnerAdmin(attendance.LearnerAdmin):
             "paused": [row.pk for row in page.journeys if row.status == "paused"],
             "may_pause": may("nurture.pause_journey"),
             "has_change_permission": self.has_change_permission(request),
+            "may_invite": page.chat is None and may(INVITE),
             "may_export": page.contact is not None and may("attendance.export_learner"),
             "may_erase": page.contact is not None and may("attendance.erase_learner"),
         }
@@ -143,6 +149,35 @@ class LearnerAdmin(attendance.LearnerAdmin):
             "until": found.until,
         }
         return self._render(request, "forecast", page, context)
+
+    def invite_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Make a link by which the learner binds their chat, and show it this once.
+
+        Each press makes another; what was made before stays good.
+        """
+        if not request.user.has_perm(INVITE):
+            raise PermissionDenied
+        page = self._read(request, pk)
+        back = HttpResponseRedirect(reverse("admin:attendance_learner_change", args=[pk]))
+        if request.method != "POST":
+            return back
+        try:
+            made = self._invite(page)
+        except links.NotInvitedError as error:
+            messages.error(request, f"No link was made: {error}.")
+            return back
+        self.log_change(request, page.learner, "made an invitation link")
+        return self._render(request, "invitation", page, {"made": made})
+
+    def _invite(self, page: LearnerPage) -> links.Invitation:
+        if page.chat is not None:
+            raise links.NotInvitedError("a chat is linked already")
+        bot = bot_username()
+        if not bot:
+            raise links.NotInvitedError(
+                "Telegram has not told the name of the bot yet; manage.py doctor asks for it"
+            )
+        return links.invite(learner=page.learner, bot=bot, now=now())
 
     def _read(self, request: HttpRequest, pk: int | str) -> LearnerPage:
         if not self.has_view_permission(request):

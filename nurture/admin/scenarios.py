@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, cast
 from zoneinfo import available_timezones
 
@@ -290,7 +289,7 @@ class ScenarioAdmin(Titled):
         if sequence is None:
             rows = Sequence.objects.order_by("name")
             return self._show(request, "choose", title="A scenario of which sequence?", rows=rows)
-        scenario = Scenario(sequence=sequence, first_day=date(2026, 3, 2), changed_at=now())
+        scenario = Scenario(sequence=sequence, changed_at=now())
         return self._write(request, scenario)
 
     def change_view(

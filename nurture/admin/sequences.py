@@ -19,7 +19,7 @@ from unfold.decorators import display
 
 from attendance.admin.base import table
 from config.console.confirmation import Question
-from config.console.pages import Console, ReadOnlyInline, may
+from config.console.pages import Console, ReadOnlyInline, may, once
 from config.console.words import link
 from delivery.clock import now
 from nurture import flags, models, selectors
@@ -144,7 +144,8 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
             sequence=OuterRef("pk"), status__in=models.OPEN
         ).order_by()
         counted = inside.values("sequence").annotate(n=Count("pk")).values("n")
-        return super().get_queryset(request).annotate(open_count=Coalesce(Subquery(counted), 0))
+        rows = super().get_queryset(request).select_related(*self.list_select_related)
+        return rows.annotate(open_count=Coalesce(Subquery(counted), 0))
 
     @display(
         description="mode", label={"live": "success", "dry_run": "warning", "stopped": "danger"}
@@ -179,12 +180,14 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
         return _journeys(row, "show", "&status__in=completed,exited")
 
     @admin.display(description="rules")
+    @once
     def rules(self, row: models.Sequence) -> str:
         """Who enters and when messages may go out, in words."""
         version = row.published_version or row.draft_version
         return rules_in_words(version) if version else "Import a file with import_sequence."
 
     @admin.display(description="step by step")
+    @once
     def as_read(self, row: models.Sequence) -> SafeString:
         """The steps of what is published, or of the draft."""
         version = row.published_version or row.draft_version
@@ -203,6 +206,7 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
         )
 
     @admin.display(description=f"who left within 24 h of a message, last {REPORT_DAYS} days")
+    @once
     def who_left(self, row: models.Sequence) -> SafeString | str:
         """The steps after which learners block the bot or say stop, the worst first."""
         at = now()

@@ -18,6 +18,8 @@ from nurture.domain.schedule import resolve
 #: How long after the last line of a scenario it is still listened: whoever expects silence.
 LISTENS_ON = timedelta(days=14)
 MOST_DAYS = 120
+#: Whose story it is, and from when on, where nobody says otherwise: a Monday.
+LEARNER, ZONE, FIRST_DAY = "Rosa Maro", "Europe/Berlin", date(2026, 3, 2)
 
 
 class Happening(StrEnum):
@@ -73,7 +75,7 @@ class Scenario:
     name: str
     first_day: date
     zone: ZoneInfo
-    learner: str = "Rosa Maro"
+    learner: str = LEARNER
     language: str = ""
     quiet: tuple[time, time] | None = None
     given: Sequence[Given] = ()

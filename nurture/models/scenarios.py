@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -18,12 +17,12 @@ class Scenario(models.Model):
 
     sequence = models.ForeignKey(Sequence, models.CASCADE, related_name="scenarios")
     name = models.CharField(max_length=120)
-    learner = models.CharField(max_length=120, default="Rosa Maro")
-    time_zone = models.CharField(max_length=64, default="Europe/Berlin")
+    learner = models.CharField(max_length=120, default=values.LEARNER)
+    time_zone = models.CharField(max_length=64, default=values.ZONE)
     language = models.CharField(max_length=16, blank=True, default="")
     quiet_opens = models.TimeField(null=True, blank=True)
     quiet_closes = models.TimeField(null=True, blank=True)
-    first_day = models.DateField(default=date(2026, 3, 2))
+    first_day = models.DateField(default=values.FIRST_DAY)
     given = models.JSONField(default=list, blank=True)
     expected = models.JSONField(default=list, blank=True)
     nothing_else = models.BooleanField(default=True)
@@ -61,6 +60,15 @@ class Scenario(models.Model):
             expected=values.expected_from_json(self.expected),
             nothing_else=self.nothing_else,
         )
+
+    @value.setter
+    def value(self, said: values.Scenario) -> None:
+        self.name, self.learner, self.time_zone = said.name, said.learner, said.zone.key
+        self.language, self.first_day = said.language, said.first_day
+        self.quiet_opens, self.quiet_closes = said.quiet or (None, None)
+        self.given = values.given_to_json(said.given)
+        self.expected = values.expected_to_json(said.expected)
+        self.nothing_else = said.nothing_else
 
 
 class EditKind(models.TextChoices):

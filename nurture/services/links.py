@@ -13,6 +13,7 @@ from django.db import transaction
 from attendance.models import Learner
 from delivery import services as delivery
 from delivery.models import Chat
+from delivery.services.installation import arm
 from nurture.models import Contact, LinkToken, StaffTask, TaskKind
 
 LIFE = timedelta(days=7)
@@ -40,6 +41,32 @@ class Refused:
     """Nothing was bound. `reason`: unknown_link, used, expired, conflict, not_me, nothing_asked."""
 
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invitation:
+    """What is handed to a learner; the token in it is known to nobody else."""
+
+    address: str
+    expires_at: datetime
+
+
+class NotInvitedError(RuntimeError):
+    """No link was made, and why."""
+
+
+def invite(*, learner: Learner, bot: str, now: datetime) -> Invitation:
+    """Make the address that binds a chat to a learner; `bot` is its name at Telegram, without @.
+
+    Earlier ones stay good. Raises NotInvitedError in a database that does not send, whose links
+    would lead to a bot that does not know them, and where nothing is left of the learner.
+    """
+    if problem := arm(now=now):
+        raise NotInvitedError(problem)
+    if learner.erased_at is not None:
+        raise NotInvitedError("everything personal of this learner was erased")
+    token = create(learner=learner, now=now)
+    return Invitation(address=f"https://t.me/{bot}?start={token}", expires_at=now + LIFE)
 
 
 def create(*, learner: Learner, now: datetime) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
+from nurture.domain import scenario as values
 from nurture.domain.scenario import Check, Heard, clock, judge, problems, strangers
-from nurture.models import Scenario, SequenceVersion
+from nurture.models import Scenario, Sequence, SequenceVersion
 from nurture.services.simulation.story import tell
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,24 @@ class Played:
         """What the learner heard: when on their clock, and the text."""
         value = self.scenario.value
         return [(f"{clock(one.at, value)}: {one.step}", one.text) for one in self.heard]
+
+
+def keep_scenarios(
+    *, sequence: Sequence, scenarios: Rows[values.Scenario], now: datetime, by: User | None
+) -> int:
+    """Write those that are new or say something else than the one of their name; how many.
+
+    Other scenarios of the sequence stay. Belongs into the transaction of the import. Safe to run
+    twice.
+    """
+    there = {row.name: row for row in Scenario.objects.filter(sequence=sequence)}
+    known = {name: row.value for name, row in there.items()}
+    changed = [one for one in scenarios if known.get(one.name) != one]
+    for one in changed:
+        row = there.get(one.name) or Scenario(sequence=sequence)
+        row.value, row.changed_at, row.changed_by = one, now, by
+        row.save()
+    return len(changed)
 
 
 def play_scenarios(*, version: SequenceVersion) -> list[Played]:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 import delivery.services
-from nurture import sequence_files
+from nurture import scenario_files, sequence_files
 from nurture.domain.reasons import Reason
 from nurture.domain.sequence import InFlight, Mode
-from nurture.models import EditKind, Sequence, SequenceVersion, VersionStatus
+from nurture.models import EditKind, Scenario, Sequence, SequenceVersion, VersionStatus
 from nurture.services.drafts import canonical_of, note_edit, replace_draft
 from nurture.services.endings import exit_journey
 from nurture.services.in_flight import settle_in_flight
 from nurture.services.journeys import locked, open_journeys
+from nurture.services.scenarios import keep_scenarios
 from nurture.services.world import World
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ImportResult:
     sequence: Sequence
     version: SequenceVersion
     changed: bool
+    scenarios: int = 0  # written, since they were new or said something else
 
 
 class UnknownSequenceError(LookupError):
@@ -38,24 +40,26 @@ class UnknownSequenceError(LookupError):
 
 @transaction.atomic
 def import_sequence(*, source: str, now: datetime, by: User | None = None) -> ImportResult:
-    """Read a file into the draft of its sequence.
+    """Read a file into the draft of its sequence, and its scenarios beside those that are there.
 
     Raises sequence_files.SequenceFileError with every problem and its line; nothing is written
     then. The same content as the draft, or as what is published while there is no draft, changes
     nothing, so it is safe to run twice.
     """
-    spec = sequence_files.read(source)
+    file = sequence_files.read_file(source)
+    spec = file.spec
     canonical, checksum = canonical_of(spec)
     sequence, _ = Sequence.objects.get_or_create(
         slug=spec.slug, defaults={"name": spec.name, "mode": spec.mode.value}
     )
     sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
+    kept = keep_scenarios(sequence=sequence, scenarios=file.scenarios, now=now, by=by)
     present = sequence.draft_version or sequence.published_version
     if present is not None and present.checksum == checksum:
-        return ImportResult(sequence=sequence, version=present, changed=False)
+        return ImportResult(sequence=sequence, version=present, changed=kept > 0, scenarios=kept)
     version = replace_draft(sequence, spec, canonical, checksum, now=now, by=by)
     note_edit(EditKind.IMPORTED, version=version, now=now, by=by)
-    return ImportResult(sequence=sequence, version=version, changed=True)
+    return ImportResult(sequence=sequence, version=version, changed=True, scenarios=kept)
 
 
 @transaction.atomic
@@ -131,7 +135,7 @@ def _end_journeys(sequence: Sequence, now: datetime) -> None:
 
 
 def export(*, slug: str) -> str:
-    """The file of a sequence: what is published, or its draft where nothing is.
+    """The file of a sequence: what is published, or its draft where nothing is; its scenarios.
 
     Raises UnknownSequenceError.
     """
@@ -139,4 +143,5 @@ def export(*, slug: str) -> str:
     version = sequence and (sequence.published_version or sequence.draft_version)
     if not version:
         raise UnknownSequenceError(f"there is no sequence {slug!r}")
-    return version.source
+    stories = Scenario.objects.filter(sequence=sequence).order_by("name")
+    return version.source + scenario_files.write(row.value for row in stories)

@@ -142,7 +142,9 @@ _ROWS = {
         SELECT n, l, s, 1, kind, '[]', CASE kind WHEN 'missed' THEN 0 ELSE 3000 END,
                CASE kind WHEN 'missed' THEN 0 ELSE 0.8 END, true, at, true,
                'engine', 1 + l %% %(courses)s,
-               CASE kind WHEN 'missed' THEN 'not_seen' ELSE 'seen' END, '{}', at
+               CASE kind WHEN 'missed' THEN 'not_seen' WHEN 'late' THEN 'joined_late'
+                         WHEN 'left_early' THEN 'left_before_end' ELSE 'attended_enough' END,
+               '{}', at
           FROM generate_series(0, %(learners)s * %(outcomes)s - 1) g
          CROSS JOIN LATERAL (SELECT g + 1 AS n, 1 + g %% %(learners)s AS l,
             g / %(learners)s AS k, %(now)s - (g / %(learners)s) * interval '3 days' AS at,

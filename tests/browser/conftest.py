@@ -30,7 +30,13 @@ def desk_of(chromium: Browser, live_server: Any) -> Iterator[Callable[[str], Des
         context = chromium.new_context(timezone_id="Europe/Berlin")
         contexts.append(context)
         key = client.cookies["sessionid"].value
-        context.add_cookies([{"name": "sessionid", "value": key, "url": live_server.url}])
+        cookies = {"sessionid": key, "telbot_zone": "Europe/Berlin"}  # as the login leaves them
+        context.add_cookies(
+            [
+                {"name": name, "value": said, "url": live_server.url}
+                for name, said in cookies.items()
+            ]
+        )
         return Desk(context, live_server.url)
 
     yield make

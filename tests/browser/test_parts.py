@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 from django.template import Context, Template
+from django.test import RequestFactory
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from config.console.charts import Chart, Series
+from config.console.lists import leaf
 from tests.browser.desk import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -33,6 +35,7 @@ PAGE = """{% load console %}<div class="tb-page">
   {% bubble text buttons=buttons at="09:00" theme="light" %}
   {% bubble text buttons=buttons at="09:00" theme="dark" sender="Ann" %}
 </div>
+{% leaves rows "p" "who" %}
 {% empty "Learners come from a file." url="/admin/" button="Import learners" %}
 </div>"""
 
@@ -54,6 +57,7 @@ def test_all_parts_are_for_everybody(desk_of: Callable[[str], Desk]) -> None:
             {
                 "days": days, "drawn": drawn, "note": "Of all that went out.", "text": text,
                 "at": datetime(2026, 11, 24, 8, tzinfo=UTC),
+                "rows": leaf(range(301), 2), "request": RequestFactory().get("/"),
                 "buttons": [["I was there", "See you next time"]],
             }
         )

@@ -1,4 +1,4 @@
-"""P26, N07, N12, P15: a learner's page and the work queues as staff use them."""
+"""P26, N07, N12, P15, S05: a learner's page and the work queues as staff use them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from attendance.models import Enrolment, LearnerIdentity, Pledge
 from delivery import clock
 from delivery.models import Attempt, Delivery
 from delivery.services import set_consent
+from delivery.services.installation import arm, remember_bot
 from nurture import flags
 from nurture.models import Contact, Journey, StaffTask
 from nurture.services import tick
@@ -80,6 +81,25 @@ def test_a_learners_page_is_for_everybody_and_answers_in_place(
     assert "Bogota there" in page.inner_text("#coming + p + .tb-scroll")
     assert page.url.endswith(reverse("admin:attendance_learner_change", args=[learner.pk]))
     desk.check("learner")
+
+
+def test_an_invitation_is_made_and_copied(desk_of: Callable[[str], Desk]) -> None:
+    """S05: two presses; what is in the clipboard is what is shown."""
+    contact = make.make_contact(name="Rosa Maro", linked=False)
+    arm(now=clock.now())
+    remember_bot(username="t_bot")
+    desk = desk_of("operator")
+
+    page = desk.open(reverse("admin:attendance_learner_change", args=[contact.learner_id]))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("text=Make an invitation link")
+    page.click("button:has-text('Copy')")
+    page.wait_for_selector("text=Copied.")
+
+    shown = page.input_value("#link")
+    assert shown.startswith("https://t.me/t_bot?start=")
+    assert page.evaluate("navigator.clipboard.readText()") == shown
+    desk.check("invitation")
 
 
 def test_journeys_of_a_learner_are_paused_and_go_on_again(desk_of: Callable[[str], Desk]) -> None:

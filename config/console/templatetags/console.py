@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.core.paginator import Page
 
 from config.console import charts, words
 
 register = template.Library()
 register.simple_tag(words.pill)
+register.filter(words.city_of)
 
 
 @register.simple_tag
@@ -80,3 +82,22 @@ def bubble(
 def empty(sentence: str, url: str = "", button: str = "") -> dict[str, Any]:
     """Nothing here: one sentence that teaches, and what to press."""
     return {"sentence": sentence, "url": url, "button": button}
+
+
+@register.inclusion_tag("console/leaves.html", takes_context=True)
+def leaves(context: dict[str, Any], page: Page[Any], key: str, anchor: str) -> dict[str, Any]:
+    """Which rows these are of how many, and links to the others; nothing where these are all.
+
+    `key` names the page in the address, beside what the address says already.
+    """
+
+    def to(number: int) -> str:
+        asked = context["request"].GET.copy()
+        asked[key] = str(number)
+        return f"?{asked.urlencode()}#{anchor}"
+
+    return {
+        "page": page,
+        "before": to(page.number - 1) if page.has_previous() else "",
+        "after": to(page.number + 1) if page.has_next() else "",
+    }

@@ -68,11 +68,13 @@ class Command(ForeseeingCommand):
             f"{count} learners would not hear a message that names {name} without a default."
             for name, count in missing.items()
         ]
+        lines += [f"{done.scenarios} scenarios were written."] if done.scenarios else []
         lines.append(f"{done.sequence.slug}: version {version.number} {changed}, {version.status}.")
         report = {
             "slug": done.sequence.slug,
             "version": version.number,
             "changed": done.changed,
+            "scenarios": done.scenarios,
             "status": version.status,
             "findings": [asdict(finding) for finding in findings],
             "missing": missing,

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from delivery import clock, telegram
-from delivery.services.installation import arm, remember_bot
+from delivery.services.installation import remember_bot
 from nurture.management.base import JsonCommand, learner_of
 from nurture.services import links
 
@@ -28,14 +28,13 @@ class Command(JsonCommand):
         learner = learner_of(options["email"])
         if learner is None:
             raise CommandError(f"No learner has the address {options['email']}. Import them first.")
-        now = clock.now()
-        if problem := arm(now=now):
-            raise CommandError(f"No link was made: {problem}")
         username = telegram.username()
         if not username:
             raise CommandError("Telegram does not answer, so no link was made; try again.")
+        try:
+            made = links.invite(learner=learner, bot=username, now=clock.now())
+        except links.NotInvitedError as error:
+            raise CommandError(f"No link was made: {error}") from None
         remember_bot(username=username)
-        token = links.create(learner=learner, now=now)
-        link = f"https://t.me/{username}?start={token}"
-        report = {"link": link, "expires_at": (now + links.LIFE).isoformat()}
-        self.say(link, report, as_json=options["json"])
+        report = {"link": made.address, "expires_at": made.expires_at.isoformat()}
+        self.say(made.address, report, as_json=options["json"])

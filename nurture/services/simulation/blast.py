@@ -9,7 +9,7 @@ from typing import Any
 
 from delivery.domain.states import UNSENT
 from nurture.domain.reasons import Reason
-from nurture.models import Decision
+from nurture.models import Decision, Scenario
 from nurture.services.simulation.forecasting import copy_present
 from nurture.services.simulation.shadow import set_clock, shadowed
 
@@ -39,7 +39,7 @@ def blast_radius(
     `action` is the very service call that would be done, at `now`. `learner_ids`: whom it can
     concern, where that is known; None = everybody.
     """
-    with shadowed() as shadow:
+    with shadowed(Scenario) as shadow:
         copy_present(shadow, learner_ids=learner_ids)
         set_clock(now)
         before = owed()

@@ -15,9 +15,7 @@ from attendance import services
 from attendance.models import (
     AttendanceEvent,
     ClassSession,
-    Enrolment,
     Learner,
-    LearnerIdentity,
     Outcome,
     Pledge,
     SyncRun,
@@ -69,35 +67,6 @@ def held(monkeypatch: pytest.MonkeyPatch) -> ClassSession:
     stay(session, name="Rosa Maro", end=55)
     now = judge(session)
     monkeypatch.setattr("django.utils.timezone.now", lambda: now)
-    return session
-
-
-def crowd(count: int) -> ClassSession:
-    """A class with so many learners, each on a device of their own, but for every tenth."""
-    course, _ = make_course("Rosa Maro")
-    session = make_class(course)
-    learners = Learner.objects.bulk_create(
-        Learner(
-            email=f"p{n}@school.example", email_key=f"p{n}@school.example",
-            name=f"Person {n:03}", created_at=STARTS,
-        )
-        for n in range(count)
-    )  # fmt: skip
-    Enrolment.objects.bulk_create(Enrolment(learner=who, course=course) for who in learners)
-    LearnerIdentity.objects.bulk_create(
-        LearnerIdentity(
-            learner=who, kind="email", value_key=who.email, status="verified", created_at=STARTS
-        )
-        for who in learners
-    )
-    Pledge.objects.bulk_create(
-        Pledge(learner=who, session=session, state="yes", answered_at=STARTS)
-        for who in learners[::3]
-    )
-    for number, who in enumerate(learners):
-        if number % 10:
-            stay(session, email=who.email, start=number % 20)
-    judge(session)
     return session
 
 
@@ -250,21 +219,6 @@ def test_who_may_only_look_cannot_put_an_outcome_right(client: Client, held: Cla
 
     assert client.get(correct(outcome)).status_code == 403
     assert client.post(correct(outcome), {"to": "missed"}).status_code == 403
-
-
-def test_three_hundred_learners_are_read_in_few_queries(
-    client: Client, django_assert_max_num_queries: Any
-) -> None:
-    session = crowd(300)
-    staff(client, "operator")
-
-    with django_assert_max_num_queries(MOST_QUERIES):
-        text = client.get(page(session)).content.decode()
-    with django_assert_max_num_queries(MOST_QUERIES):
-        listed = client.get(LIST).content.decode()
-
-    assert text.count('<tr id="learner-') == 301
-    assert "100% sure" in listed
 
 
 def test_lists_and_questions_take_few_queries(

@@ -140,7 +140,7 @@ def test_an_outcome_is_explained_and_put_right_from_its_page(
     assert "Unresolved: display_name:maro rosa (name)" in text
     assert ask in text
     to = reverse("admin:attendance_classsession_change", args=[outcome.session_id])
-    assert answer["Location"] == f"{to}#learner-{outcome.learner_id}"
+    assert answer["Location"] == f"{to}?learner={outcome.learner_id}#learner-{outcome.learner_id}"
     assert Outcome.objects.get(learner=outcome.learner_id, is_current=True).outcome == "excused"
 
 

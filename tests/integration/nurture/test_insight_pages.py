@@ -59,6 +59,22 @@ def words(client: Client, address: str, *, counted: bool = True) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
+def test_a_sequence_is_read_in_as_many_queries_whatever_was_sent(
+    as_role: Callable[[str], Client],
+) -> None:
+    """N08: unfold reads each field four times; what asks the database does so once."""
+    few, many = make.make_sequence(make.PLAIN.replace("missed-class", "new")), make_runs(runs=200)
+    client, counts = as_role("viewer"), []
+
+    for sequence in (few, many):
+        words(client, url("change", sequence))
+        with CaptureQueriesContext(connection) as queries:
+            client.get(url("change", sequence))
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1] <= MOST_QUERIES
+
+
 def test_the_timeline_shows_each_step_with_its_figures(as_role: Callable[[str], Client]) -> None:
     """P25: of 500 runs; the numbers are those of count_runs, proved elsewhere."""
     sequence = make_runs(runs=500)

@@ -1,22 +1,26 @@
-"""P26, N07, N12: one page for a learner, with all that happened, will happen, and why."""
+"""P26, N07, N12, S05: one page for a learner: what happened, what will, why; an invitation."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from attendance.models import LearnerIdentity, Pledge
+from attendance.models import Learner, LearnerIdentity, Pledge
 from delivery import clock
-from delivery.models import Delivery
+from delivery.models import Delivery, Installation
 from delivery.services import close_gate, set_consent
-from nurture.models import Contact, Journey, StaffTask
-from nurture.services import tick
+from delivery.services.installation import arm, remember_bot
+from nurture.models import Contact, Journey, LinkToken, StaffTask
+from nurture.services import links, tick
 from nurture.services.learner_page import learner_page
 from nurture.services.roles import set_up_roles
 from tests.factories import nurture as make
@@ -202,7 +206,83 @@ def test_who_may_only_look_is_offered_nothing_else() -> None:
     contact = make.make_contact()
     missed(contact)
     page = read(staff("viewer"), page_of(contact))
-    for button in ("Pause all journeys", "Erase", "Export everything", ">Edit<"):
+    contact.chat = None
+    contact.save()
+    page += read(staff2(), page_of(contact))
+    for button in (
+        "Pause all journeys",
+        "Make an invitation",
+        "Erase",
+        "Export everything",
+        ">Edit<",
+    ):
         assert button not in page, button
     edit = reverse("admin:attendance_learner_edit", args=[contact.learner_id])
     assert 'name="name"' not in read(staff2(), edit)
+
+
+def invitation_of(contact: Contact) -> str:
+    """Where an invitation is made."""
+    return reverse("admin:attendance_learner_invite", args=[contact.learner_id])
+
+
+def test_staff_make_an_invitation_that_is_shown_once(caplog: pytest.LogCaptureFixture) -> None:
+    contact, now = make.make_contact(name="Rosa Maro", linked=False), clock.now()
+    arm(now=now)
+    remember_bot(username="t_bot")
+    client = staff("operator")
+    caplog.set_level("DEBUG")
+    assert "Make an invitation link" in read(client, page_of(contact))
+
+    answer = client.post(invitation_of(contact))
+
+    found = re.search(r"https://t\.me/t_bot\?start=([\w-]{22})\b", answer.content.decode())
+    assert found
+    assert "no-store" in answer["Cache-Control"]
+    row, line = LinkToken.objects.get(), LogEntry.objects.get()
+    assert (row.learner_id, row.used_at) == (contact.learner_id, None)
+    assert now + links.LIFE <= row.expires_at <= clock.now() + links.LIFE
+    assert (line.get_change_message(), line.user.username) == (
+        "made an invitation link",
+        "operator",
+    )
+    token = found[1]
+    assert client.get(invitation_of(contact))["Location"] == page_of(contact)
+    for said in (read(client, page_of(contact)), caplog.text, str(vars(line)), str(vars(row))):
+        assert token not in said
+    chat = make_chat()
+    assert links.open_link(token=token, chat=chat, now=now) == links.AskIsThisYou(name="Rosa")
+    assert isinstance(links.confirm(chat=chat, yes=True, now=now), links.Linked)
+    assert links.open_link(token=token, chat=make_chat(), now=now) == links.Refused(reason="used")
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("linked", "a chat is linked already"),
+        ("nameless", "manage.py doctor asks for it"),
+        ("erased", "everything personal of this learner was erased"),
+        ("copied", "does not send"),
+    ],
+)
+def test_an_invitation_that_would_lead_nowhere_is_not_made(why: str, said: str) -> None:
+    contact = make.make_contact(linked=why == "linked")
+    arm(now=clock.now())
+    remember_bot(username="" if why == "nameless" else "t_bot")
+    if why == "erased":
+        Learner.objects.update(erased_at=clock.now())
+    if why == "copied":
+        Installation.objects.update(system_identifier="another server")
+
+    answer: Any = staff("operator").post(invitation_of(contact), follow=True)
+
+    assert "No link was made: " in answer.content.decode()
+    assert said in answer.content.decode()
+    assert not LinkToken.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_who_may_not_invite_makes_no_link() -> None:
+    contact = make.make_contact(linked=False)
+    assert staff("author").post(invitation_of(contact)).status_code == 403
+    assert not LinkToken.objects.exists()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from attendance.models import AttendanceEvent, Learner
 from nurture import flags
-from nurture.models import Contact, Journey
-from nurture.services.scenarios import Played, play_scenario
+from nurture.models import Contact, Journey, Scenario
+from nurture.services import sequences
+from nurture.services.scenarios import Played, play_scenario, play_scenarios
 from tests.factories import nurture as make
 from tests.factories.scenarios import given, make_scenario, sent, unsent
 
@@ -147,3 +151,43 @@ def test_a_scenario_without_sense_or_of_a_step_that_is_gone_fails() -> None:
     gone = make_scenario(sequence, CLASSES, [sent("old", 1, "10:00")], name="old")
     [check] = play_scenario(scenario=gone, version=version).checks
     assert check.said == "There is no step 'old' any more."
+
+
+def test_scenarios_go_out_and_come_in_with_their_sequence() -> None:
+    """Whoever moves a sequence to another installation takes along what it must do."""
+    kept = make_scenario(make.make_sequence(SOURCE), CLASSES, EVERYTHING)
+    said = kept.value
+    exported = sequences.export(slug="missed-class")
+    same = sequences.import_sequence(source=exported, now=make.NOW)
+    elsewhere = exported.replace("sequence: missed-class", "sequence: elsewhere")
+
+    made = sequences.import_sequence(source=elsewhere, now=make.NOW)
+
+    assert (same.changed, same.scenarios) == (False, 0)
+    assert (made.changed, made.scenarios) == (True, 1)
+    (one,) = play_scenarios(version=made.version)
+    assert one.scenario.value == said
+    assert one.passed
+    assert sequences.export(slug="elsewhere") == elsewhere
+    assert sequences.import_sequence(source=SOURCE, now=make.NOW).scenarios == 0
+    assert Scenario.objects.count() == 2  # a file without them leaves them alone
+
+
+def test_a_file_changes_the_scenario_of_its_name_and_no_other(tmp_path: Path) -> None:
+    sequence = make.make_sequence(SOURCE)
+    make_scenario(sequence, CLASSES, EVERYTHING, name="Rosa")
+    make_scenario(sequence, CLASSES, EVERYTHING, name="Ana")
+    file = tmp_path / "s.yaml"
+    file.write_text(sequences.export(slug="missed-class").replace("day: 11", "day: 12", 1))
+
+    call_command("import_sequence", str(file), "--dry-run", stdout=StringIO())
+    before = Scenario.objects.get(name="Ana").expected[2]["day"]
+    with pytest.raises(CommandError, match="Ana: last was sent, day 11"):
+        call_command("import_sequence", str(file), "--publish", stdout=StringIO())
+    refused = Scenario.objects.get(name="Ana").expected[2]["day"]
+    call_command("import_sequence", str(file), stdout=(out := StringIO()))
+
+    assert (before, refused) == (11, 11)
+    assert Scenario.objects.get(name="Ana").expected[2]["day"] == 12
+    assert Scenario.objects.get(name="Rosa").expected[2]["day"] == 11
+    assert "1 scenarios were written." in out.getvalue()

@@ -10,6 +10,8 @@ import pytest
 from attendance.domain.bars import Frame, frame, lanes
 from attendance.domain.gate import Doubts, Point, checklist, opens_at
 from attendance.domain.hints import Guest, guest_key
+from attendance.domain.kinds import OutcomeKind
+from attendance.domain.noticed import Place, place
 from attendance.domain.presence import Policy
 from attendance.domain.settlement import ClassEvidence
 
@@ -107,3 +109,16 @@ def test_what_overlaps_is_stacked() -> None:
 
     assert lanes([(at[0], at[3]), (at[1], at[2]), (at[2], at[4]), (at[3], at[5])]) == [0, 1, 1, 0]
     assert lanes([]) == []
+
+
+def test_whom_staff_look_for_comes_first() -> None:
+    """N03: whoever says otherwise, who is asked about, unknown, absent, there."""
+    lines = [
+        ("attended", "dispute", False), ("attended", "guest", False), ("unknown", "", True),
+        ("pending", "", True), ("missed", "", True), ("missed", "", False), ("late", "", True),
+        ("excused", "", False), ("attended", "", True),
+    ]  # fmt: skip
+    placed = [place(kind=OutcomeKind(k), asked=a, said_yes=y) for k, a, y in lines]
+
+    assert placed == list(Place)
+    assert {place(kind=kind, asked="", said_yes=False) for kind in OutcomeKind} <= set(Place)

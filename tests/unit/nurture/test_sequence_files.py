@@ -253,6 +253,10 @@ BRANCH += "  - {key: b, text: x}\n"
             "sequence: s\nentry: {again: [x]}\nsteps: [{key: a, text: x}]", [2], "never, every key",
             id="a list where a word belongs",
         ),
+        pytest.param(
+            "sequence: s\npriority: 2026-02-31\nsteps: [{key: a, text: x}]", [2], "whole number",
+            id="a day that does not exist",
+        ),
         pytest.param("a: " + "[" * 700, [1], "nested", id="hundreds of brackets"),
     ],
 )  # fmt: skip

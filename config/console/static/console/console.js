@@ -2,7 +2,20 @@
 (() => {
   "use strict";
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const named = () => (document.cookie.match(/(?:^|; )telbot_zone=([^;]*)/) || [])[1];
+  const asked = named();  // the zone with which this page was asked for
   if (zone) document.cookie = `telbot_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
+  // The page of the login names the zone before any time is shown. A page that came without it, or
+  // with that of another journey, is asked for again, once, if it was only asked for (no form was
+  // sent, nothing is typed yet); else it says on whose clock it is.
+  let typed = false;
+  addEventListener("input", () => { typed = true; }, { once: true, capture: true });
+  addEventListener("DOMContentLoaded", () => {
+    const clock = document.querySelector("[data-clock]");
+    const other = clock && clock.dataset.clock && clock.dataset.clock !== zone;
+    if (other && asked !== zone && named() === zone && !typed) location.reload();
+  });
 
   // Django names its help icons without a role, which says their name to nobody.
   // It makes them while the page loads, so afterwards.

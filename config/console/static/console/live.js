@@ -82,7 +82,4 @@
   button.hidden = state.hidden = false;
   say("");
   setInterval(refresh, seconds * 1000);
-  // The first page of a browser is on another clock: console.js has only now named its zone.
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (part.dataset.zone && zone && part.dataset.zone !== zone) refresh();
 })();
