@@ -13,7 +13,6 @@ import argparse
 import base64
 import json
 import os
-import re
 import sys
 import time
 import traceback
@@ -24,45 +23,27 @@ from typing import Any
 
 import django
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-WORLD = ROOT / ".local" / "drills"
-os.environ["LOCAL_DIR"] = str(WORLD)
+os.environ["LOCAL_DIR"] = str(Path(__file__).resolve().parent.parent.parent / ".local" / "drills")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from django.conf import settings  # noqa: E402
-from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from attendance.domain.records import parse_time  # noqa: E402
 from config import embedded  # noqa: E402
 from delivery import clock, services  # noqa: E402
 from delivery.models import Chat, Delivery  # noqa: E402
-from delivery.selectors import closed_gates, queues  # noqa: E402
 from nurture import flags  # noqa: E402
 from nurture.models import Contact, Journey  # noqa: E402
 from nurture.services import end_all  # noqa: E402
 from nurture.services.contacts import import_learners  # noqa: E402
 from tests.bench.report import expect  # noqa: E402
-from tests.bench.worlds import HOUR, Plan, google_of, own_database  # noqa: E402
+from tests.bench.worlds import own_database  # noqa: E402
 from tests.e2e.commands import stop_redis  # noqa: E402
-from tests.factories import nurture as make  # noqa: E402
+from tests.rehearsals import school  # noqa: E402
+from tests.rehearsals.school import ABSENT, CALENDAR, ENROLLED, WORLD  # noqa: E402
 from tests.rehearsals.site import Site, await_that, on_server, site  # noqa: E402
 
 OLD_TOKEN, NEW_TOKEN = (f"123456:{letter * 35}" for letter in "AB")
-CALENDAR = "c0@group.calendar.example"
-ENROLLED, ABSENT = 30, 3  # of the class that Google knows of
-LOST = re.compile(r"(\S+\+00:00).*(?:sender\.database_lost|clock\.database_unreachable)")
-SEQUENCE = """\
-sequence: {slug}
-name: {slug}
-entry: {{key: session, again: every key}}
-triggers:
-  - {{fact: {fact}}}
-steps:
-  - {{key: one, text: "{{{{ first_name }}}}, {words}"}}
-  - {{key: two, wait: {{after: 1m}}, text: "{{{{ first_name }}}}, {words} again"}}
-"""
 
 
 # --- the drills -----------------------------------------------------------------------------------
@@ -76,10 +57,10 @@ def database(world: Site) -> str:
         for seconds in range(150):  # owed when it is backed up, and sent by the one or the other
             world.owe(due_at=backed_up_at + timedelta(seconds=seconds))
         world.manage("backup", "--to-storage")
-        _class_is_held(world)  # after the backup: what is said of it is in no backup
+        school.class_is_held(world)  # after the backup: what is said of it is in no backup
         since = (backed_up_at - timedelta(days=1)).isoformat()
         world.manage("sync_attendance", "--since", since)
-        await_that(lambda: _told(world) == ABSENT, "who missed the class is told")
+        await_that(lambda: school.told(world) == ABSENT, "who missed the class is told")
         world.more_arrive(10)
         lost = connection.settings_dict["NAME"]
         connection.close()
@@ -92,7 +73,7 @@ def database(world: Site) -> str:
     expect("installation", world.doctor(fails=True)["installation"], "fail")
     world.manage("send_due", "--until-empty", fails=True)
     expect("sent by a copy", world.telegram.total - before, 0)
-    told = world.manage("post_restore", "--until", _lost_at(world))
+    told = world.manage("post_restore", "--until", school.lost_at(world))
     expect("nurture is paused", told["paused"], True)
     world.start("clock", "worker")
     world.manage("sync_attendance", "--since", since)
@@ -100,8 +81,8 @@ def database(world: Site) -> str:
     world.manage("resume", "nurture")
     with world.flowing():
         world.more_arrive(10)
-    in_doubt = _books_are_true(world)
-    expect("told twice of the class", _told(world), ABSENT)
+    in_doubt = school.books_are_true(world)
+    expect("told twice of the class", school.told(world), ABSENT)
     services.drop(delivery_ids=in_doubt)  # staff: what is old they drop
     world.audit_holds()
     expect("wrong", [n for n, verdict in world.doctor().items() if verdict == "fail"], [])
@@ -137,7 +118,7 @@ def token(world: Site) -> str:
     with world.flowing():
         world.more_arrive(5)
         world.telegram.token = NEW_TOKEN
-        await_that(lambda: "bot:token" in _closed(), "the gate closes by itself")
+        await_that(lambda: "bot:token" in school.closed(), "the gate closes by itself")
         refused, before = world.telegram.refused, world.telegram.total
         time.sleep(3)  # more falls due meanwhile, and nothing is tried
         expect("tries behind the gate", world.telegram.refused - refused <= 1, True)  # 1: readying
@@ -160,37 +141,27 @@ def key(world: Site) -> str:
     """FIELD_ENCRYPTION_KEY is lost: what it sealed is given up; who is imported is known again."""
     first, second = (base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2))
     people = WORLD / "learners.csv"
-    people.write_text(_learners(ENROLLED))
-    _with_key(world, first)
+    people.write_text(school.learners(ENROLLED))
+    school.with_key(world, first)
     world.manage("rotate_keys")
     world.stop()
-    _with_key(world, second)
+    school.with_key(world, second)
     expect("encryption", world.doctor(fails=True)["encryption"], "fail")
     world.manage("tick", fails=True)
     world.manage("rotate_keys", "--forget-lost", fails=True)
-    lost = _forget(world)
-    expect("lost again", sum(_forget(world).values()), 0)
+    lost = school.forget(world)
+    expect("lost again", sum(school.forget(world).values()), 0)
     known = Chat.objects.filter(reachability="ok").count()
     world.manage("import_learners", str(people))
     expect("known again", Chat.objects.filter(reachability="ok").count() - known, ENROLLED)
     world.start()
+    world.owe(telegram_id=school.FIRST_CHAT)  # to somebody who was imported anew
     with world.flowing():  # each of its chats is met anew
         world.more_arrive(10)
     world.all_arrive_once()
     expect("encryption", world.doctor()["encryption"], "pass")
     world.audit_holds()
     return f"{lost['delivery_chat.telegram_id']} chats and {lost['attendance_learner.name']} names"
-
-
-def _forget(world: Site) -> dict[str, int]:
-    found: dict[str, int] = world.manage("rotate_keys", "--forget-lost", "--for-ever")["forgotten"]
-    return found
-
-
-def _with_key(world: Site, value: str) -> None:
-    """As it stands in the settings of each process, and of this one."""
-    world.env["FIELD_ENCRYPTION_KEY"] = value
-    settings.FIELD_ENCRYPTION_KEY = (value,)
 
 
 def google_key(world: Site) -> str:
@@ -207,24 +178,24 @@ def google_key(world: Site) -> str:
 def sequence(world: Site) -> str:
     """A wrong sequence was published: it is held, others go on; what came due is dropped."""
     slug, words = "wrong", "you were away"
-    _publish(world, slug, "left_early", words)
-    learners = _facts("left_early", count=12)
-    await_that(lambda: _count(world, words) >= 3, "the first hear it")
+    school.publish(world, slug, "left_early", words)
+    learners = school.facts("left_early", count=12)
+    await_that(lambda: school.count(world, words) >= 3, "the first hear it")
     world.manage("switch", f"stream:{slug}", "off")
-    late = _facts("left_early", count=6)
-    await_that(lambda: _planned(slug) >= len(late), "more of it is planned")
+    late = school.facts("left_early", count=6)
+    await_that(lambda: school.planned(slug) >= len(late), "more of it is planned")
     with world.flowing():
         world.more_arrive(10)  # others are not held
-    told = _count(world, words)
-    _wait_for_the_second_step(slug)
+    told = school.count(world, words)
+    school.wait_for_the_second_step(slug)
     foreseen = world.manage("resume", f"stream:{slug}", "--policy", "keep", "--dry-run")
     expect("foreseen", len(foreseen["vanish"]) > 0, True)
-    expect("said while it was held", _count(world, words), told)
-    _publish(world, slug, "left_early", "see you soon", "--in-flight", "move")
+    expect("said while it was held", school.count(world, words), told)
+    school.publish(world, slug, "left_early", "see you soon", "--in-flight", "move")
     world.manage("resume", f"stream:{slug}", "--policy", "keep")
     with world.flowing():
         world.more_arrive(30)
-    expect("wrong words after all", _count(world, words), told)
+    expect("wrong words after all", school.count(world, words), told)
     now = clock.now()
     since = (now - timedelta(days=7)).isoformat()
     tested = world.manage("simulate", slug, "--since", since, "--until", now.isoformat())
@@ -237,8 +208,8 @@ def sequence(world: Site) -> str:
 
 def complaint(world: Site) -> str:
     """A learner complains: held, explained, exported, and a case without personal data."""
-    _publish(world, "complaint", "late", "you were late")
-    (email,) = _facts("late", count=1)
+    school.publish(world, "complaint", "late", "you were late")
+    (email,) = school.facts("late", count=1)
     await_that(lambda: Journey.objects.filter(learner__email=email).exists(), "a journey begins")
     world.manage("pause", f"learner:{email}")
     journey = Journey.objects.get(learner__email=email)
@@ -256,41 +227,28 @@ def complaint(world: Site) -> str:
     return "paused, explained, exported, replayed, erased"
 
 
-def time_zone(world: Site) -> str:
-    """A time zone is wrong: the forecast shows decent hours once it is right."""
-    email = _facts("late", count=1)[0]
-    Contact.objects.filter(learner__email=email).update(time_zone="Asia/Tokyo")
-    world.manage("forecast", email)
-    return "forecast answers"
-
-
 def flood(world: Site) -> str:
     """A flood: from one moment to the next nothing goes out; what was not meant is ended."""
-    _publish(world, "flood", "partial", "not meant")
-    _facts("partial", count=150)
+    school.publish(world, "flood", "partial", "not meant")
+    school.facts("partial", count=150)
     for _ in range(150):
         world.owe()
     world.more_arrive(10)
     world.manage("switch", "deliver", "off")
     time.sleep(1)  # what was on the wire
     still = world.telegram.total
-    await_that(lambda: _planned("flood") + _count(world, "not meant") >= 150, "all is planned")
+    await_that(
+        lambda: school.planned("flood") + school.count(world, "not meant") >= 150, "all is planned"
+    )
     ended = end_all(journeys=Journey.objects.filter(sequence__slug="flood"), now=clock.now())
-    told = _count(world, "not meant")
+    told = school.count(world, "not meant")
     expect("sent while switched off", world.telegram.total - still, 0)
     world.manage("switch", "deliver", "on")
     world.all_arrive_once()
-    expect("of what was ended", _count(world, "not meant"), told)
-    await_that(lambda: _oldest_due() < 90, "the oldest due is young")
+    expect("of what was ended", school.count(world, "not meant"), told)
+    await_that(lambda: school.oldest_due() < 90, "the oldest due is young")
     world.audit_holds()
     return f"{ended} journeys ended, the rest arrived once"
-
-
-def phone(world: Site) -> str:
-    """Staff lost a phone: a code for one login, and the new phone ends the old one."""
-    User.objects.create_superuser("drill")
-    world.manage("second_factor", "drill")
-    return "a code for one login"
 
 
 DRILLS: Mapping[str, tuple[str, Callable[[Site], str]]] = {
@@ -301,100 +259,8 @@ DRILLS: Mapping[str, tuple[str, Callable[[Site], str]]] = {
     "google": ("Google's key leaked", google_key),
     "sequence": ("A wrong sequence was published", sequence),
     "complaint": ("A learner complains", complaint),
-    "zone": ("A time zone is wrong", time_zone),
     "flood": ("A flood", flood),
-    "phone": ("Staff lost a phone", phone),
 }
-
-
-# --- what they ask and do -------------------------------------------------------------------------
-
-
-def _class_is_held(world: Site) -> None:
-    """Google tells of a class of this morning; three of those enrolled were not there."""
-    plan = Plan(courses=1, learners=ENROLLED, classes=1, newest=clock.now() - 5 * HOUR,
-                apart=HOUR, second_devices=0)  # fmt: skip
-    held = google_of(plan)
-    world.google.calendars[CALENDAR] = held.calendars[CALENDAR]
-    world.google.records += sorted(
-        (record for day in held.by_day.values() for record in day),
-        key=lambda record: parse_time(record.body["id"]["time"]),
-    )
-
-
-def _learners(count: int) -> str:
-    lines = [f"l{n}.c0@mail.example,Enrolled{n} Diaz,{5000 + n},{CALENDAR}" for n in range(count)]
-    return "\n".join(["email,name,telegram_chat_id,courses", *lines, ""])
-
-
-def _told(world: Site) -> int:
-    return _count(world, "we missed you")
-
-
-def _count(world: Site, words: str) -> int:
-    """How many messages with these words have arrived."""
-    return sum(n for text, n in world.arrived().items() if words in text)
-
-
-def _lost_at(world: Site) -> str:
-    """The moment from which nothing can have been sent, as the logs tell it."""
-    lines = (world.said("worker") + world.said("clock")).splitlines()
-    return min(found[1] for line in lines if (found := LOST.search(line)))
-
-
-def _books_are_true(world: Site) -> list[int]:
-    """The receiver's books beside ours; which deliveries staff have to decide about."""
-    open_ones = Delivery.objects.filter(status__in=["pending", "leased", "sending"])
-    await_that(lambda: not open_ones.filter(due_at__lte=clock.now()).exists(), "nothing is due")
-    world.none_doubled()
-    arrived = world.arrived()
-    sent = Delivery.objects.filter(status="sent").values_list("text", flat=True)
-    expect("called sent, and not arrived", [text for text in sent if text not in arrived], [])
-    known = set(Delivery.objects.values_list("text", flat=True))
-    # What was owed after the backup, and not sent before the loss, is nowhere any more.
-    world.owed &= set(arrived) | known
-    in_doubt = Delivery.objects.filter(status="unknown")
-    world.owed -= set(in_doubt.values_list("text", flat=True))
-    return list(in_doubt.values_list("pk", flat=True))
-
-
-def _closed() -> set[str]:
-    return {gate.key for gate in closed_gates()}
-
-
-def _publish(world: Site, slug: str, fact: str, words: str, *options: str) -> None:
-    path = WORLD / f"{slug}.yaml"
-    path.write_text(SEQUENCE.format(slug=slug, fact=fact, words=words))
-    world.manage("import_sequence", str(path), "--publish", *options)
-
-
-def _facts(kind: str, *, count: int) -> list[str]:
-    """So many learners of whom this is true of a class of today; their addresses."""
-    now, emails = clock.now(), []
-    held = make.make_session(starts_at=now - 5 * HOUR)
-    for _ in range(count):
-        contact = make.make_contact(name=f"L{Contact.objects.count()} Diaz")
-        make.make_fact(kind, contact=contact, session=held, recorded_at=now)
-        emails.append(contact.learner.email)
-    held.outcomes.update(reason="joined_late")  # what made it is no matter here
-    return emails
-
-
-def _planned(slug: str) -> int:
-    return Delivery.objects.filter(stream=f"stream:{slug}", status="pending").count()
-
-
-def _wait_for_the_second_step(slug: str) -> None:
-    """Until what was planned of it has come due behind its gate."""
-    mine = Delivery.objects.filter(stream=f"stream:{slug}", status="pending")
-    await_that(lambda: not mine.filter(due_at__gt=clock.now()).exists(), "it comes due")
-
-
-def _oldest_due() -> float:
-    """How long the oldest due delivery of any stream has been due, in seconds."""
-    now = clock.now()
-    ages = [(now - queue.oldest).total_seconds() for queue in queues() if queue.oldest]
-    return max(ages, default=0.0)
 
 
 # --- the rehearsal --------------------------------------------------------------------------------
@@ -407,8 +273,8 @@ def rehearse(names: list[str]) -> list[dict[str, Any]]:
         own_database(cache="telbot"),
         site(token=OLD_TOKEN, logs=WORLD / "logs", calendars=[CALENDAR]) as world,
     ):
-        import_learners(content=_learners(ENROLLED), now=clock.now() - timedelta(days=30))
-        _publish(world, "missed-class", "missed", "we missed you")
+        import_learners(content=school.learners(ENROLLED), now=clock.now() - timedelta(days=30))
+        school.publish(world, "missed-class", "missed", "we missed you")
         world.start()
         world.manage("runbot", "--webhook")
         for name in names:

@@ -151,13 +151,13 @@ class Site:
             connection.close_if_unusable_or_obsolete()
         connection.close()
 
-    def owe(self, *, due_at: datetime | None = None) -> None:
-        """One message more, due now or then."""
+    def owe(self, *, due_at: datetime | None = None, telegram_id: int = 0) -> None:
+        """One message more, due now or then, to a chat of the flow or this one."""
         self._number += 1
         text = f"message {self._number}"
         services.enqueue(
-            chat=services.register_chat(telegram_id=1000 + self._number % CHATS), text=text,
-            dedupe_key=f"drill:{self._number}", due_at=due_at or clock.now(),
+            chat=services.register_chat(telegram_id=telegram_id or 1000 + self._number % CHATS),
+            text=text, dedupe_key=f"drill:{self._number}", due_at=due_at or clock.now(),
         )  # fmt: skip
         self.owed.add(text)
 
