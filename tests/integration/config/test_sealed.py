@@ -21,7 +21,7 @@ from config.sealed import SealedError, stock
 from delivery import services
 from delivery.models import Chat, InboundUpdate
 from delivery.services.updates import handle_waiting, store_updates
-from nurture.services import contacts
+from nurture.services import contacts, links
 from tests.factories import nurture as make
 from tests.factories.privacy import CHAT, CSV, NOW, ask, make_rosa, update
 
@@ -222,6 +222,23 @@ def test_a_lost_key_is_forgotten_and_who_writes_is_known_again(
     assert (amir.telegram_id, amir.reachability) == (CHAT + 1, "ok")
     assert not services.has_consent(chat=amir, category="")
     assert (Chat.objects.count(), named("lindt").count(), stock.problem()) == (chats, 1, "")
+
+
+def test_a_link_takes_the_place_of_a_chat_that_nothing_recognises(keys: Any) -> None:
+    """SECRET_KEY is lost, too: the hash tells nobody, and the person has a link that is theirs."""
+    contact, lost = make.make_contact(), Chat.objects.get()
+    known = lost.telegram_id
+    keys.FIELD_ENCRYPTION_KEY, keys.SECRET_KEY = (NEW,), "another-key-" * 5
+    rotate("--forget-lost", "--for-ever")
+
+    chat = services.meet_chat(telegram_id=known, now=NOW)
+    token = links.create(learner=contact.learner, now=NOW)
+    assert isinstance(links.open_link(token=token, chat=chat, now=NOW), links.AskIsThisYou)
+    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
+
+    contact.refresh_from_db()
+    assert contact.chat == chat != lost
+    assert stock.problem() == ""
 
 
 def test_another_secret_is_told_and_mended(settings: Any) -> None:
