@@ -13,6 +13,7 @@ import argparse
 import base64
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -306,6 +307,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(DRILLS), default=list(DRILLS))
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing that was started stays
     try:
         done = rehearse(options.only)
     finally:
