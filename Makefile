@@ -129,6 +129,10 @@ faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT
 rehearse-rollback: setup ## A deploy, the code back, the schema back, anew; messages flow and are counted; BASE=commit
 	@$(BIN)/python -m tests.rehearsals.rollback $(if $(BASE),--base $(BASE),)
 
+.PHONY: rehearse-drills
+rehearse-drills: setup ## The disaster drills of the handbook with its commands, messages flowing; ONLY="database redis"
+	@$(BIN)/python -m tests.rehearsals.drills $(if $(ONLY),--only $(ONLY),)
+
 .PHONY: bench-attendance
 bench-attendance: setup ## Back-fill, a reading without news, one class among 5,000; SHORT=1: under 30 s
 	@$(BIN)/python -m tests.bench.attendance $(if $(SHORT),--short,)

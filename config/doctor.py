@@ -257,7 +257,8 @@ def _flags() -> Item:
 
 
 def _installation() -> Item:
-    problem = arm(now=timezone.now())
+    # A copy that nothing tells from its original is held by the gate alone.
+    problem = arm(now=timezone.now()) or views.fence()
     return Item(
         name="installation",
         verdict="fail" if problem else "pass",

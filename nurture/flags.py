@@ -18,6 +18,7 @@ from waffle.models import Flag, Switch
 from delivery import selectors as delivery_selectors
 from delivery import services as delivery
 from delivery.services.gates import SWITCH as DELIVER_GATE
+from delivery.services.gates import TOKEN as TOKEN_GATE
 from nurture.domain.rollout import bucket
 from nurture.models import Sequence
 
@@ -183,10 +184,14 @@ def set_attendance(*, on: bool) -> None:
 
 @transaction.atomic
 def set_deliver(*, on: bool, by: str) -> None:
-    """Let deliveries go out, or hold them all back: the gate moves in the same transaction."""
+    """Let deliveries go out, or hold them all back: the gate moves in the same transaction.
+
+    `on` also opens what a refused token has closed; a token that is still wrong closes it anew.
+    """
     _set_switch(DELIVER, on)
     if on:
         delivery.open_gate(key=DELIVER_GATE, by=by)
+        delivery.open_gate(key=TOKEN_GATE, by=by)
     else:
         delivery.close_gate(key=DELIVER_GATE, reason="the switch `deliver` is off", by=by)
 

@@ -106,13 +106,17 @@ class _Words(_Beside, ArrayContains):  # type: ignore[misc]
 
 
 class SealedInteger(Sealed, models.BigIntegerField):  # type: ignore[type-arg]
-    """A whole number, found by its hash."""
+    """A number, found by its hash. 0 is stored as nothing at all: it was lost with its key."""
 
     lookups = {"isnull": IsNull, "exact": _Same, "in": _Among}
 
+    def to_text(self, value: Any) -> str:
+        """Without a number that is not known."""
+        return str(value) if value else ""
+
     def from_text(self, text: str) -> int:
         """A number again."""
-        return int(text)
+        return int(text or 0)
 
 
 class SealedName(Sealed, models.CharField):  # type: ignore[type-arg]
@@ -155,8 +159,8 @@ class KeyedHash(models.UUIDField):  # type: ignore[type-arg]
         return name, path, args, {**options, "purpose": self.purpose, "of": self.of}
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """The hash of what is about to be saved."""
-        if self.of:
+        """The hash of what is about to be saved; of what was lost, the one it had."""
+        if self.of and getattr(model_instance, self.of):
             setattr(model_instance, self.attname, self.made(getattr(model_instance, self.of)))
         return super().pre_save(model_instance, add)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +134,49 @@ def carry_over(column: Column) -> Carried:
         last = rows[-1][0]
 
 
+def lost(column: Column) -> int:
+    """How many values of a column no key opens. Reads it all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {column.field.column} FROM {column.table}"  # noqa: S608
+            f" WHERE {column.field.column} <> ''"
+        )
+        return sum(not _opens(column, stored) for (stored,) in cursor.fetchall())
+
+
+def forget_lost(column: Column, *, then: Callable[[list[int]], object] | None = None) -> int:
+    """Empty what no key opens; return how many. There is no way back.
+
+    A keyed hash of a number stays: by it the number is recognised when it comes again. `then` is
+    told the rows of each batch, within its transaction. Safe to end at any time and to run again.
+    """
+    forgotten, last = 0, 0
+    while True:
+        with transaction.atomic():
+            rows = _read(column, after=last)
+            gone = [row for row in rows if not _opens(column, row[1])]
+            empty = column.field.from_text("")
+            words = isinstance(column.hashed, KeyedWords)
+            _write(column, [
+                (pk, "", column.hashed.made(empty) if column.hashed and words else old, old, True)
+                for pk, _, old in gone
+            ])  # fmt: skip
+            if then is not None:
+                then([pk for pk, *_ in gone])
+        forgotten += len(gone)
+        if len(rows) < BATCH:
+            return forgotten
+        last = rows[-1][0]
+
+
+def _opens(column: Column, stored: str) -> bool:
+    try:
+        column.field.opened(stored)
+    except SealedError:
+        return False
+    return True
+
+
 def _read(column: Column, *, after: int) -> list[tuple[Any, ...]]:
     name = column.field.column
     # Where there is a hash each row is looked at: that may be what is old.
@@ -149,6 +192,8 @@ def _read(column: Column, *, after: int) -> list[tuple[Any, ...]]:
 
 def _carried(column: Column, stored: str, old: Any) -> tuple[str | None, Any, Any, bool]:
     """What a row becomes (None: it stays), its hash, the one it had, whether it could be read."""
+    if not stored and isinstance(column.hashed, KeyedHash):
+        return None, None, old, True  # it was lost: only its hash is left
     try:
         value = column.field.opened(stored)
     except SealedError:

@@ -78,8 +78,8 @@ class Chat(models.Model):
 
     @staticmethod
     def opened_id(stored: str) -> int:
-        """The Telegram id that a query of our own has read. Raises SealedError."""
-        return int(box().open(stored, _SEALED_AS))
+        """The Telegram id that a query of our own has read; 0 if lost. Raises SealedError."""
+        return int(box().open(stored, _SEALED_AS) or 0)
 
     @staticmethod
     def sealed_id(telegram_id: int) -> tuple[str, UUID]:

@@ -15,6 +15,7 @@ from delivery.services.archive import archive, drop_months, months, scrub_archiv
 from delivery.services.chats import (
     DEFAULT_CATEGORY,
     has_consent,
+    lose_ids,
     meet_chat,
     register_chat,
     register_chats,
@@ -65,6 +66,7 @@ __all__ = [
     "forget_leaving",
     "has_consent",
     "is_rehearsal_due",
+    "lose_ids",
     "mark_observed",
     "meet_chat",
     "months",

@@ -25,6 +25,7 @@ def register_chat(*, telegram_id: int, reachability: str = Reachability.OK) -> C
         telegram_id=telegram_id,
         defaults={"kind": ChatKind.of(telegram_id), "reachability": reachability},
     )
+    know_again(chat=chat, telegram_id=telegram_id)
     if not chat.consents.exists():
         Consent.objects.bulk_create(
             [
@@ -52,7 +53,10 @@ def register_chats(*, telegram_ids: Iterable[int], source: str, now: datetime) -
     Chat.objects.bulk_create(
         [Chat(telegram_id=pk, kind=ChatKind.of(pk)) for pk in wanted], ignore_conflicts=True
     )
-    chats = {chat.telegram_id: chat for chat in Chat.objects.filter(telegram_id__in=wanted)}
+    ids = {Chat.sealed_id(pk)[1]: pk for pk in wanted}
+    chats = {ids[row.telegram_key]: row for row in Chat.objects.filter(telegram_id__in=wanted)}
+    for telegram_id, chat in chats.items():
+        know_again(chat=chat, telegram_id=telegram_id)
     Consent.objects.bulk_create(
         [
             Consent(
@@ -78,8 +82,27 @@ def meet_chat(*, telegram_id: int, now: datetime) -> Chat:
     chat, _ = Chat.objects.get_or_create(
         telegram_id=telegram_id, defaults={"kind": ChatKind.of(telegram_id)}
     )
+    know_again(chat=chat, telegram_id=telegram_id)
     set_reachability(chat=chat, reachability=Reachability.OK, now=now)
     return chat
+
+
+def know_again(*, chat: Chat, telegram_id: int) -> None:
+    """Put back an id that was lost with its key: its hash has recognised it. Safe to run twice."""
+    if chat.telegram_id == 0:
+        chat.telegram_id = telegram_id
+        if chat.reachability == Reachability.GONE:
+            chat.reachability = Reachability.OK
+        chat.save(update_fields=["telegram_id", "reachability"])
+
+
+def lose_ids(*, chats: Iterable[int], now: datetime) -> int:
+    """The ids of these chats are lost: nobody can be written to there until they are known again.
+
+    What is owed to them ends as unreachable when its time comes. Safe to run twice.
+    """
+    open_ones = Chat.objects.filter(pk__in=list(chats), reachability=Reachability.OK)
+    return open_ones.update(reachability=Reachability.GONE, reachability_changed_at=now)
 
 
 def set_reachability(*, chat: Chat, reachability: str, now: datetime) -> bool:

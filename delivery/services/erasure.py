@@ -39,7 +39,7 @@ def forget_chat(*, chat: Chat, now: datetime, last_reply: bool = False) -> dict[
         return done
     if not last_reply:
         return {**done, **_cut(row, now)}
-    done["updates"] = _scrub_updates(row.telegram_id)
+    done["updates"] = _scrub_updates(row)
     row.leaving_at, row.snoozed_until = now, None
     row.save(update_fields=["leaving_at", "snoozed_until"])
     return {**done, "chats": 1}
@@ -62,17 +62,17 @@ def scrub(*, deliveries: QuerySet[Delivery]) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _scrub_updates(telegram_id: int) -> int:
+def _scrub_updates(chat: Chat) -> int:
     """What they wrote and pressed; what waits to be handled is left to its turn."""
     handled = InboundUpdate.objects.filter(handled_at__isnull=False)
     # Updates that name a person but belong to no chat that we know; they are rare.
-    named = re.compile(rf"\b{telegram_id}\b")
+    named = re.compile(rf"\b{chat.telegram_id}\b")
     elsewhere = [
         row.pk
         for row in handled.filter(chat_key=None).iterator()
-        if named.search(json.dumps(row.payload))
+        if chat.telegram_id and named.search(json.dumps(row.payload))
     ]
-    theirs = handled.filter(Q(chat_key=telegram_id) | Q(pk__in=elsewhere))
+    theirs = handled.filter(Q(chat_key=chat.telegram_key) | Q(pk__in=elsewhere))
     return theirs.update(payload={}, error="")
 
 
@@ -96,9 +96,9 @@ def _forget_leaving(key: tuple[int], now: datetime) -> int:
 
 def _cut(chat: Chat, now: datetime) -> dict[str, int]:
     """Replace the id by a number that names nobody; what they sent last is not heard any more."""
-    nobody, theirs = NOBODY - chat.pk, InboundUpdate.objects.filter(chat_key=chat.telegram_id)
+    nobody, theirs = NOBODY - chat.pk, InboundUpdate.objects.filter(chat_key=chat.telegram_key)
     theirs.filter(handled_at__isnull=True).update(handled_at=now)
-    updates = _scrub_updates(chat.telegram_id)
+    updates = _scrub_updates(chat)
     theirs.update(chat_key=nobody)
     chat.telegram_id, chat.reachability = nobody, Reachability.GONE.value
     chat.reachability_changed_at, chat.leaving_at, chat.snoozed_until = now, None, None

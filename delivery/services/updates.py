@@ -17,7 +17,7 @@ from config import telemetry
 from config.sealed import DamagedError, SealedError
 from delivery.inbound import Inbound, InboundButton, InboundHandler, InboundMembership
 from delivery.models import Chat, Delivery, InboundUpdate, Lane, Reachability
-from delivery.services.chats import meet_chat, set_reachability
+from delivery.services.chats import know_again, meet_chat, set_reachability
 from delivery.services.deliveries import enqueue, resolve_by_evidence
 from delivery.telegram import UnreadableUpdateError, parse_update
 
@@ -227,6 +227,7 @@ def _membership(inbound: InboundMembership, now: datetime) -> Chat | None:
     """Blocked or let in again. A chat that we never met stays unmet."""
     chat = Chat.objects.filter(telegram_id=inbound.chat_id).first()
     if chat is not None:
+        know_again(chat=chat, telegram_id=inbound.chat_id)
         kicked = inbound.status in {"kicked", "left"}
         reachability = Reachability.BLOCKED if kicked else Reachability.OK
         set_reachability(chat=chat, reachability=reachability, now=now)

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     DRY_RUN = "dry_run"
     RELEASED = "released"
     PAUSED_BY_STAFF = "paused_by_staff"
+    RESTORED = "restored"
     RESUMED = "resumed"
     MOVED = "moved"
     WAITING = "waiting"
@@ -84,6 +85,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.DRY_RUN: "The sequence only pretends: this is what it would have done.",
     Reason.RELEASED: "A person let a message of a dry run go out after all.",
     Reason.PAUSED_BY_STAFF: "A member of staff holds the journey; it goes on when it is resumed.",
+    Reason.RESTORED: "The database was restored; the one before may have gone on with it.",
     Reason.RESUMED: "The journey goes on from where it was held.",
     Reason.MOVED: "The journey goes on by a newer version of its sequence.",
     Reason.WAITING: "The journey waits here until its time comes or what it waits for happens.",

@@ -18,6 +18,7 @@ from attendance.domain.identity import email_key
 from attendance.domain.imports import Problem, Row, batches
 from attendance.models import Enrolment, Learner
 from delivery import services as delivery
+from delivery.models import Chat
 from nurture.models import Contact
 
 REQUIRED = ("email", "name")
@@ -199,21 +200,23 @@ def _chat_problems(text: str, seen: _Seen, line: int) -> Iterator[str]:
 
 def _refuse_taken_chats(rows: Sequence[LearnerRow]) -> None:
     """A chat of another learner, or another chat of this learner, is not moved by a file."""
-    wanted = {row.chat_id: row for row in rows if row.chat_id is not None}
+    # By hashes: those stand also where ids were lost with their key, and this file has them.
+    wanted = {Chat.sealed_id(row.chat_id)[1]: row for row in rows if row.chat_id is not None}
     problems = [
-        f"line {wanted[chat_id].line}: the chat {chat_id} is linked to another learner already"
-        for chat_id, key in Contact.objects.filter(chat__telegram_id__in=wanted).values_list(
-            "chat__telegram_id", "learner__email_key"
+        f"line {wanted[chat].line}: the chat {wanted[chat].chat_id} is linked to another learner"
+        " already"
+        for chat, key in Contact.objects.filter(chat__telegram_key__in=wanted).values_list(
+            "chat__telegram_key", "learner__email_key"
         )
-        if wanted[chat_id].key != key
+        if wanted[chat].key != key
     ]
-    by_key = {row.key: row for row in wanted.values()}
+    by_key = {row.key: (row, chat) for chat, row in wanted.items()}
     problems += [
-        f"line {by_key[key].line}: this learner is linked to another chat already"
-        for key, chat_id in Contact.objects.filter(
+        f"line {by_key[key][0].line}: this learner is linked to another chat already"
+        for key, chat in Contact.objects.filter(
             learner__email_key__in=by_key, chat__isnull=False
-        ).values_list("learner__email_key", "chat__telegram_id")
-        if by_key[key].chat_id != chat_id
+        ).values_list("learner__email_key", "chat__telegram_key")
+        if by_key[key][1] != chat
     ]
     if problems:
         raise ImportRefusedError(sorted(problems, key=lambda text: int(text.split()[1][:-1])))

@@ -59,7 +59,7 @@ def is_disputed(journey: Journey) -> bool:
     if journey.status != JourneyStatus.PAUSED:
         return False
     pauses = Decision.objects.filter(
-        journey=journey, code__in=[Reason.DISPUTED, Reason.PAUSED_BY_STAFF]
+        journey=journey, code__in=[Reason.DISPUTED, Reason.PAUSED_BY_STAFF, Reason.RESTORED]
     )
     newest = pauses.order_by("-id").first()
     return newest is not None and newest.code == Reason.DISPUTED

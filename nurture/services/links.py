@@ -160,7 +160,9 @@ def _problem(row: LinkToken, now: datetime) -> str:
 def _conflicts(contact: Contact, chat: Chat) -> bool:
     """Whether one of the two belongs to somebody else."""
     elsewhere = Contact.objects.filter(chat=chat).exclude(pk=contact.pk).exists()
-    return elsewhere or contact.chat_id not in {None, chat.pk}
+    # One whose id was lost with its key leads to nobody: who has the link takes its place.
+    own = contact.chat_id if contact.chat and contact.chat.telegram_id else None
+    return elsewhere or own not in {None, chat.pk}
 
 
 def _conflict(contact: Contact, chat: Chat, now: datetime) -> Refused:

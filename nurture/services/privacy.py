@@ -98,7 +98,7 @@ def _nurture(learner: Learner, contact: Contact, now: datetime) -> dict[str, int
 def _named_in_logs(learner: Learner, chats: Iterable[Chat]) -> set[str]:
     words = {learner.name, learner.email, learner.email_key}
     words |= set(learner.identities.values_list("value_key", flat=True))
-    return {*words, *(str(chat.telegram_id) for chat in chats)} - {""}
+    return {*words, *(str(chat.telegram_id) for chat in chats)} - {"", "0"}
 
 
 def _log_entries(words: Iterable[str]) -> int:

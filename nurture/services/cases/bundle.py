@@ -230,7 +230,7 @@ def _said(journey: Journey) -> Iterator[dict[str, Any]]:
     if contact is None or contact.chat is None:
         return
     rows = InboundUpdate.objects.filter(
-        chat_key=contact.chat.telegram_id, received_at__gte=journey.started_at
+        chat_key=contact.chat.telegram_key, received_at__gte=journey.started_at
     )
     for received, handled in rows.order_by("id").values_list("received_at", "handled_at"):
         yield {"received_at": _moment(received), "handled_at": _moment(handled)}

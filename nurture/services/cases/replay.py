@@ -37,7 +37,7 @@ _ENDED_FROM_OUTSIDE = frozenset(
         Reason.ENDED_BY_STAFF, Reason.SEQUENCE_STOPPED, Reason.VERSION_REPLACED, Reason.ERASED,
     }
 )  # fmt: skip
-_HELD = frozenset({Reason.PAUSED_BY_STAFF, Reason.DISPUTED})
+_HELD = frozenset({Reason.PAUSED_BY_STAFF, Reason.DISPUTED, Reason.RESTORED})
 
 Act = Callable[[Journey, datetime], object]
 

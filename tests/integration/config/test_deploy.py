@@ -9,22 +9,28 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as project
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from config import env as env_table
+from config.backups.archive import Manifest
 from config.management.commands import predeploy
 from delivery.models import Heartbeat
-from tests.blueprint import given, programs
+from nurture.domain.roles import ROLES
+from tests.blueprint import given, programs, variables
 from tests.e2e.commands import ROOT, environment
+from tests.integration.config.bucket import bucket
 
 WEB, WORKER, CLOCK = programs("production")
 
@@ -116,6 +122,36 @@ def seen() -> set[str]:
     return set(Heartbeat.objects.values_list("name", flat=True))
 
 
+def test_a_preview_boots_and_can_call_nobody() -> None:
+    """Web, worker and clock of a pull request: what is `sync: false` is not there, or is blank.
+
+    Without a bot the sandbox takes everything; with one by accident, no chat may be called.
+    """
+    web, *others = [given("staging", service, preview=True) for service in programs("staging")]
+    assert others == [web, web]  # so that one process stands for the three
+    asked = [
+        name for name, v in variables("staging", programs("staging")[0]).items() if "sync" in v
+    ]
+    blank = dict.fromkeys(asked, "")
+    assert env_table.read(web | blank) == env_table.read(web)
+    code = """
+import django; django.setup()
+from django.conf import settings
+from django.core.management import call_command
+from delivery.calls import may_call
+call_command("check", fail_level="WARNING")
+said = [settings.ENVIRONMENT, settings.BOT_TOKEN]
+settings.BOT_TOKEN = "1:by-accident"
+print(said, may_call(7))
+"""
+    named = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=named | web | blank, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1:] == ["['staging', ''] False"], done.stderr
+
+
 # --- where a deploy stops -------------------------------------------------------------------------
 
 
@@ -182,6 +218,30 @@ def test_a_step_that_fails_stops_the_deploy(
         deploy(settings, monkeypatch, name="production", storage="s3://keep")
 
     assert steps == done
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_backup_before_a_migration_is_a_real_one(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stands in: the storage has the schema of before, then come the tables, the roles."""
+    newest, before = ("nurture", "0020_trace"), ("nurture", "0019_backup_runs")
+    call_command("migrate", *before, verbosity=0)
+    Group.objects.all().delete()
+    try:
+        with bucket() as store:
+            settings.BACKUP_S3_URL = store.url()
+            deploy(settings, monkeypatch, name="production", storage=store.url())
+    finally:
+        call_command("migrate", verbosity=0)
+
+    ((name, file),) = store.objects.items()
+    kept = Manifest.from_json(zipfile.ZipFile(BytesIO(file)).read("manifest.json"))
+    assert name.startswith("telbot/telbot-production-")
+    assert before in kept.migrations
+    assert newest not in kept.migrations
+    assert newest in MigrationRecorder(connection).applied_migrations()
+    assert set(Group.objects.values_list("name", flat=True)) == set(ROLES)
 
 
 @pytest.mark.django_db

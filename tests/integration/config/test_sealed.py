@@ -16,13 +16,14 @@ from django.db.migrations.executor import MigrationExecutor
 
 from attendance.models import Learner
 from attendance.selectors import named
-from config import command_line, doctor, views
+from config import audit, command_line, doctor, views
 from config.sealed import SealedError, stock
 from delivery import services
 from delivery.models import Chat, InboundUpdate
-from delivery.services.updates import store_updates
+from delivery.services.updates import handle_waiting, store_updates
+from nurture.services import contacts, links
 from tests.factories import nurture as make
-from tests.factories.privacy import CHAT, NOW, ask, make_rosa, update
+from tests.factories.privacy import CHAT, CSV, NOW, ask, make_rosa, update
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = (base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -107,11 +108,11 @@ def migrate(app: str, name: str, *, back: bool) -> None:
         (migration.unapply if back else migration.apply)(state, editor)
 
 
-def rotate(*, fails: bool = False) -> dict[str, Any]:
+def rotate(*options: str, fails: bool = False) -> dict[str, Any]:
     """What the command reports."""
     out = StringIO()
     try:
-        call_command("rotate_keys", "--json", stdout=out)
+        call_command("rotate_keys", *options, "--json", stdout=out)
     except CommandError:
         assert fails
     report: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
@@ -185,6 +186,59 @@ def test_a_wrong_key_stops_the_boot_and_is_named(
     assert rotate()["left"] == 0
     chat.refresh_from_db()
     assert chat.telegram_id == CHAT
+
+
+def test_a_lost_key_is_forgotten_and_who_writes_is_known_again(
+    keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and updates are gone for good; a chat keeps its learner and what it said of consent."""
+    rosa, amir = make_rosa(), Chat.objects.get(telegram_id=CHAT + 1)
+    services.set_consent(chat=amir, category="", granted=False, source="stop", now=NOW)
+    chats, before = Chat.objects.count(), audit.examine()
+    keys.FIELD_ENCRYPTION_KEY = (NEW,)
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("rotate_keys", "--forget-lost", stdout=StringIO())
+    assert "not in FIELD_ENCRYPTION_KEY" in stock.problem()
+
+    monkeypatch.setattr(stock, "BATCH", 2)
+    end_after(monkeypatch, batches=1)
+    with pytest.raises(KeyboardInterrupt):
+        rotate("--forget-lost", "--for-ever")
+    monkeypatch.undo()
+    assert stock.problem() != ""
+    rest = rotate("--forget-lost", "--for-ever")
+    assert rest["forgotten"]["delivery_chat.telegram_id"] == chats - 2
+    assert rotate("--forget-lost", "--for-ever")["forgotten"] == dict.fromkeys(stock.held(), 0)
+
+    assert (stock.problem(), audit.examine()) == ("", before)
+    rosa.refresh_from_db()
+    assert (rosa.name, Learner.objects.filter(name__words="ros").count()) == ("", 0)
+    assert set(Chat.objects.values_list("telegram_id", "reachability")) == {(0, "gone")}
+    store_updates(payloads=[update(300, "/help")], now=NOW)
+    assert handle_waiting(now=NOW).failed == 0
+    assert Chat.objects.get(contact__learner=rosa).telegram_id == CHAT
+    contacts.import_learners(content=CSV, now=NOW)  # who has the numbers need not wait
+    amir.refresh_from_db()
+    assert (amir.telegram_id, amir.reachability) == (CHAT + 1, "ok")
+    assert not services.has_consent(chat=amir, category="")
+    assert (Chat.objects.count(), named("lindt").count(), stock.problem()) == (chats, 1, "")
+
+
+def test_a_link_takes_the_place_of_a_chat_that_nothing_recognises(keys: Any) -> None:
+    """SECRET_KEY is lost, too: the hash tells nobody, and the person has a link that is theirs."""
+    contact, lost = make.make_contact(), Chat.objects.get()
+    known = lost.telegram_id
+    keys.FIELD_ENCRYPTION_KEY, keys.SECRET_KEY = (NEW,), "another-key-" * 5
+    rotate("--forget-lost", "--for-ever")
+
+    chat = services.meet_chat(telegram_id=known, now=NOW)
+    token = links.create(learner=contact.learner, now=NOW)
+    assert isinstance(links.open_link(token=token, chat=chat, now=NOW), links.AskIsThisYou)
+    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
+
+    contact.refresh_from_db()
+    assert contact.chat == chat != lost
+    assert stock.problem() == ""
 
 
 def test_another_secret_is_told_and_mended(settings: Any) -> None:

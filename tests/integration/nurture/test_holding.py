@@ -13,6 +13,7 @@ from delivery.models import Delivery, InboundUpdate
 from nurture import flags, services
 from nurture.domain.catching_up import Policy
 from nurture.models import Contact, Decision, Journey
+from nurture.services.restored import take_over
 from nurture.services.simulation.run import play
 from tests.factories import nurture as make
 
@@ -237,3 +238,29 @@ def test_a_reply_is_heard_that_comes_before_the_engine_has_seen_the_message_go_o
     services.tick(now=make.NOW + timedelta(seconds=2))
 
     assert Delivery.objects.get(status="pending").due_at == make.NOW + timedelta(seconds=2)
+
+
+def test_a_restored_database_says_nothing_that_the_one_before_may_have_said() -> None:
+    """It went on for an hour: with its next step, and with facts that are read once more."""
+    first = a_week_in()  # its next step is due in six days: nobody can have said it
+    make.make_fact()
+    services.tick(now=make.NOW + DAY)
+    due = Journey.objects.exclude(pk=first.pk).get()
+    lost_at = make.NOW + DAY + timedelta(hours=1)
+
+    told = take_over(until=lost_at, now=lost_at)
+
+    assert (told.due, told.held, told.paused) == (1, 1, True)
+    due.refresh_from_db()
+    assert (due.status, due.waiting_on and due.waiting_on.status) == ("paused", "unknown")
+    assert Decision.objects.filter(journey=due).latest("pk").code == "restored"
+    again = make.make_fact()  # Google is read anew
+    services.tick(now=lost_at)
+    assert not Journey.objects.filter(learner=again.learner).exists()
+    assert Decision.objects.get(event=again).code == "nurture_off"
+    flags.resume_nurture()
+    play(since=lost_at, until=lost_at + 7 * DAY)
+    assert [text for text, _ in sent()][1:] == ["Week 1."]  # of the first, once
+    second = take_over(until=lost_at, now=lost_at)
+    assert (second.due, second.held) == (0, 0)
+    assert services.resume(journey=due, now=lost_at + 7 * DAY)  # a person has looked
