@@ -119,11 +119,12 @@ stories: setup ## What is drawn by chance, for thousands of stories: some minute
 test-browser: setup ## Tests in a real Chromium
 	@scripts_chromium="$(CHROMIUM)"; if [ -z "$$scripts_chromium" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi
-	$(BIN)/pytest -q -m browser -n 2 --dist worksteal
+	$(BIN)/pytest -q -m browser -n 2 --dist worksteal $$(grep -rl --include='test_*.py' 'mark\.browser' tests)
 
 .PHONY: faults
 faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT=1: under 3 min
-	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 2 --dist worksteal,-o log_cli=true --log-cli-level=INFO)
+	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 2 --dist worksteal,-o log_cli=true --log-cli-level=INFO) \
+	  $$(grep -rl --include='test_*.py' 'mark\.faults' tests)
 
 .PHONY: rehearse-rollback
 rehearse-rollback: setup ## A deploy, the code back, the schema back, anew; messages flow and are counted; BASE=commit

@@ -83,7 +83,7 @@ def from_settings(*, insist: bool = False) -> Google:
 
 @dataclass(frozen=True)
 class Google:
-    """Reads for one delegated user. Safe for threads: nothing is shared between calls."""
+    """Reads for one delegated user. Safe for threads: calls share what no call changes."""
 
     key: Mapping[str, Any] = field(repr=False)
     delegated_user: str
@@ -92,6 +92,7 @@ class Google:
     retries: int = RETRIES
     insist: bool = False
     _credentials: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _services: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _skew: list[float] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -174,9 +175,12 @@ class Google:
             self._skew[:] = [(theirs - timezone.now()).total_seconds()]
 
     def _service(self, name: str, version: str, scope: str, path: str) -> Any:
+        """What Google's client makes of its description of an API: read and parsed once."""
+        if name in self._services:
+            return self._services[name]
         options = {"api_endpoint": f"{self.api_url.rstrip('/')}/{path}"} if self.api_url else None
         with closing(self._http(scope)) as http:
-            return build(
+            made = build(
                 name,
                 version,
                 http=http,
@@ -184,6 +188,7 @@ class Google:
                 static_discovery=True,
                 client_options=options,
             )
+        return self._services.setdefault(name, made)
 
     def _http(self, scope: str) -> google_auth_httplib2.AuthorizedHttp:
         proxies = {"proxy_info": None} if _is_loopback(self.api_url) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,17 @@ QUIET = [
 settings.register_profile("long")
 
 
+def pytest_configure() -> None:
+    """What is imported and collected lasts as long as the run: no search for garbage finds any."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, in what tests leave behind."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """Start the embedded servers before pytest-django makes its test database."""
@@ -32,14 +44,20 @@ def django_db_modify_db_settings() -> None:
 
     if settings.USES_EMBEDDED_SERVERS:
         embedded.ensure(settings.LOCAL_DIR)
+    gc.disable()  # migrations leave one large heap of cycles: a third of the time
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Roles and our own permissions are there: a test that empties the tables takes them along,
     and the next run finds the same database."""
-    from nurture.services.roles import set_up_roles
+    from django.test import TransactionTestCase
 
+    from nurture.services.roles import set_up_roles
+    from tests.emptying import empty_tables
+
+    gc.enable()
+    TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
     with django_db_blocker.unblock():
         set_up_roles()
 

@@ -278,7 +278,9 @@ def test_odd_records_are_read_or_counted_and_stop_nothing() -> None:
     assert {"-8535813813327021818", str(-(2**63))} < qualifiers
     assert sum(text.startswith("h:") for text in qualifiers) == 1
     assert list(
-        Activity.objects.filter(unique_qualifier="1008").values_list("event_index", flat=True)
+        Activity.objects.filter(unique_qualifier="1008")
+        .order_by("event_index")
+        .values_list("event_index", flat=True)
     ) == [0, 1]
     runs = SyncRun.objects.filter(source="meet")
     assert sum(runs.values_list("ignored_rows", flat=True)) == 8

@@ -87,11 +87,16 @@ def of_model(model: type[Model], page: str) -> str:
     return reverse(name, args=[row.pk])
 
 
-def may_do(user: User, model: type[Model]) -> str:
+def pages_of(model: type[Model]) -> dict[str, str]:
+    """The address of each of Django's pages of a model."""
+    return {page: of_model(model, page) for page in PAGES}
+
+
+def may_do(user: User, pages: dict[str, str]) -> str:
     """What somebody may do with the rows of a model, in words."""
     done, edits = [], False
-    for page in PAGES:
-        answer, _ = ask(user, of_model(model, page))
+    for page, url in pages.items():
+        answer, _ = ask(user, url)
         if answer is None:
             continue
         context = getattr(answer, "context_data", None) or {}
@@ -149,8 +154,8 @@ def rows_of_the_table(users: dict[str, User]) -> list[tuple[str, list[str]]]:
     """(page or action, what each role may) for everything that is registered."""
     table = []
     for model in MODELS:
-        label = model._meta.label
-        table.append((label, [may_do(user, model) for user in users.values()]))
+        label, pages = model._meta.label, pages_of(model)
+        table.append((label, [may_do(user, pages) for user in users.values()]))
         request = RequestFactory().get("/")
         request.user = users["root"]
         for action in admin.site._registry[model].get_actions(request):
@@ -193,7 +198,7 @@ def test_who_has_no_role_sees_nothing() -> None:
     nobody = User.objects.create_user("new", is_staff=True)
 
     for model in MODELS:
-        assert may_do(nobody, model) == "", model
+        assert may_do(nobody, pages_of(model)) == "", model
 
 
 def test_roles_are_set_and_not_added_to() -> None:
