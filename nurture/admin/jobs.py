@@ -24,7 +24,7 @@ from delivery.clock import now
 from delivery.models import BusinessNow
 from nurture import models
 from nurture.domain.jobs import OVERDUE
-from nurture.services import jobs
+from nurture.services import findings, jobs
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 OUTCOMES = {
@@ -291,7 +291,7 @@ class AuditFindingAdmin(Console):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """With the last audit."""
-        runs = models.JobRun.objects.filter(job="audit").exclude(outcome="")
+        runs = models.JobRun.objects.filter(job=findings.JOB).exclude(outcome="")
         context = {"last": runs.order_by("-started_at").first(), **(extra_context or {})}
         found: TemplateResponse = super().changelist_view(request, context)
         return found

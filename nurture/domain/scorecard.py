@@ -16,10 +16,13 @@ from nurture.domain.figures import Share, Target, Verdict
 WEEK = timedelta(days=7)
 #: A backup is made each night; a late one may take two hours.
 BACKUP_AGE = timedelta(hours=26)
+#: The audit looks each night, too.
+AUDIT_AGE = timedelta(hours=26)
 #: A restore is rehearsed every month.
 REHEARSAL_AGE = timedelta(days=35)
 #: The plan names no number; where nobody at all answers, or nothing ends well, something is broken.
 SOME = Target(above=0.0)
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class Item:
     @property
     def label(self) -> str:
         """The name as staff read it."""
+        if self.name == "audit":  # as the menu has it: Audit is what staff judge each week
+            return "Self-audit"
         return self.name.replace("_", " ").capitalize()
 
     def as_dict(self) -> dict[str, str]:
@@ -117,6 +122,24 @@ def of_invariants(*, broken: Sequence[str], of: int) -> Item:
         value += f"; broken: {', '.join(broken)}; see manage.py audit"
     verdict: Verdict = "fail" if broken else "pass"
     return Item(name="audit", verdict=verdict, value=value, source="the statements of audit")
+
+
+def of_last_audit(*, broken: Sequence[str], of: int, at: datetime | None, now: datetime) -> Item:
+    """The invariants as the last audit that ran to its end (`at`) left them: `broken` are the
+    rules of its open findings.
+
+    `not_yet` where none ever did, or too long ago: what nobody has looked at is not known.
+    """
+    source, do = "the nightly audit (job audit)", "run the job audit, or manage.py audit"
+    if at is None:
+        value = f"no audit has run to its end yet; {do}"
+        return Item(name="audit", verdict="not_yet", value=value, source=source)
+    item, age = of_invariants(broken=broken, of=of), now - at
+    value = f"{item.value}; {age / timedelta(hours=1):.1f} h ago, < {AUDIT_AGE // _HOUR} h"
+    verdict = item.verdict if age < AUDIT_AGE else "not_yet"
+    if verdict == "not_yet":
+        value += f"; too long ago: {do}"
+    return Item(name="audit", verdict=verdict, value=value, source=source, time=at.isoformat())
 
 
 def of_lateness(seconds: float, *, at_most: float) -> Item:
