@@ -18,6 +18,10 @@ class ArchivedDeliveryAdmin(ToChats):
 
     list_display = ("beginning", chat_of, "state", "stream_words", "ended")
     list_filter = (("settled_at", SpanFilter),)
+    told = (
+        "Deliveries that ended over 90 days ago, with each of their tries. Newer ones are under"
+        " Deliveries. A month goes as a whole once it was over 400 days ago."
+    )
     empty_words = "Nothing is so old yet. The job “prune” moves here what ended 90 days ago."
     ordering = ("-settled_at", "-pk")
     fields = readonly_fields = (
