@@ -90,9 +90,8 @@ class HeartbeatAdmin(Console):
     ) -> TemplateResponse:
         """The week of each process stands above its hours, as in "Go or no go"."""
         week = [(item, *PILLS[item.verdict]) for item in uptime(standing().processes)]
-        page: TemplateResponse = super().changelist_view(
-            request, {"uptime": week, **(extra_context or {})}
-        )
+        context: dict[str, Any] = {"uptime": week, **(extra_context or {})}
+        page: TemplateResponse = super().changelist_view(request, context)
         return page
 
     @admin.display(description="hour", ordering="hour")

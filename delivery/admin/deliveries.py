@@ -302,6 +302,8 @@ class DeliveryAdmin(ToChats, Decided):
     @admin.display(description="sequence")
     def stream_words(self, row: models.Delivery) -> str:
         """The stream without its prefix."""
+        if row.stream_id.startswith(models.DRY_STREAMS):
+            return f"{row.stream_id.removeprefix(models.DRY_STREAMS)} (dry run)"
         return row.stream_id.removeprefix("stream:") or "–"
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 
-from attendance.models import AttendanceEvent, Learner
+from attendance.models import AttendanceEvent, Course, Learner
 from attendance.sandbox import build_world
 from config import audit, embedded, jobs
 from config import clock as timetable
@@ -59,8 +59,9 @@ steps:
   - key: praise
     text: "Well done, {{ first_name | default: 'friend' }}! You stayed {{ minutes_present }} min."
 """
-#: Six in the class of the dry run, the rest in the two groups; nobody of the demo's.
+#: Some in the class of the dry run, the rest in the two groups; nobody of the demo's.
 PEOPLE = build_world(now=datetime(2026, 1, 5, tzinfo=UTC), weeks=1, learners=170, seed=7).learners
+APART = 4
 NAMES = [*dict.fromkeys(row.name for row in PEOPLE)][24:]
 #: In the archive: text, end, reason, what came of each try.
 PAST = (
@@ -101,15 +102,24 @@ def _a_class_with_guests(now: datetime) -> None:
     for learner in people:
         chat = make_chat(telegram_id=9_000_000 + learner.pk)
         Contact.objects.update_or_create(learner=learner, defaults={"chat": chat})
-    evening = (now - timedelta(days=1)).replace(hour=17, minute=0, second=0, microsecond=0)
+    at = _newest_hour(now)
     held = classes.make_class(
-        course, starts_at=evening, ends_at=evening + timedelta(hours=1), title="Spanish A2"
+        course, starts_at=at, ends_at=at + timedelta(hours=1), title="Spanish A2"
     )
     classes.stay(held, email=people[1].email, start=1, end=59)
     classes.stay(held, email=people[3].email, start=21, end=60)
     classes.stay(held, name="Rosa Alba", start=2, end=57)
     classes.stay(held, name="iPad", start=5, end=48)
     classes.judge(held)
+
+
+def _newest_hour(now: datetime) -> datetime:
+    """When a class began that was judged by now, and less than a day ago: guests still count."""
+    today = now.replace(minute=0, second=0, microsecond=0)
+    hours = (
+        (today - timedelta(days=back)).replace(hour=hour) for back in (0, 1) for hour in (17, 12, 8)
+    )
+    return next(at for at in hours if at + timedelta(hours=4, minutes=2) < now)
 
 
 def _a_bad_hour(now: datetime) -> None:
@@ -181,12 +191,13 @@ def user_of(role: str) -> User:
 
 
 def _a_dry_run(now: datetime) -> None:
-    """A new sequence pretends: what it would have said to who was in class last evening."""
+    """A new sequence pretends: what it would have said to who was in class."""
     make_sequence(PRAISE, now=now - timedelta(days=2))
-    course, people = classes.make_course(*NAMES[:6])
-    evening = (now - timedelta(days=1)).replace(hour=16, minute=0, second=0, microsecond=0)
+    course, people = classes.make_course(*NAMES[:APART])
+    Course.objects.filter(pk=course.pk).update(title="French B1")
+    at = _newest_hour(now)
     held = classes.make_class(
-        course, starts_at=evening, ends_at=evening + timedelta(hours=1), title="French B1"
+        course, starts_at=at, ends_at=at + timedelta(hours=1), title="French B1"
     )
     for number, learner in enumerate(people):
         Contact.objects.create(learner=learner, chat=make_chat(telegram_id=9_500_000 + learner.pk))
@@ -206,15 +217,23 @@ def _a_comparison(now: datetime) -> None:
     path = settings.BASE_DIR / "nurture" / "sequences" / f"{COMPARED}.yaml"
     began = (now - timedelta(days=40)).replace(hour=17, minute=0, second=0, microsecond=0)
     sequence = make_sequence(path.read_text() + "holdout: 50\n", now=began)
-    course, people = classes.make_course(*NAMES[6:])
-    ends = {"status": "settled", "course": course, "title": "Conversation"}
+    course, people = classes.make_course(*NAMES[APART:])
+    Course.objects.filter(pk=course.pk).update(title="Conversation")
     then = began + timedelta(days=7)
     missed, following = (
-        make_session(starts_at=at, settled_at=at + timedelta(hours=4), **ends)
+        make_session(
+            course=course,
+            title="Conversation",
+            starts_at=at,
+            status="settled",
+            settled_at=at + timedelta(hours=4),
+        )
         for at in (then, then + timedelta(days=7))
     )
     for number, learner in enumerate(people):
         chat = make_chat(telegram_id=9_700_000 + learner.pk)
+        address = f"student{number:03}@school.example"
+        Learner.objects.filter(pk=learner.pk).update(email=address, email_key=address)
         contact = Contact.objects.create(learner=learner, chat=chat)
         at, is_held = then + timedelta(hours=4, minutes=number % 50), number % 2 == 1
         fact = make_fact("missed", contact=contact, session=missed, processed_at=at)

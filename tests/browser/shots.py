@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,7 @@ from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 from attendance.models import ClassSession, Learner, ReviewItem  # noqa: E402
 from config import embedded, processes  # noqa: E402
 from config.demo import live  # noqa: E402
+from delivery import clock  # noqa: E402
 from delivery.models import Heartbeat  # noqa: E402
 from delivery.sandbox import client  # noqa: E402
 from nurture.models import BacktestRun, Sequence, StaffTask  # noqa: E402
@@ -78,6 +80,7 @@ def shots() -> list[Shot]:
     guest = ReviewItem.objects.filter(kind="guest", session=held).order_by("pk")[0]
     learner = reverse("admin:attendance_learner_change", args=[rosa.pk])
     of_class = reverse("admin:attendance_classsession_change", args=[held.pk])
+    month = (clock.now() - timedelta(days=28)).date()
     overview, run = reverse("admin:index"), BacktestRun.objects.order_by("-pk")[0]
     return [
         Shot("overview", "operator", overview, once_all_are_seen, size=(1280, 1400)),
@@ -109,7 +112,7 @@ def shots() -> list[Shot]:
         Shot("learners", "operator", a_list("attendance_learner")),
         Shot("learner", "operator", learner),
         Shot("why", "operator", learner, ask_why),
-        Shot("journeys", "operator", a_list("nurture_journey")),
+        Shot("journeys", "operator", a_list("nurture_journey") + f"?started_at__gte={month}"),
         Shot("deliveries", "operator", a_list("delivery_delivery")),
         Shot("archive", "operator", a_list("delivery_archiveddelivery")),
         Shot("unknown", "operator", a_list("delivery_unknowndelivery")),
