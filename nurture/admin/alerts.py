@@ -28,6 +28,7 @@ from nurture.services import telling
 MAY_SILENCE = "nurture.silence_alerts"
 LIST = "admin:nurture_alertepisode_changelist"
 LENGTHS = {"30": "30 minutes", "120": "2 hours", "480": "8 hours", "1440": "1 day"}
+CHANNELS = {"slack": "Slack", "pagerduty": "PagerDuty"}
 WORDS = {"trigger": "that it began", "again": "that it still stands", "resolve": "that it is over"}
 
 
@@ -40,8 +41,13 @@ class NoticeInline(ReadOnlyInline):
 
     model = models.AlertNotice
     ordering = ("pk",)
-    fields = readonly_fields = ("channel", "what", "state", "at")
+    fields = readonly_fields = ("whom", "what", "state", "at")
     verbose_name_plural = "what was told"
+
+    @admin.display(description="where")
+    def whom(self, row: models.AlertNotice) -> str:
+        """The receiver by its name."""
+        return CHANNELS.get(row.channel, row.channel)
 
     @admin.display(description="what")
     def what(self, row: models.AlertNotice) -> str:

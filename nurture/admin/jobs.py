@@ -241,7 +241,7 @@ class JobAdmin(WithChoices, Held):
             return "never yet"
         took = _lasting(row.last_finished, row.last_started)
         words = pill(*OUTCOMES[row.last_outcome], took)
-        return format_html("{} {}", moment(row.last_started, now=row.now), words)
+        return format_html("<span>{} {}</span>", moment(row.last_started, now=row.now), words)
 
     @admin.display(description="next run")
     def next_run(self, row: Any) -> SafeString | str:

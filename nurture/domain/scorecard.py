@@ -22,7 +22,7 @@ AUDIT_AGE = timedelta(hours=26)
 REHEARSAL_AGE = timedelta(days=35)
 #: The plan names no number; where nobody at all answers, or nothing ends well, something is broken.
 SOME = Target(above=0.0)
-_HOUR = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def of_last_audit(*, broken: Sequence[str], of: int, at: datetime | None, now: d
         value = f"no audit has run to its end yet; {do}"
         return Item(name="audit", verdict="not_yet", value=value, source=source)
     item, age = of_invariants(broken=broken, of=of), now - at
-    value = f"{item.value}; {age / timedelta(hours=1):.1f} h ago, < {AUDIT_AGE // _HOUR} h"
+    value = f"{item.value}; {_span(age)} ago, < {_span(AUDIT_AGE, digits=0)}"
     verdict = item.verdict if age < AUDIT_AGE else "not_yet"
     if verdict == "not_yet":
         value += f"; too long ago: {do}"
@@ -145,7 +145,7 @@ def of_last_audit(*, broken: Sequence[str], of: int, at: datetime | None, now: d
 def of_lateness(seconds: float, *, at_most: float) -> Item:
     """How late the oldest delivery is that no closed gate holds back."""
     good = seconds <= at_most
-    value = f"{seconds:.0f} s late, < {at_most:.0f} s"
+    value = f"{seconds:,.0f} s late, < {at_most:.0f} s"
     if not good:
         value += "; see whether the worker runs and has room"
     return Item(
@@ -188,8 +188,8 @@ def of_record(
     """That something is done regularly: the newest is well and young enough; `do` is the cure."""
     if record is None:
         return Item(name=name, verdict="not_yet", value=f"none is known; {do}", source=source)
-    age, limit = now - record.at, at_most / timedelta(hours=1)
-    value = f"{age / timedelta(hours=1):.1f} h old, < {limit:g} h, {record.what}".rstrip(", ")
+    age = now - record.at
+    value = f"{_span(age)} old, < {_span(at_most, digits=0)}, {record.what}".rstrip(", ")
     good = record.ok and age < at_most
     if not good:
         value = f"{value}; {'too old' if record.ok else 'it failed'}: {do}"
@@ -259,6 +259,12 @@ def overall(items: Iterable[Item]) -> Verdict:
     """The worst of all: one that fails decides, then one that is not known yet."""
     found = {item.verdict for item in items}
     return "fail" if "fail" in found else "not_yet" if "not_yet" in found else "pass"
+
+
+def _span(span: timedelta, *, digits: int = 1) -> str:
+    """Hours for two days, then days."""
+    few = span < 2 * _DAY
+    return f"{span / (_HOUR if few else _DAY):.{digits}f} {'h' if few else 'days'}"
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

@@ -120,6 +120,7 @@ def test_only_production_writes_to_everybody(
         (None, "not_yet", "none is known; run it"),
         (Record(at=NOW - timedelta(hours=25), ok=True, what="3 MB"), "pass", "25.0 h old, < 26 h"),
         (Record(at=NOW - timedelta(hours=26), ok=True, what=""), "fail", "too old: run it"),
+        (Record(at=NOW - timedelta(days=9), ok=True, what=""), "fail", "9.0 days old, < 26 h"),
         (Record(at=NOW, ok=False, what="3 MB"), "fail", "it failed: run it"),
     ],
 )
