@@ -206,6 +206,7 @@ def _a_dry_run(now: datetime) -> None:
     services.tick(now=now)
     ensure_pacing()
     sender.drain(gateway, until_empty=True)
+    Course.objects.filter(pk=course.pk).update(active=False)  # Google knows no such calendar
     kept, by = list(WouldSend.objects.order_by("pk")), user_of("operator")
     dry_runs.release(delivery_ids=[kept[0].pk], by=by, now=now)
     settle(Delivery.objects.get(dedupe_key=f"released:{kept[0].pk}"), at=now)
@@ -218,7 +219,7 @@ def _a_comparison(now: datetime) -> None:
     began = (now - timedelta(days=40)).replace(hour=17, minute=0, second=0, microsecond=0)
     sequence = make_sequence(path.read_text() + "holdout: 50\n", now=began)
     course, people = classes.make_course(*NAMES[APART:])
-    Course.objects.filter(pk=course.pk).update(title="Conversation")
+    Course.objects.filter(pk=course.pk).update(title="Conversation", active=False)
     then = began + timedelta(days=7)
     missed, following = (
         make_session(
