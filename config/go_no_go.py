@@ -1,7 +1,8 @@
 """May telbot go live? Every criterion of the launch plan, measured: value, source, time, verdict.
 
-The command and the page of the admin are this list. What can only be known from outside (does
-Telegram answer, is Google readable) is asked where `ask` says so; else rows have to tell.
+The command and the page of the admin are this list. What takes long to know (does Telegram answer,
+is Google readable, does every invariant hold) is asked where `ask` says so, as the command always
+does; else rows have to tell, with the time at which they were written.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nurture.domain import scorecard
 from nurture.domain.roles import ROLES
 from nurture.domain.scorecard import Item, Record
 from nurture.models import BackupRun
-from nurture.services import alerts
+from nurture.services import alerts, findings
 from nurture.services.figures import Standing, standing
 from nurture.services.scorecard import false_activations, measure
 
@@ -57,13 +58,14 @@ def score(*, now: datetime) -> list[Item]:
 def judge(*, now: datetime, ask: bool) -> list[Item]:
     """Every criterion, those of the plan first. Writes nothing that `doctor` does not.
 
-    `ask`: also ask Telegram and Google, which may take seconds; else these are judged by what is
-    in the tables.
+    `ask`: also ask Telegram and Google, and examine the invariants, which may take seconds; else
+    these are judged by what is in the tables.
     """
     stands = standing(now=now)
     return [
         *measure(standing=stands, now=now),
         false_activations(standing=stands, now=now),
+        _invariants(now=now, ask=ask),
         *_of_now(stands),
         *_kept(now),
         _staff(),
@@ -82,9 +84,15 @@ def report(items: Iterable[Item], *, now: datetime) -> dict[str, Any]:
     }
 
 
+def _invariants(*, now: datetime, ask: bool) -> Item:
+    of = len(audit.rules())
+    if ask:
+        return scorecard.of_invariants(broken=[one.rule for one in audit.examine()], of=of)
+    last = findings.last_audit()
+    return scorecard.of_last_audit(broken=last.broken, of=of, at=last.at, now=now)
+
+
 def _of_now(stands: Standing) -> Iterable[Item]:
-    broken = [one.rule for one in audit.examine()]
-    yield scorecard.of_invariants(broken=broken, of=len(audit.rules()))
     yield scorecard.of_lateness(stands.late_seconds, at_most=alerts.LATE_SECONDS)
     bad = [alert.words for alert in alerts.alerts(stands) if alert.tone == "bad"]
     yield scorecard.of_alerts(bad)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django_dramatiq.models import Task
 from unfold.admin import ModelAdmin
@@ -13,11 +17,16 @@ from waffle.admin import FlagAdmin as WaffleFlagAdmin
 from waffle.admin import SwitchAdmin as WaffleSwitchAdmin
 from waffle.models import Flag, Sample, Switch
 
+from config.admin.verdict import PILLS
 from config.console.pages import Console
-from config.console.words import moment
+from config.console.words import moment, pill
 from delivery.models import Heartbeat
+from delivery.selectors import standing
 from nurture import flags
 from nurture.models import HourlyFigure
+from nurture.services.scorecard import uptime
+
+MINUTES = 60  # of an hour
 
 for theirs in (Flag, Switch, Sample, Task):
     admin.site.unregister(theirs)
@@ -50,11 +59,18 @@ class SwitchAdmin(WaffleSwitchAdmin, ModelAdmin):
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(Console):
-    """In how many minutes of each hour the clock, a worker and the poller were seen."""
+    """In how many minutes of each hour the clock, a worker, the poller and the web were seen."""
 
     list_display = ("at", "name", "share", "seen")
     list_filter = ("name",)
+    sortable_by = ()
     ordering = ("-hour", "name")
+    list_before_template = "admin/delivery/heartbeats.html"
+    told = (
+        "Where uptime comes from: each hour has the minutes in which a process was seen. A minute"
+        " in which none was seen counts as down, whatever the reason; before the first there was"
+        " nothing to see. With a webhook there is no poller."
+    )
     empty_words = (
         "No process was seen yet. Start manage.py runclock and manage.py rundramatiq; "
         "each is noted every quarter of a minute."
@@ -64,15 +80,33 @@ class HeartbeatAdmin(Console):
         """By what was alive."""
         return f"heartbeat of the {row.name}"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the real clock, as beats are never simulated."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(now=Now())
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The week of each process stands above its hours, as in "Go or no go"."""
+        week = [(item, *PILLS[item.verdict]) for item in uptime(standing().processes)]
+        context: dict[str, Any] = {"uptime": week, **(extra_context or {})}
+        page: TemplateResponse = super().changelist_view(request, context)
+        return page
+
     @admin.display(description="hour", ordering="hour")
     def at(self, row: Heartbeat) -> SafeString:
         """On the clock of whoever looks."""
         return moment(row.hour)
 
     @admin.display(description="minutes seen", ordering="minutes")
-    def share(self, row: Heartbeat) -> str:
-        """Of the hour."""
-        return f"{row.minutes} of 60"
+    def share(self, row: Any) -> SafeString | str:
+        """Of the hour; what is lacking catches the eye once it is over."""
+        if row.hour + timedelta(hours=1) > row.now:
+            return f"{row.minutes} so far"
+        if row.minutes == MINUTES:
+            return "all 60"
+        return pill("warn", f"{row.minutes} of 60", f"not seen for {MINUTES - row.minutes} min")
 
     @admin.display(description="seen last", ordering="seen_at")
     def seen(self, row: Heartbeat) -> SafeString:

@@ -53,6 +53,9 @@ class Titled(Confirmed, ModelAdmin):
     #: What an empty list says, and the address and words of its button.
     empty_words = ""
     empty_button: tuple[str, str] | None = None
+    #: What the list is and what to do with it, in a sentence or two above it.
+    told = ""
+    list_before_template = "console/told.html"
     #: Rows that are nothing but personal data are for those who may see such.
     personal = False
 

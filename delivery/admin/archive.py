@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from html import unescape
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html_join, strip_tags
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from config.console.lists import SpanFilter, of_people
-from config.console.pages import Console
+from config.console.lists import SpanFilter
 from config.console.words import absolute, moment
 from delivery import models, selectors
-from delivery.admin.base import TRIES, WHOSE, chat_of, found_chats, person_of, state_of
+from delivery.admin.base import TRIES, ToChats, chat_of, state_of
 
 
 @admin.register(models.ArchivedDelivery)
-class ArchivedDeliveryAdmin(Console):
+class ArchivedDeliveryAdmin(ToChats):
     """What ended long ago, for reading: nothing of it can be sent again."""
 
     list_display = ("beginning", chat_of, "state", "stream_words", "ended")
-    list_select_related = (f"chat__{WHOSE}",)
     list_filter = (("settled_at", SpanFilter),)
-    search_fields = ("=dedupe_key",)
-    search_help_text = "A learner's name or address, a Telegram id, or the key of a delivery"
+    told = (
+        "Deliveries that ended over 90 days ago, with each of their tries. Newer ones are under"
+        " Deliveries. A month goes as a whole once it was over 400 days ago."
+    )
     empty_words = "Nothing is so old yet. The job “prune” moves here what ended 90 days ago."
-    sortable_by = ()
     ordering = ("-settled_at", "-pk")
     fields = readonly_fields = (
         chat_of, "text", "state", "stream_words", "due", "sent", "ended", "tried",
     )  # fmt: skip
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """By whom it was for, found first, or by its key."""
-        if not search_term:
-            return queryset, False
-        chats = found_chats(search_term)
-        if not chats.exists():
-            return queryset.filter(dedupe_key=search_term), False
-        return of_people(queryset, "chat", chats), False
-
-    def heading(self, row: models.ArchivedDelivery) -> str:
-        """By whom it was for and its first words."""
-        return f"To {person_of(row.chat)}: {row.text[:40]}"
-
-    @admin.display(description="text")
-    def beginning(self, row: models.ArchivedDelivery) -> str:
-        """Its first words."""
-        return unescape(strip_tags(row.text))[:60] or "–"
 
     @admin.display(description="state")
     def state(self, row: models.ArchivedDelivery) -> SafeString:

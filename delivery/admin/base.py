@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 
+from config.console.lists import of_people
+from config.console.pages import Console
 from config.console.words import absolute, link, pill
 from delivery import models
 from delivery.domain.reasons import EXPLAIN, Reason
@@ -64,6 +69,40 @@ def chat_of(row: Any) -> SafeString:
     return link(contact.learner if contact else row.chat, person_of(row.chat))
 
 
+class ToChats(Console):
+    """Texts to chats, found by whom they are for or by their key."""
+
+    list_select_related = (f"chat__{WHOSE}",)
+    search_fields = ("=dedupe_key",)
+    search_help_text = "A learner's name or address, a Telegram id, or the key of a delivery"
+    sortable_by = ()  # the newest first; no other order has an index
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By whom it is for, found first, or by its key."""
+        if not search_term:
+            return queryset, False
+        chats = found_chats(search_term)
+        if not chats.exists():
+            return queryset.filter(dedupe_key=search_term), False
+        return of_people(queryset, "chat", chats), False
+
+    def heading(self, row: Any) -> str:
+        """By whom it is for and its first words."""
+        return f"To {words_of(row)}"
+
+    @admin.display(description="text")
+    def beginning(self, row: Any) -> str:
+        """The first words, without their markup."""
+        return opening(row, most=60)
+
+
+def opening(row: Any, *, most: int) -> str:
+    """The first words of a text, without their markup."""
+    return unescape(strip_tags(row.text))[:most] or "–"
+
+
 def why_of(row: models.Delivery) -> str:
     """The reason of a delivery in a sentence; empty while it has none."""
     return EXPLAIN[Reason(row.reason)] if row.reason in set(Reason) else row.reason
@@ -74,9 +113,9 @@ def state_of(row: models.Delivery) -> SafeString:
     return pill(TONES[row.status], row.status, why_of(row))
 
 
-def words_of(row: models.Delivery) -> str:
+def words_of(row: Any) -> str:
     """A delivery in words."""
-    return f"{person_of(row.chat)}: {row.text[:40]}"
+    return f"{person_of(row.chat)}: {opening(row, most=40)}"
 
 
 def try_words(one: models.Attempt) -> str:

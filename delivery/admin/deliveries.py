@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from html import unescape
 from typing import Any
 
 from django.contrib import admin
@@ -11,22 +10,20 @@ from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from config.console.choices import WithChoices
 from config.console.confirmation import Question
-from config.console.lists import SpanFilter, of_people
+from config.console.lists import SpanFilter
 from config.console.pages import Console, ReadOnlyInline, may
 from config.console.words import link, moment
 from delivery import models, services
 from delivery.admin.base import (
     TRIES,
     WHOSE,
+    ToChats,
     chat_of,
-    found_chats,
-    person_of,
     state_of,
     words_of,
 )
@@ -233,36 +230,21 @@ def _refused(rows: Iterable[tuple[models.Delivery, str]]) -> list[tuple[object, 
 
 
 @admin.register(models.Delivery)
-class DeliveryAdmin(Decided):
+class DeliveryAdmin(ToChats, Decided):
     """One text for one chat, once: where it stands and why."""
 
     list_display = ("beginning", chat_of, "state", "stream_words", "due", "sent")
-    list_select_related = (f"chat__{WHOSE}",)
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("due_at", SpanFilter),
         SetApartFilter,
     )
-    search_fields = ("=dedupe_key",)
-    search_help_text = "A learner's name or address, a Telegram id, or the key of a delivery"
     empty_words = "Nothing is owed to anybody yet. Journeys plan what goes out, when and to whom."
-    sortable_by = ()  # newest first; no other order has an index
     ordering = ("-pk",)
     inlines = (AttemptInline,)
     fields = readonly_fields = (
         chat_of, "text", "state", "stream_words", "due", "sent", "expires", "created", "last_error",
     )  # fmt: skip
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """By whom it is for, found first, or by its key."""
-        if not search_term:
-            return queryset, False
-        chats = found_chats(search_term)
-        if not chats.exists():
-            return queryset.filter(dedupe_key=search_term), False
-        return of_people(queryset, "chat", chats), False
 
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str
@@ -272,10 +254,6 @@ class DeliveryAdmin(Decided):
             at = reverse("admin:delivery_archiveddelivery_change", args=[object_id])
             return HttpResponseRedirect(at)
         return super()._get_obj_does_not_exist_redirect(request, opts, object_id)
-
-    def heading(self, row: models.Delivery) -> str:
-        """By whom it is for and its first words."""
-        return f"To {person_of(row.chat)}: {row.text[:40]}"
 
     def choices(self, request: HttpRequest, row: models.Delivery) -> list[tuple[str, str, str]]:
         """What may be decided about a delivery as it stands."""
@@ -321,14 +299,11 @@ class DeliveryAdmin(Decided):
         """When it was decided that it is owed."""
         return moment(row.created_at)
 
-    @admin.display(description="text")
-    def beginning(self, row: models.Delivery) -> str:
-        """The first words, without their markup."""
-        return unescape(strip_tags(row.text))[:60]
-
     @admin.display(description="sequence")
     def stream_words(self, row: models.Delivery) -> str:
         """The stream without its prefix."""
+        if row.stream_id.startswith(models.DRY_STREAMS):
+            return f"{row.stream_id.removeprefix(models.DRY_STREAMS)} (dry run)"
         return row.stream_id.removeprefix("stream:") or "–"
 
 

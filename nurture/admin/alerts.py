@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
@@ -26,6 +28,7 @@ from nurture.services import telling
 MAY_SILENCE = "nurture.silence_alerts"
 LIST = "admin:nurture_alertepisode_changelist"
 LENGTHS = {"30": "30 minutes", "120": "2 hours", "480": "8 hours", "1440": "1 day"}
+CHANNELS = {"slack": "Slack", "pagerduty": "PagerDuty"}
 WORDS = {"trigger": "that it began", "again": "that it still stands", "resolve": "that it is over"}
 
 
@@ -38,8 +41,13 @@ class NoticeInline(ReadOnlyInline):
 
     model = models.AlertNotice
     ordering = ("pk",)
-    fields = readonly_fields = ("channel", "what", "state", "at")
+    fields = readonly_fields = ("whom", "what", "state", "at")
     verbose_name_plural = "what was told"
+
+    @admin.display(description="where")
+    def whom(self, row: models.AlertNotice) -> str:
+        """The receiver by its name."""
+        return CHANNELS.get(row.channel, row.channel)
 
     @admin.display(description="what")
     def what(self, row: models.AlertNotice) -> str:
@@ -64,7 +72,7 @@ class NoticeInline(ReadOnlyInline):
 class AlertEpisodeAdmin(Console):
     """What stands now, then what stood."""
 
-    list_display = ("what", "stands", "words", "began", "ended")
+    list_display = ("what", "stands", "seen", "began", "ended")
     list_filter = (
         ("code", ChoicesDropdownFilter),
         ("severity", ChoicesDropdownFilter),
@@ -74,7 +82,7 @@ class AlertEpisodeAdmin(Console):
     ordering = (F("resolved_at").desc(nulls_first=True), "-pk")
     actions = ()
     inlines = (NoticeInline,)
-    fields = readonly_fields = ("what", "stands", "words", "do", "runbook", "began", "ended")
+    fields = readonly_fields = ("what", "stands", "seen", "do", "runbook", "began", "ended")
     list_before_template = "admin/nurture/alerts.html"
     empty_words = (
         "Nothing was wrong for long enough to tell. The clock looks every quarter of a minute; "
@@ -99,6 +107,11 @@ class AlertEpisodeAdmin(Console):
     def stands(self, row: models.AlertEpisode) -> SafeString:
         """Open, or over."""
         return pill("calm", "over") if row.resolved_at else pill(_rule(row).tone, row.severity)
+
+    @admin.display(description="what was seen")
+    def seen(self, row: models.AlertEpisode) -> str:
+        """As it was told last."""
+        return row.words
 
     @admin.display(description="what to do")
     def do(self, row: models.AlertEpisode) -> str:
@@ -131,6 +144,7 @@ class AlertEpisodeAdmin(Console):
         """Whether they are told now stands above them."""
         context = {
             "silence": telling.current_silence(now=now()),
+            "told_in": " and ".join(name for name, is_set in _receivers() if is_set),
             "lengths": LENGTHS,
             "may_silence": request.user.has_perm(MAY_SILENCE),
             **(extra_context or {}),
@@ -162,6 +176,11 @@ class AlertEpisodeAdmin(Console):
             user: Any = request.user
             LogEntry.objects.log_actions(user.pk, [row], CHANGE, said, single_object=True)
         self.message_user(request, said, messages.SUCCESS)
+
+
+def _receivers() -> Iterator[tuple[str, bool]]:
+    yield "Slack", bool(settings.SLACK_WEBHOOK_URL)
+    yield "PagerDuty", bool(settings.PAGERDUTY_ROUTING_KEY)
 
 
 @admin.register(models.AlertSilence)

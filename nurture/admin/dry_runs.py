@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from config.console.confirmation import Question
+from config.console.lists import SpanFilter
 from config.console.pages import Console, may
-from config.console.words import moment, pill
+from config.console.words import link, moment, pill
 from delivery.clock import now
 from delivery.domain import reasons as delivery_reasons
 from delivery.models import DRY_STREAMS, Gate
@@ -68,8 +68,13 @@ class WouldSendAdmin(Console):
 
     list_display = ("text", "learner", "sequence", "state", "when")
     list_select_related = ("dry_run_verdict__by",)
-    list_filter = (SequenceFilter, VerdictFilter, ("settled_at", RangeDateTimeFilter))
+    list_filter = (SequenceFilter, VerdictFilter, ("settled_at", SpanFilter))
     search_fields = ("text",)
+    search_help_text = "Words of the text"
+    told = (
+        "What sequences on “Dry run” would have sent. Nobody got it. Tick what should go out after"
+        " all, or discard it; each asks first, and what is left alone stays as it is."
+    )
     ordering = ("-pk",)
     fields = readonly_fields = ("learner", "sequence", "state", "when", "text", "buttons")
     actions = ("release", "discard")
@@ -89,10 +94,10 @@ class WouldSendAdmin(Console):
         return rows.prefetch_related("decisions__learner__contact", "decisions__sequence")
 
     @admin.display(description="learner")
-    def learner(self, row: WouldSend) -> str:
+    def learner(self, row: WouldSend) -> SafeString | str:
         """Whom it would have reached."""
         told = _planned(row)
-        return (told.learner.name or told.learner.email) if told else "–"
+        return link(told.learner, told.learner.name or told.learner.email) if told else "–"
 
     @admin.display(description="sequence and step")
     def sequence(self, row: WouldSend) -> str:

@@ -24,7 +24,8 @@ from delivery.clock import now
 from delivery.models import BusinessNow
 from nurture import models
 from nurture.domain.jobs import OVERDUE
-from nurture.services import jobs
+from nurture.domain.scorecard import AUDIT_AGE
+from nurture.services import findings, jobs
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 OUTCOMES = {
@@ -86,7 +87,7 @@ class Held(Console):
             request,
             queryset.filter(hour__isnull=False, paused_at__isnull=True),
             Question(
-                title="Pause {count} jobs?",
+                title="Pause {count} of the jobs?",
                 effect="They do not run until somebody lets them go on. A run under way comes to"
                 " its end.",
                 button="Pause {count}",
@@ -109,7 +110,7 @@ class Held(Console):
             request,
             queryset.filter(paused_at__isnull=False),
             Question(
-                title="Let {count} jobs run again?",
+                title="Let {count} of the jobs run again?",
                 effect="Where their hour came meanwhile they run at once, once.",
                 button="Let {count} run",
                 heads=HEADS,
@@ -126,7 +127,7 @@ class Held(Console):
             request,
             queryset.filter(hour__isnull=False, lease_until__isnull=True),
             Question(
-                title="Run {count} jobs now?",
+                title="Run {count} of the jobs now?",
                 effect="They begin within seconds, paused or not, and run at their hour as well.",
                 button="Run {count}",
                 heads=HEADS,
@@ -163,9 +164,14 @@ class JobAdmin(WithChoices, Held):
     list_display = ("name", "does", "when", "state", "last_run", "next_run")
     sortable_by = ()
     inlines = (RunInline,)
+    told = (
+        "What runs at an hour of the night, then what is always on. A job that fails is tried again"
+        " after 15 and 30 minutes, then the next night: open it to see its runs. Tick jobs to pause"
+        " or run them; what is always on is held by the switches on the rollout page."
+    )
     empty_words = "The clock has not run yet. Start it: manage.py runclock."
     fields = readonly_fields = (
-        "name", "does", "when", "state", "last_run", "next_run", "paused",
+        "name", "does", "when", "state", "do", "last_run", "next_run", "paused",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Jobs:
@@ -216,6 +222,16 @@ class JobAdmin(WithChoices, Held):
             return pill("bad", "overdue", "Nobody ran it: is the clock up?")
         return pill("good", "waits for its hour")
 
+    @admin.display(description="what to do")
+    def do(self, row: models.Job) -> str:
+        """Where something is wrong."""
+        if not row.tries:
+            return "–"
+        return (
+            "The runs below name the kind of error; the log has the rest, under job.failed. Mend it"
+            " and run the job now. It is also tried again by itself at its next run."
+        )
+
     @admin.display(description="last run")
     def last_run(self, row: Any) -> SafeString | str:
         """When it began, and what came of it; of a bell, when it rang."""
@@ -225,7 +241,7 @@ class JobAdmin(WithChoices, Held):
             return "never yet"
         took = _lasting(row.last_finished, row.last_started)
         words = pill(*OUTCOMES[row.last_outcome], took)
-        return format_html("{} {}", moment(row.last_started, now=row.now), words)
+        return format_html("<span>{} {}</span>", moment(row.last_started, now=row.now), words)
 
     @admin.display(description="next run")
     def next_run(self, row: Any) -> SafeString | str:
@@ -274,29 +290,40 @@ class GoneFilter(admin.SimpleListFilter):
 class AuditFindingAdmin(Console):
     """What breaks an invariant: each leads to its row."""
 
-    list_display = ("rule", "says", "where", "since", "gone")
+    list_display: tuple[str, ...] = ("wrong", "where", "since", "rule")
     list_filter = (GoneFilter, ("rule", ChoicesDropdownFilter))
     list_per_page = 100
     sortable_by = ()
     ordering = ("-pk",)
     change_list_template = "admin/nurture/auditfinding/change_list.html"
-    empty_words = "Nothing is wrong: every invariant held when it was looked at last."
-    fields = readonly_fields = ("rule", "says", "where", "since", "seen", "gone")
+    empty_words = "No finding is open. When it was looked at last stands above."
+    fields = readonly_fields = ("wrong", "where", "since", "seen", "gone", "rule")
 
     def heading(self, row: models.AuditFinding) -> str:
-        """By its rule."""
-        return f"{row.rule}, {row.row}"
+        """By what is wrong."""
+        return row.says
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Since when it is gone, where one looks at the past."""
+        return (*self.list_display, "gone") if "gone" in request.GET else self.list_display
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """With the last audit."""
-        runs = models.JobRun.objects.filter(job="audit").exclude(outcome="")
-        context = {"last": runs.order_by("-started_at").first(), **(extra_context or {})}
+        runs = models.JobRun.objects.filter(job=findings.JOB).exclude(outcome="")
+        last = runs.order_by("-started_at").first()
+        stale = bool(last and last.finished_at and last.finished_at < now() - AUDIT_AGE)
+        context = {"last": last, "stale": stale, **(extra_context or {})}
         found: TemplateResponse = super().changelist_view(request, context)
         return found
 
-    @admin.display(description="row")
+    @admin.display(description="what is wrong")
+    def wrong(self, row: models.AuditFinding) -> str:
+        """In a sentence."""
+        return row.says
+
+    @admin.display(description="where")
     def where(self, row: models.AuditFinding) -> SafeString:
         """Link to what is wrong."""
         name = apps.get_model(row.about)._meta.verbose_name

@@ -26,8 +26,9 @@ from nurture import flags, models, selectors
 from nurture.admin.editor import EditorPages
 from nurture.admin.insight import InsightPages
 from nurture.admin.publishing import PublishingPages
+from nurture.admin.publishing_choice import MODES
 from nurture.domain.leaving import Leaving, ranked
-from nurture.domain.sequence import Again, WaitKind
+from nurture.domain.sequence import Again, Mode, WaitKind
 from nurture.domain.storage import wait_from_json
 
 REPORT_DAYS = 90
@@ -150,9 +151,9 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
     @display(
         description="mode", label={"live": "success", "dry_run": "warning", "stopped": "danger"}
     )
-    def label(self, row: models.Sequence) -> str:
+    def label(self, row: models.Sequence) -> tuple[str, str]:
         """As a coloured label."""
-        return row.mode
+        return row.mode, MODES[Mode(row.mode)][0]
 
     @admin.display(description="published")
     def published(self, row: models.Sequence) -> SafeString | str:

@@ -16,10 +16,13 @@ from nurture.domain.figures import Share, Target, Verdict
 WEEK = timedelta(days=7)
 #: A backup is made each night; a late one may take two hours.
 BACKUP_AGE = timedelta(hours=26)
+#: The audit looks each night, too.
+AUDIT_AGE = timedelta(hours=26)
 #: A restore is rehearsed every month.
 REHEARSAL_AGE = timedelta(days=35)
 #: The plan names no number; where nobody at all answers, or nothing ends well, something is broken.
 SOME = Target(above=0.0)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class Item:
     @property
     def label(self) -> str:
         """The name as staff read it."""
+        if self.name == "audit":  # as the menu has it: Audit is what staff judge each week
+            return "Self-audit"
         return self.name.replace("_", " ").capitalize()
 
     def as_dict(self) -> dict[str, str]:
@@ -119,10 +124,28 @@ def of_invariants(*, broken: Sequence[str], of: int) -> Item:
     return Item(name="audit", verdict=verdict, value=value, source="the statements of audit")
 
 
+def of_last_audit(*, broken: Sequence[str], of: int, at: datetime | None, now: datetime) -> Item:
+    """The invariants as the last audit that ran to its end (`at`) left them: `broken` are the
+    rules of its open findings.
+
+    `not_yet` where none ever did, or too long ago: what nobody has looked at is not known.
+    """
+    source, do = "the nightly audit (job audit)", "run the job audit, or manage.py audit"
+    if at is None:
+        value = f"no audit has run to its end yet; {do}"
+        return Item(name="audit", verdict="not_yet", value=value, source=source)
+    item, age = of_invariants(broken=broken, of=of), now - at
+    value = f"{item.value}; {_span(age)} ago, < {_span(AUDIT_AGE, digits=0)}"
+    verdict = item.verdict if age < AUDIT_AGE else "not_yet"
+    if verdict == "not_yet":
+        value += f"; too long ago: {do}"
+    return Item(name="audit", verdict=verdict, value=value, source=source, time=at.isoformat())
+
+
 def of_lateness(seconds: float, *, at_most: float) -> Item:
     """How late the oldest delivery is that no closed gate holds back."""
     good = seconds <= at_most
-    value = f"{seconds:.0f} s late, < {at_most:.0f} s"
+    value = f"{seconds:,.0f} s late, < {at_most:.0f} s"
     if not good:
         value += "; see whether the worker runs and has room"
     return Item(
@@ -165,8 +188,8 @@ def of_record(
     """That something is done regularly: the newest is well and young enough; `do` is the cure."""
     if record is None:
         return Item(name=name, verdict="not_yet", value=f"none is known; {do}", source=source)
-    age, limit = now - record.at, at_most / timedelta(hours=1)
-    value = f"{age / timedelta(hours=1):.1f} h old, < {limit:g} h, {record.what}".rstrip(", ")
+    age = now - record.at
+    value = f"{_span(age)} old, < {_span(at_most, digits=0)}, {record.what}".rstrip(", ")
     good = record.ok and age < at_most
     if not good:
         value = f"{value}; {'too old' if record.ok else 'it failed'}: {do}"
@@ -236,6 +259,12 @@ def overall(items: Iterable[Item]) -> Verdict:
     """The worst of all: one that fails decides, then one that is not known yet."""
     found = {item.verdict for item in items}
     return "fail" if "fail" in found else "not_yet" if "not_yet" in found else "pass"
+
+
+def _span(span: timedelta, *, digits: int = 1) -> str:
+    """Hours for two days, then days."""
+    few = span < 2 * _DAY
+    return f"{span / (_HOUR if few else _DAY):.{digits}f} {'h' if few else 'days'}"
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

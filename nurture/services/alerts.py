@@ -103,7 +103,7 @@ def _gates(standing: Standing) -> Iterator[Alert]:
                 code = Code.STREAM_HELD
             why = gate.reason or "closed by staff"
             subject = "telegram" if code is Code.BREAKER_OPEN else gate.key
-            yield Alert(code, f"{gate.key} is closed.", "gate", subject, detail=why)
+            yield Alert(code, f"The gate {gate.key} is closed.", "gate", subject, detail=why)
 
 
 def _was_limited(gate: Queue, standing: Standing) -> bool:

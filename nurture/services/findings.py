@@ -8,7 +8,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from nurture.models import AuditFinding
+from nurture.models import AuditFinding, JobRun, RunOutcome
+
+#: The name of the job that looks.
+JOB = "audit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,24 @@ class Finding:
     says: str
     about: str  # app.model
     row: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastAudit:
+    """What is known since the last audit that ran to its end."""
+
+    at: datetime | None  # when it ended; None: none did
+    broken: list[str]  # the rules that something breaks, by name
+
+
+def last_audit() -> LastAudit:
+    """What the nightly audit left; two short statements, where an audit takes seconds."""
+    done = JobRun.objects.filter(job=JOB, outcome=RunOutcome.DONE).order_by("-started_at")
+    still = AuditFinding.objects.filter(gone_at__isnull=True)
+    return LastAudit(
+        at=done.values_list("finished_at", flat=True).first(),
+        broken=sorted(still.values_list("rule", flat=True).distinct()),
+    )
 
 
 @transaction.atomic

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, Q
 
 from delivery.models import Process
+from delivery.selectors import Alive
 from nurture.domain import figures, scorecard
 from nurture.domain.figures import Measure, Share
 from nurture.domain.scorecard import SOME, Item
@@ -31,7 +32,7 @@ RUNNING = (Process.WEB, Process.WORKER, Process.CLOCK)
 
 def measure(*, standing: Standing, now: datetime) -> list[Item]:
     """The week up to `now` against the plan's targets. Reads some thousand rows, writes none."""
-    return [*_of_week(standing, now), *_uptime(standing), _correlation(standing)]
+    return [*_of_week(standing, now), *uptime(standing.delivery.processes), _correlation(standing)]
 
 
 def watched(standing: Standing) -> timedelta:
@@ -60,9 +61,10 @@ def _of_week(standing: Standing, now: datetime) -> Iterator[Item]:
         )  # fmt: skip
 
 
-def _uptime(standing: Standing) -> Iterator[Item]:
+def uptime(processes: Mapping[str, Alive]) -> Iterator[Item]:
+    """In how many minutes of the week web, worker and clock were seen, by what is known of each."""
     for process in RUNNING:
-        alive = standing.delivery.processes.get(process.value)
+        alive = processes.get(process.value)
         share = Share(alive.minutes, alive.of) if alive else Share(0, 0)
         yield scorecard.of_week(
             f"uptime_{process.value}", share, figures.UPTIME, unit="minutes", digits=2,

@@ -13,7 +13,7 @@ from delivery.models import Delivery, Heartbeat, InboundUpdate, Process
 from delivery.services.installation import arm
 from delivery.services.updates import store_updates
 from nurture import flags
-from nurture.models import Decision, Journey
+from nurture.models import Decision, Job, JobRun, Journey
 from nurture.services.roles import set_up_roles
 from tests.factories import nurture as make
 from tests.factories.delivery import make_delivery
@@ -32,6 +32,7 @@ def make_week(*, now: datetime) -> None:
     _readings(now)
     _runs(now)
     _audit(now)
+    _night(now)
 
 
 def _beats(now: datetime) -> None:
@@ -104,4 +105,17 @@ def _audit(now: datetime) -> None:
             decided_by="ann",
         )
         for outcome in Outcome.objects.all()
+    )  # fmt: skip
+
+
+def _night(now: datetime) -> None:
+    """The nightly audit ran, and found nothing."""
+    job = Job.objects.create(
+        name="audit", does="Looks for what breaks an invariant.", hour=4,
+        next_at=now + timedelta(hours=16),
+    )  # fmt: skip
+    JobRun.objects.create(
+        job=job, started_at=now - timedelta(hours=8), outcome="done",
+        finished_at=now - timedelta(hours=8) + timedelta(seconds=3),
+        counts={"open": 0, "new": 0, "gone": 0},
     )  # fmt: skip

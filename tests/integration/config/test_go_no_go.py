@@ -18,12 +18,12 @@ from django.urls import reverse
 
 from attendance.models import AuditPair, SyncRun
 from attendance.sandbox import build_world, serve, service_account_key
-from config import go_no_go
+from config import audit, go_no_go
 from delivery import clock, services
 from delivery.models import Delivery, Heartbeat, Process
 from delivery.services.installation import remember_bot
 from nurture.domain.scorecard import Record
-from nurture.models import Journey, StaffTask
+from nurture.models import JobRun, Journey, StaffTask
 from nurture.services import figures
 from tests.e2e.commands import TOKEN
 from tests.factories import nurture as make
@@ -166,7 +166,7 @@ def test_on_a_first_day_nothing_is_invented(settings: Any) -> None:
     assert {name for name in weekly if items[name].verdict != "not_yet"} == set()
     assert "100 % (30 of 30 deliveries)" in items["delivery_success"].value
     assert "0.0 of 7 days are measured" in items["delivery_success"].value
-    assert (items["backup"].verdict, items["audit"].verdict) == ("not_yet", "pass")
+    assert (items["backup"].verdict, items["audit"].verdict) == ("not_yet", "not_yet")
     code, report = run("scorecard")
     assert (code, report["ok"], named(report, "fail")) == (0, True, set())
     assert {item["name"] for item in report["items"]} == weekly
@@ -200,6 +200,27 @@ def test_the_page_says_the_same_and_changes_nothing(client: Client) -> None:
     assert "Ask Telegram" not in said  # that is for who may act
     assert rows == (Delivery.objects.count(), figures.standing(now=clock.now()).due)
     assert client.post(reverse("go_no_go")).status_code == 405
+
+
+def test_the_page_reads_what_the_night_found_and_the_command_looks() -> None:
+    """Forty statements over all rows are for the night, and for who asks; not for each look."""
+
+    def audits() -> tuple[str, str]:
+        found = [
+            next(item for item in go_no_go.judge(now=now, ask=ask) if item.name == "audit")
+            for ask in (False, True)
+        ]
+        return found[0].verdict, found[1].verdict
+
+    now = clock.now()
+    make_week(now=now)
+    assert audits() == ("pass", "pass")
+    told_twice()
+    assert audits() == ("pass", "fail")
+    audit.keep(now=now)
+    assert audits() == ("fail", "fail")
+    JobRun.objects.update(outcome="failed")  # nobody knows what it would have found
+    assert audits() == ("not_yet", "fail")
 
 
 def test_without_asking_the_traces_tell(settings: Any) -> None:

@@ -69,6 +69,26 @@ def test_a_broken_invariant_is_named() -> None:
     assert scorecard.of_invariants(broken=[], of=9).verdict == "pass"
     item = scorecard.of_invariants(broken=["sent_twice"], of=9)
     assert (item.verdict, "8 of 9 hold; broken: sent_twice" in item.value) == ("fail", True)
+    assert item.label == "Self-audit"  # as the menu has it
+
+
+@pytest.mark.parametrize(
+    ("hours", "broken", "verdict", "word"),
+    [
+        (None, [], "not_yet", "no audit has run to its end yet"),
+        (25.9, [], "pass", "9 of 9 hold; 25.9 h ago, < 26 h"),
+        (1, ["sent_twice"], "fail", "broken: sent_twice"),
+        (26, [], "not_yet", "too long ago"),
+        (26, ["sent_twice"], "not_yet", "broken: sent_twice"),
+    ],
+)
+def test_what_the_night_found_is_known_for_a_day(
+    hours: float | None, broken: list[str], verdict: str, word: str
+) -> None:
+    at = None if hours is None else NOW - timedelta(hours=hours)
+    item = scorecard.of_last_audit(broken=broken, of=9, at=at, now=NOW)
+    assert (item.name, item.verdict, word in item.value) == ("audit", verdict, True)
+    assert item.time == (at.isoformat() if at else "")
 
 
 def test_late_alarming_or_astray() -> None:
@@ -100,6 +120,7 @@ def test_only_production_writes_to_everybody(
         (None, "not_yet", "none is known; run it"),
         (Record(at=NOW - timedelta(hours=25), ok=True, what="3 MB"), "pass", "25.0 h old, < 26 h"),
         (Record(at=NOW - timedelta(hours=26), ok=True, what=""), "fail", "too old: run it"),
+        (Record(at=NOW - timedelta(days=9), ok=True, what=""), "fail", "9.0 days old, < 26 h"),
         (Record(at=NOW, ok=False, what="3 MB"), "fail", "it failed: run it"),
     ],
 )
