@@ -224,12 +224,13 @@ class Ledger:
         )
         with telemetry.span("delivery.commit", results=len(results), intents=len(intents)):
             found = await self._all(*statement)
-        looked = {row["id"]: row for row in found if row.get("verdict")}
+        # By fence, too: who stood still past a lease may hold a delivery anew and as it was before.
+        looked = {(row["id"], row["fence"]): row for row in found if row.get("verdict")}
         await self._end([row for row in looked.values() if row["verdict"] in rows.ENDING])
         await self._put_off([row for row in looked.values() if row["verdict"] in rows.PUT_OFF])
         going = []
         for held in intents:
-            row = looked.get(held.id)
+            row = looked.get((held.id, held.fence))
             if row and row["verdict"] == "go" and row["attempts"] is not None:
                 held.attempts = row["attempts"]
                 going.append(held)

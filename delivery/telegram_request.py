@@ -38,7 +38,7 @@ USER_TIMEOUT_MS = 20_000  # bytes that the peer never acknowledged die with the 
 # any server's own idle limit that we know of).
 QUIET_SECONDS = 0.02
 IDLE_SECONDS = 0.75
-RELEARN = 1.01  # each good reuse lets a shortened idle limit grow by this factor
+RELEARN = 1.001  # each good reuse lets a shortened idle limit grow by this factor
 
 _TRUE = b'{"ok":true,"result":true}'
 _HANGUP = getattr(select, "POLLRDHUP", 0)

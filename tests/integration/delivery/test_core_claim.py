@@ -217,6 +217,24 @@ def test_a_dead_workers_lease_is_free_at_once_and_a_live_ones_is_not() -> None:
     assert with_ledger(tidy_beside_it) == "leased"
 
 
+def test_who_holds_a_delivery_twice_calls_once() -> None:
+    """G2: a worker that stood still past its lease claims anew what it believes to hold yet."""
+    make_delivery()
+
+    async def story(ledger: Ledger) -> None:
+        (old,) = await ledger.claim(replies=False)
+        await sync_to_async(sql)("UPDATE nurture_deliveries SET lease_until = now()")
+        await ledger.tidy()  # as another worker does meanwhile
+        await sync_to_async(sql)("UPDATE delivery_chat SET next_slot_at = now()")
+        (new,) = await ledger.claim(replies=False)
+        assert new.fence > old.fence
+
+        assert [held.fence for held in await ledger.intend([old, new])] == [new.fence]
+
+    with_ledger(story)
+    assert Attempt.objects.count() == 1
+
+
 def test_what_kills_its_workers_is_given_up() -> None:
     delivery = make_delivery()
     for _ in range(MAX_DEATHS):
