@@ -291,9 +291,8 @@ class Ledger:
         await self._run(queries.RESCUE_SENDING)
         await self._run(queries.EXPIRE)
         await self._run(queries.SETTLE_UNKNOWN, {"quarantine": QUARANTINE})
-        await self._run(
-            gate_queries.RECOVER_RATE, {"configured": settings.TELEGRAM_SENDS_PER_SECOND}
-        )
+        configured = {"configured": settings.TELEGRAM_SENDS_PER_SECOND}
+        await self._run(gate_queries.RECOVER_RATE, configured)
 
     async def soonest(self) -> float | None:
         """Seconds until a delivery that is due by plan may be claimed; None if there is none."""
