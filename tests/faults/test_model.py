@@ -190,23 +190,24 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When all have died, every message is sent, owed, dead or called unknown."""
-        for worker in self.workers:
-            self.do(worker.ledger.close())
+        try:
+            for worker in self.workers:
+                self.do(worker.ledger.close())
+            if Delivery.objects.exists():
+                self.do(self.rescue())
+                states = set(Delivery.objects.values_list("status", flat=True))
+                assert states <= {"sent", "pending", "dead", "unknown"}, states
+                self.what_telegram_has_is_not_owed()
+        finally:
+            self.loop.close()
+
+    async def rescue(self) -> None:
         last = Ledger()
-
-        async def rescue() -> None:
-            await last.open()
-            while (await last._one(_LIVING))["count"] > 1:  # a closed session takes a moment to go
-                await asyncio.sleep(0.01)
-            await last.tidy()
-            await last.close()
-
-        if Delivery.objects.exists():
-            self.do(rescue())
-            states = set(Delivery.objects.values_list("status", flat=True))
-            assert states <= {"sent", "pending", "dead", "unknown"}, states
-            self.what_telegram_has_is_not_owed()
-        self.loop.close()
+        await last.open()
+        while (await last._one(_LIVING))["count"] > 1:  # a closed session takes a moment to go
+            await asyncio.sleep(0.01)
+        await last.tidy()
+        await last.close()
 
 
 def _sql(statement: str) -> None:
