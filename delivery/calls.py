@@ -20,7 +20,6 @@ from delivery.rows import Entry, Held
 
 log = logging.getLogger(__name__)
 
-CALL_SECONDS = 20.0  # after so long in all a gateway ends a call
 _NEVER_WRITTEN = Verdict(kind=Kind.NOT_SENT)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+CALL_SECONDS = 20.0  # after so long in all a gateway ends a call
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -24,8 +26,8 @@ class Call:
 class Gateway(Protocol):
     """A way to a Bot API server. One instance per event loop.
 
-    Its methods do not raise for trouble on the wire: they return what was seen, after 20 s at the
-    latest. Cancellation passes through.
+    Its methods do not raise for trouble on the wire: they return what was seen, after
+    CALL_SECONDS at the latest; nobody else watches over a call. Cancellation passes through.
     """
 
     async def open(self) -> None:

@@ -22,10 +22,10 @@ from typing import Any
 
 import psycopg
 
-from delivery.calls import CALL_SECONDS, Calls
+from delivery.calls import Calls
 from delivery.consequences import Consequences
 from delivery.domain.states import Status
-from delivery.gateways import Gateway
+from delivery.gateways import CALL_SECONDS, Gateway
 from delivery.ledger import Ledger
 from delivery.rows import Held
 

@@ -26,10 +26,11 @@ from telegram._utils.types import ODVInput
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
+from delivery.gateways import CALL_SECONDS
+
 CONNECT_SECONDS = 5.0  # waiting for a place in the pool, name lookup, TCP and TLS together
-# Telegram may hold a flooded call for 8 s before it answers 429. Both together are all that a call
-# may take (gateways.Gateway); nobody else watches over it.
-ANSWER_SECONDS = 15.0
+# Telegram may hold a flooded call for 8 s before it answers 429.
+ANSWER_SECONDS = CALL_SECONDS - CONNECT_SECONDS
 POOL_SIZE = 64
 USER_TIMEOUT_MS = 20_000  # bytes that the peer never acknowledged die with the call they belong to
 
