@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from telegram.error import TimedOut
 from telegram.request import RequestData
@@ -18,7 +19,7 @@ from telegram.request._requestparameter import RequestParameter
 
 from delivery import telegram_request
 from delivery.telegram_request import WIRE, AiohttpRequest, Wire
-from tests.integration.delivery.scripted import Peer, Server, Talk, serving
+from tests.integration.delivery.scripted import Peer, Server, Talk, VirtualTime, serving
 
 SENDS = 200
 # Seconds between sends of one lane; none is the very idle limit of a server below.
@@ -83,19 +84,38 @@ async def stays(peer: Peer) -> None:
         await peer.answer()
 
 
-async def _send_all(talk: Talk, lanes: int) -> tuple[list[Wire], Server]:
+async def _send_all(talk: Talk, lanes: int, pauses: tuple[float, ...]) -> tuple[list[Wire], Server]:
     numbers = iter(range(SENDS))
     wires: list[Wire] = []
     async with serving(talk) as server, initialized(AiohttpRequest()) as request:
 
         async def lane(shift: int) -> None:
-            pauses = itertools.islice(itertools.cycle(PAUSES), shift, None)
+            own = itertools.islice(itertools.cycle(pauses), shift, None)
             for number in numbers:
                 wires.append(await send(request, server.url, number))
-                await asyncio.sleep(next(pauses))
+                await asyncio.sleep(next(own))
 
         await asyncio.gather(*(lane(shift * 2) for shift in range(lanes)))
     return wires, server
+
+
+Sending = Callable[..., tuple[list[Wire], Server]]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sending:
+    """Sends all by some lanes; connections are idle for just the pauses, however busy we are."""
+
+    def run(
+        talk: Talk, lanes: int = 10, pauses: tuple[float, ...] = PAUSES
+    ) -> tuple[list[Wire], Server]:
+        with asyncio.Runner(loop_factory=VirtualTime) as runner:
+            clock = runner.get_loop().time
+            monkeypatch.setattr(telegram_request, "monotonic", clock)
+            monkeypatch.setattr(aiohttp.connector, "monotonic", clock)
+            return runner.run(_send_all(talk, lanes, pauses))
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -108,15 +128,22 @@ async def _send_all(talk: Talk, lanes: int) -> tuple[list[Wire], Server]:
         pytest.param(closes_after_ten, id="closes after ten requests"),
     ],
 )
-def test_no_send_is_lost_or_unknown(talk: Talk) -> None:
-    wires, server = asyncio.run(_send_all(talk, lanes=10))
+def test_no_send_is_lost_or_unknown(sent: Sending, talk: Talk) -> None:
+    wires, server = sent(talk)
     assert [wire.cause for wire in wires if wire.cause] == []
     assert [wire.status for wire in wires] == [200] * SENDS
     assert sorted(server.seen) == sorted(b"n=%d" % number for number in range(SENDS))
 
 
-def test_a_server_that_behaves_keeps_its_connections() -> None:
-    _, server = asyncio.run(_send_all(stays, lanes=10))
+@pytest.mark.parametrize("seconds", [0.8, 1, 2])
+def test_no_send_meets_a_server_that_closes_at_that_moment(sent: Sending, seconds: float) -> None:
+    wires, server = sent(closes_when_idle(seconds), lanes=1, pauses=(seconds,))
+    assert [wire.cause for wire in wires if wire.cause] == []
+    assert server.connections == SENDS
+
+
+def test_a_server_that_behaves_keeps_its_connections(sent: Sending) -> None:
+    _, server = sent(stays)
     assert server.connections < SENDS / 2
 
 
