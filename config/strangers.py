@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import redis
 from django.core.cache import cache
@@ -18,7 +19,8 @@ from django.utils.crypto import salted_hmac
 
 from config.second_factor import client_ip
 
-REFUSALS = 20  # of one address in a window, which begins with the first
+REFUSALS = 20  # of one caller in a window, which begins with the first
+OF_ONE_CALLER = 64  # leading bits of an IPv6 address; whoever rents a line may use all below them
 WINDOW_SECONDS = 60
 #: No secret, a wrong one, or a method that nobody uses who has the right one.
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED})
@@ -40,10 +42,21 @@ def throttled(view: View) -> View:
     return answer
 
 
+def _caller(address: str) -> str:
+    """Whom an address stands for: itself, or the network of an IPv6 address."""
+    try:
+        known = ip_address(address)
+    except ValueError:  # nobody's address: counted as it was written
+        return address
+    if not isinstance(known, IPv6Address):
+        return address
+    return str(known.ipv4_mapped or IPv6Network((int(known), OF_ONE_CALLER), strict=False))
+
+
 def _refusals(request: HttpRequest) -> int:
-    """Count one more for its address, kept as a hash; 0 while Redis is away and nobody counts."""
-    address = salted_hmac(__name__, client_ip(request), algorithm="sha256").hexdigest()
-    key = f"refusals:{address}"
+    """Count one more for its caller, kept as a hash; 0 while Redis is away and nobody counts."""
+    caller = salted_hmac(__name__, _caller(client_ip(request)), algorithm="sha256").hexdigest()
+    key = f"refusals:{caller}"
     try:
         cache.add(key, 0, WINDOW_SECONDS)
         count = cache.incr(key)

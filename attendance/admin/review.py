@@ -8,7 +8,9 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Case, F, IntegerField, QuerySet, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
@@ -36,6 +38,8 @@ PAGE = "admin:attendance_reviewitem_change"
 TOGETHER = {"visitor": "visitors", "staff": "staff", "bot": "bots", LEAVE: "not to be told"}
 MOST_TOGETHER = 200
 MOST_NAMED = 5
+# How many learners an open question holds up; a decided one nobody.
+WAITING = Coalesce(Case(When(state="open", then=Cast(KT("evidence__holds"), IntegerField()))), 0)
 
 
 def may_decide(request: HttpRequest) -> bool:
@@ -54,7 +58,9 @@ class ReviewItemAdmin(Console):
         "endpoint__display_name",
     )  # fmt: skip
     search_help_text = "A name or address as it stood in the call, a learner, or a class"
-    ordering = ("-state", "-pk")  # open ones first
+    # As they are gone through: open ones first, and of these what holds up most learners; then
+    # what was decided last.
+    ordering = ("-state", WAITING.desc(), F("decided_at").desc(), "pk")
     empty_words = (
         "Nobody has to decide anything. A question opens where records cannot tell: a guest who "
         "could be a learner, a learner who says that they were there, a class in which hardly "
@@ -79,7 +85,7 @@ class ReviewItemAdmin(Console):
         """In a sentence."""
         return question(row)
 
-    @admin.display(description="learners waiting")
+    @admin.display(description="learners waiting", ordering=WAITING)
     def holds(self, row: ReviewItem) -> int:
         """How many outcomes wait for the answer."""
         return int(row.evidence.get("holds", 0))

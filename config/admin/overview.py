@@ -27,6 +27,7 @@ from nurture.domain.figures import Day, Measure, Share
 from nurture.domain.scorecard import percent
 from nurture.services.alerts import LATE_SECONDS, alerts, counted
 from nurture.services.figures import WEEK, Standing, days, standing
+from nurture.services.scorecard import uptime
 
 MAY_SEE = "delivery.view_delivery"
 REFRESH_SECONDS = 15
@@ -182,11 +183,12 @@ class Page:
     def _uptime(self, stands: Standing) -> Card:
         alive = stands.delivery.processes.get(Process.CLOCK.value)
         share = Share(alive.minutes, alive.of) if alive else Share(0, 0)
+        judged = {item.name: item for item in uptime(stands.delivery.processes)}
         return Card(
             label="Uptime",
             value=percent(share, digits=2),
             target=str(figures.UPTIME),
-            verdict=figures.UPTIME.verdict(share),
+            verdict=judged["uptime_clock"].verdict,  # nothing before a week is measured
             note="Minutes of seven days in which the clock was seen.",
             url=self.list("delivery.heartbeat", {"name": "clock"}),
         )

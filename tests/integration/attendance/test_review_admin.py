@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -204,6 +206,30 @@ def test_what_is_put_off_comes_back_after_the_others(guests: list[ReviewItem]) -
     ReviewItem.objects.filter(pk=second.pk).update(state="decided", decided_at=second.created_at)
     assert next_open(after=second) == first
     assert next_open(after=first) is None  # it is the only one
+
+
+def test_what_holds_up_most_learners_stands_first(client: Client, guests: list[ReviewItem]) -> None:
+    """As `next_open` goes through them; what is decided stands below, the latest first."""
+    staff(client, "view_reviewitem", "decide_review")
+    two, one = guests
+    old, late = (
+        ReviewItem.objects.create(
+            kind="dispute", key=f"k:{number}", state="decided", decision="leave",
+            evidence={"holds": 9}, created_at=one.created_at,
+            decided_at=one.created_at + timedelta(hours=number),
+        )
+        for number in (1, 2)
+    )  # fmt: skip
+    none = ReviewItem.objects.create(
+        kind="dispute", key="k:3", created_at=one.created_at + timedelta(hours=3)
+    )
+    for item, holds in ((one, 1), (two, 2)):
+        ReviewItem.objects.filter(pk=item.pk).update(evidence={**item.evidence, "holds": holds})
+
+    shown = client.get(LIST).context["cl"].result_list
+
+    assert [row.pk for row in shown] == [row.pk for row in (two, one, none, late, old)]
+    assert next_open() == two
 
 
 def test_each_candidate_has_reasons_and_a_key(client: Client, guests: list[ReviewItem]) -> None:

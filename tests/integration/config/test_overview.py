@@ -130,6 +130,20 @@ def test_every_number_leads_to_a_list_that_opens(client: Client) -> None:
     assert "The worker was not seen for 9 min." in page.text
 
 
+@pytest.mark.parametrize(("days", "said"), [(6, "too little to say"), (8, "on target")])
+def test_uptime_is_judged_once_a_week_is_measured(client: Client, days: int, said: str) -> None:
+    """S18: as the scorecard says it."""
+    member(client, "viewer")
+    begun = clock.now() - timedelta(days=days)
+    for hour in range(days * 24 + 1):
+        Heartbeat.objects.create(
+            name="clock", hour=begun + timedelta(hours=hour), first_at=begun, minutes=60,
+            seen_at=clock.now(),
+        )  # fmt: skip
+
+    assert f"Uptime 100 % Target > 99.5 % {said}" in read(client).text
+
+
 def test_who_may_not_open_a_list_gets_the_number_without_a_link(client: Client) -> None:
     """Devices in calls are personal data (P31)."""
     member(client, "viewer")

@@ -74,6 +74,16 @@ def test_an_address_that_guesses_is_told_to_wait_and_nobody_else() -> None:
     assert InboundUpdate.objects.count() == 1
 
 
+def test_who_has_a_whole_network_is_one_caller() -> None:
+    """RFC 6177: a line is given a /64 or more, so that each guess may come from a new address."""
+    seen = [guess(at=f"2001:db8:0:7::{n:x}") for n in range(REFUSALS + 1)]
+
+    assert seen == [REFUSED] * REFUSALS + [WAIT]
+    assert guess(at="2001:db8:0:8::1") == REFUSED
+    assert [guess(at=f"::ffff:{HERE}") for _ in range(REFUSALS)] == [REFUSED] * REFUSALS
+    assert (guess(at=HERE), guess(at=f"::ffff:{THERE}"), guess(at="?")) == (WAIT, REFUSED, REFUSED)
+
+
 def test_the_page_of_figures_shares_the_count() -> None:
     assert [scrape("wrong") for _ in range(REFUSALS + 1)] == [401] * REFUSALS + [429]
 
