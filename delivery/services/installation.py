@@ -18,15 +18,15 @@ from delivery.services.gates import FENCE, close_gate, open_gate
 def arm(*, now: datetime) -> str:
     """Compare this database with what it was armed as; return what is wrong, or "".
 
-    A new, empty database arms itself. One that was armed in another environment, for another bot
-    or on another server has its sending closed (gate `bot:fence`) until `rearm`. Safe to run
-    often: it is run before every drain.
+    A new database arms itself, also where something was planned and withdrawn already. One that was
+    armed in another environment, for another bot or on another server has its sending closed (gate
+    `bot:fence`) until `rearm`. Safe to run often: it is run before every drain.
     """
     present = _present()
     stored = Installation.objects.first()
     if stored is None:
-        if Delivery.objects.filter(settled_at__isnull=False).exists():
-            return _refuse("it holds deliveries but was never armed")
+        if Delivery.objects.filter(intent_at__isnull=False).exists():
+            return _refuse("something was sent from it, but it was never armed")
         Installation.objects.bulk_create(
             [Installation(armed_at=now, **present)], ignore_conflicts=True
         )

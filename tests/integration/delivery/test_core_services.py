@@ -223,6 +223,16 @@ def test_a_new_database_arms_itself_and_a_copy_of_another_sends_nothing(settings
     assert Gate.objects.get(key="bot:fence").closed_until.year == 2000
 
 
+@pytest.mark.parametrize(("ended", "armed"), [("cancelled", True), ("sent", False)])
+def test_only_what_was_sent_makes_a_database_a_copy(ended: Status, armed: bool) -> None:
+    """The first that is planned may be withdrawn before anything is sent."""
+    row = make_delivery()
+    for status in WAYS[ended]:
+        put(row, status)
+
+    assert (installation.arm(now=LONG_AGO) == "") == armed
+
+
 def test_the_claim_reads_by_its_index() -> None:
     """A million pending rows must not be scanned or sorted to find seventy due ones."""
     chat = make_chat()
