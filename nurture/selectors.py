@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from attendance.models import ClassSession
@@ -50,6 +51,22 @@ def has_work(*, now: datetime, settles: bool = True, advances: bool = True) -> b
     if found.facts or (advances and (found.ends or found.due)):
         return True
     return settles and ClassSession.objects.filter(next_check_at__lte=now).exists()
+
+
+# By which zone a course's learners are planned for, where it is not the one of the last plan.
+_ZONES_CHANGED = """
+SELECT c.id, coalesce(nullif(c.time_zone, ''), %(default)s)
+  FROM attendance_course c
+  LEFT JOIN nurture_coursezone z ON z.course_id = c.id
+ WHERE z.zone IS DISTINCT FROM coalesce(nullif(c.time_zone, ''), %(default)s)
+ ORDER BY c.id
+"""
+
+
+def zones_changed() -> list[tuple[int, str]]:
+    """Courses whose zone is not the one that was planned by, with the one that holds now."""
+    rows = _rows(_ZONES_CHANGED, {"default": settings.TIME_ZONE})
+    return [(row[0], row[1]) for row in rows]
 
 
 #: What a question before a class is, for the learner's consent.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
@@ -16,7 +15,6 @@ from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelect2Widget
 
 from attendance import models, selectors
 from attendance.admin.base import (
@@ -38,6 +36,7 @@ from attendance.services.identities import (
 from attendance.services.matching import link_known
 from config.console.pages import Console, ReadOnlyInline, Titled
 from config.console.words import absolute as moment
+from config.console.zones import ZoneField
 
 
 class EnrolmentInline(TabularInline):
@@ -289,14 +288,10 @@ class ErasedMarkAdmin(Console):
 class CourseForm(forms.ModelForm):
     """A course with a zone that exists."""
 
-    time_zone = forms.ChoiceField(
-        required=False,
-        choices=lambda: (
-            [("", "as set for the whole school")]
-            + [(zone, zone) for zone in sorted(available_timezones())]
-        ),
-        widget=UnfoldAdminSelect2Widget,
-        help_text="For learners who have none of their own.",
+    time_zone = ZoneField(
+        without="as set for the whole school",
+        help_text="For learners who have none of their own. What is planned for them is planned "
+        "anew by it within a minute.",
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -14,28 +18,64 @@ from config.console.confirmation import Question
 from config.console.lists import SpanFilter
 from config.console.pages import Console, Titled, may
 from config.console.words import absolute, link, moment, pill
+from config.console.zones import ZoneField
 from delivery.clock import now
 from nurture import models
 from nurture.admin.base import OfLearner, learner_of, name_of, zone_of
 from nurture.admin.people_words import seen
 from nurture.admin.privacy import PrivacyActions
 from nurture.domain.reasons import EXPLAIN, Reason
+from nurture.services.replanning import plan_anew
+
+#: What of a contact decides when and in which words something is said.
+DECIDES = frozenset({"time_zone", "language", "quiet_opens", "quiet_closes"})
+
+
+class ContactForm(forms.ModelForm):
+    """How a learner is reached, and when."""
+
+    time_zone = ZoneField(
+        without="that of the course", help_text="What is planned is planned anew by it."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Quiet hours have both ends."""
+        said = super().clean() or {}
+        if (said.get("quiet_opens") is None) != (said.get("quiet_closes") is None):
+            raise forms.ValidationError("Quiet hours need both ends, or none.")
+        return said
 
 
 @admin.register(models.Contact)
 class ContactAdmin(PrivacyActions, OfLearner, Titled):
     """How a learner is reached."""
 
+    form = ContactForm
     list_display = ("of", "linked", "time_zone", "language", "quiet")
     list_select_related = ("learner", "chat")
     autocomplete_fields = ("learner", "chat")
+    fields = ("learner", "chat", "time_zone", "language", "quiet_opens", "quiet_closes")
     actions = ("export_learner", "erase_learner")
     empty_words = "Contacts come with learners: manage.py import_learners FILE.csv."
     ordering = ("-pk",)
 
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: models.Contact | None = None
+    ) -> tuple[str, ...]:
+        """Whose it is never changes."""
+        return ("learner",) if obj else ()
+
     def heading(self, row: models.Contact) -> str:
         """By whose it is."""
         return f"Contact of {name_of(row.learner)}"
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """With another zone, language or quiet hours what is planned is decided anew, at once."""
+        super().save_model(request, obj, form, change)
+        if not DECIDES.isdisjoint(form.changed_data):
+            count = plan_anew(learners=[obj.learner_id], now=now())
+            if count:
+                messages.info(request, f"Planned anew: {count} message{pluralize(count)}.")
 
     @admin.display(description="of")
     def of(self, row: models.Contact) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nurture.models.alerts import AlertEpisode, AlertNotice, AlertSilence
 from nurture.models.backtests import BacktestRun
 from nurture.models.backups import BackupRun
-from nurture.models.contacts import Contact, ContactTag, LinkToken
+from nurture.models.contacts import Contact, ContactTag, CourseZone, LinkToken
 from nurture.models.dry_runs import DryRunVerdict, WouldSend
 from nurture.models.figures import HourlyFigure
 from nurture.models.jobs import AuditFinding, Job, JobRun, RunOutcome
@@ -42,6 +42,7 @@ __all__ = [
     "BotText",
     "Contact",
     "ContactTag",
+    "CourseZone",
     "Decision",
     "DryRunVerdict",
     "EditKind",

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from attendance.models import Learner
+from attendance.models import Course, Learner
 from delivery.models import Chat
 
 
@@ -33,6 +33,21 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return f"contact {self.pk}"
+
+
+class CourseZone(models.Model):
+    """By which zone messages were planned for a course's learners who named none of their own.
+
+    Where the course has another one by now, they are planned anew.
+    """
+
+    course = models.OneToOneField(
+        Course, models.CASCADE, primary_key=True, related_name="planned_by"
+    )
+    zone = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"course {self.course_id}: {self.zone}"
 
 
 class ContactTag(models.Model):

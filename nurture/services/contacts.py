@@ -20,6 +20,7 @@ from attendance.models import Enrolment, Learner
 from delivery import services as delivery
 from delivery.models import Chat
 from nurture.models import Contact
+from nurture.services.replanning import plan_anew
 
 REQUIRED = ("email", "name")
 OPTIONAL = ("timezone", "telegram_chat_id", "courses")
@@ -265,15 +266,18 @@ def _write(rows: Sequence[LearnerRow], now: datetime) -> None:
         .filter(learner__in=people)
         .order_by("pk")
     }
-    changed = []
+    changed, moved = [], []
     for row in rows:
         contact = contacts[learners[row.key].pk]
         zone = row.time_zone or contact.time_zone
         chat_id = contact.chat_id if row.chat_id is None else chats[row.chat_id].pk
+        if contact.time_zone != zone:
+            moved.append(contact.learner_id)
         if (contact.time_zone, contact.chat_id) != (zone, chat_id):
             contact.time_zone, contact.chat_id = zone, chat_id
             changed.append(contact)
     Contact.objects.bulk_update(changed, ["time_zone", "chat"])
+    plan_anew(learners=moved, now=now)
 
 
 def _pictures(rows: Sequence[LearnerRow]) -> dict[str, object]:

@@ -18,6 +18,7 @@ from nurture.services.events import process_events
 from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import locked, open_journeys, plan_next
 from nurture.services.leaving import hold_what_drives_away
+from nurture.services.replanning import heed_zones
 from nurture.services.tally import Tally
 from nurture.services.world import World
 
@@ -38,7 +39,8 @@ class TickReport:
 def tick(*, now: datetime) -> TickReport:
     """Settle classes, act on facts, look at settled messages, plan what is due; until none is left.
 
-    Then ask who comes to the next classes, and hold sequences that drive learners away.
+    Before that, plan anew where a course has another zone; after it, ask who comes to the next
+    classes, and hold sequences that drive learners away.
 
     Safe to run at any time, twice, and in many processes: each part claims its rows. While the
     switch `nurture` is off journeys stand still and facts are answered with `nurture_off`; while
@@ -46,6 +48,8 @@ def tick(*, now: datetime) -> TickReport:
     """
     tally = Tally()
     settled = attendance.settle(now=now).settled if flags.attendance_is_on() else 0
+    if flags.nurture_is_on():
+        heed_zones(now=now)
     react(now=now, tally=tally)
     _all(ask_pledges, now, tally)
     hold_what_drives_away(now=now)
@@ -101,9 +105,15 @@ def has_work(*, now: datetime) -> bool:
 
 
 def has_upkeep(*, now: datetime) -> bool:
-    """Whether a pass would find somebody to ask, or a sequence to hold; no matter of seconds."""
-    undecided = selectors.undecided(now=now, percent=flags.rollout_percent(), limit=1)
-    return bool(undecided) or bool(selectors.held_unseen() or selectors.driven_away(now=now))
+    """Whether a pass would find somebody to ask, a sequence to hold or another zone to plan by.
+
+    No matter of seconds.
+    """
+    if selectors.undecided(now=now, percent=flags.rollout_percent(), limit=1):
+        return True
+    if flags.nurture_is_on() and selectors.zones_changed():
+        return True
+    return bool(selectors.held_unseen() or selectors.driven_away(now=now))
 
 
 @transaction.atomic

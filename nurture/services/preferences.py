@@ -6,16 +6,10 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import available_timezones
 
-from django.db import transaction
-
 from delivery import services as delivery
-from delivery.domain import reasons as delivery_reasons
 from delivery.models import Chat
-from nurture.domain.reasons import Reason
-from nurture.models import Contact, JourneyStatus, PledgeQuestion
-from nurture.services.asking import take_back
-from nurture.services.journeys import locked, open_journeys, replan
-from nurture.services.world import World
+from nurture.models import Contact
+from nurture.services.replanning import plan_anew
 
 LONGEST_SNOOZE = timedelta(days=30)
 _SPAN = re.compile(r"(\d{1,4})\s*([mhd]?)", re.IGNORECASE)
@@ -62,36 +56,11 @@ def set_zone(*, contact: Contact, zone: str, now: datetime) -> None:
     """
     contact.time_zone = zone
     contact.save(update_fields=["time_zone"])
-    plan_anew(contact=contact, now=now)
+    plan_anew(learners=[contact.learner_id], now=now)
 
 
 def set_language(*, contact: Contact, language: str, now: datetime) -> None:
     """Write to a learner in this language from now on, also what is planned. Safe to run twice."""
     contact.language = language
     contact.save(update_fields=["language"])
-    plan_anew(contact=contact, now=now)
-
-
-@transaction.atomic
-def plan_anew(*, contact: Contact, now: datetime) -> int:
-    """Decide again about what is planned for a learner and not due yet; return how many.
-
-    What is due stays as it is: deciding again could only lose it. Safe to run twice.
-    """
-    rows = locked(
-        open_journeys().filter(
-            learner=contact.learner_id,
-            status=JourneyStatus.ACTIVE,
-            waiting_on__isnull=False,
-            waiting_on__due_at__gt=now,
-        )
-    )
-    world = World(now=now)
-    found = list(rows)
-    world.read(found)
-    withdrawn = delivery_reasons.Reason.WITHDRAWN
-    questions = PledgeQuestion.objects.filter(learner=contact.learner_id, delivery__due_at__gt=now)
-    take_back(questions, code=Reason.TAKEN_BACK, now=now)
-    count = sum(replan(journey=row, reason=withdrawn, world=world) for row in found)
-    world.writes.write()
-    return count
+    plan_anew(learners=[contact.learner_id], now=now)

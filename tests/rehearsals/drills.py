@@ -30,6 +30,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
+from attendance.models import Course  # noqa: E402
 from config import embedded  # noqa: E402
 from delivery import clock, services  # noqa: E402
 from delivery.models import Chat, Delivery  # noqa: E402
@@ -228,6 +229,29 @@ def complaint(world: Site) -> str:
     return "paused, explained, exported, replayed, erased"
 
 
+def zone(world: Site) -> str:
+    """A time zone is wrong: what is planned is planned anew, held meanwhile."""
+    slug, there = "zone", "Asia/Tokyo"
+    school.publish(world, slug, "returned", "welcome back", source=school.MORNING)
+    learners = school.facts("returned", count=12)
+    await_that(lambda: school.planned(slug) == len(learners), "all is planned")
+    expect("planned", school.hours(slug, "UTC"), ["09:00"])
+    world.manage("switch", f"stream:{slug}", "off")
+    Course.objects.filter(sessions__events__kind="returned").update(time_zone=there)
+    await_that(lambda: school.hours(slug, there) == ["09:00"], "it is planned anew")
+    expect("planned", school.planned(slug), len(learners))
+    away = WORLD / "away.csv"  # one of them lives elsewhere
+    away.write_text(f"email,name,timezone\n{learners[0]},L Diaz,Europe/Madrid\n")
+    world.manage("import_learners", str(away))
+    expect("planned", len(school.hours(slug, there)), 2)
+    for email in learners[:3]:
+        at = world.manage("forecast", email)["messages"][0]["local"]
+        expect("on their clock", "09:00" in at, True)
+    world.manage("switch", f"stream:{slug}", "on")
+    world.audit_holds()
+    return f"{len(learners)} planned anew, each at nine on their clock"
+
+
 def flood(world: Site) -> str:
     """A flood: from one moment to the next nothing goes out; what was not meant is ended."""
     school.publish(world, "flood", "partial", "not meant")
@@ -260,6 +284,7 @@ DRILLS: Mapping[str, tuple[str, Callable[[Site], str]]] = {
     "google": ("Google's key leaked", google_key),
     "sequence": ("A wrong sequence was published", sequence),
     "complaint": ("A learner complains", complaint),
+    "zone": ("A time zone is wrong", zone),
     "flood": ("A flood", flood),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
@@ -31,6 +32,17 @@ triggers:
 steps:
   - {{key: one, text: "{{{{ first_name }}}}, {words}"}}
   - {{key: two, wait: {{after: 1m}}, text: "{{{{ first_name }}}}, {words} again"}}
+"""
+
+
+MORNING = """\
+sequence: {slug}
+name: {slug}
+entry: {{key: session, again: every key}}
+triggers:
+  - {{fact: {fact}}}
+steps:
+  - {{key: one, wait: {{at: "09:00", plus_days: 1}}, text: "{{{{ first_name }}}}, {words}"}}
 """
 
 
@@ -91,10 +103,12 @@ def closed() -> set[str]:
     return {gate.key for gate in closed_gates()}
 
 
-def publish(world: Site, slug: str, fact: str, words: str, *options: str) -> None:
-    """Import a sequence of two steps, a minute apart, and publish it."""
+def publish(
+    world: Site, slug: str, fact: str, words: str, *options: str, source: str = SEQUENCE
+) -> None:
+    """Import a sequence, by default of two steps, a minute apart, and publish it."""
     path = WORLD / f"{slug}.yaml"
-    path.write_text(SEQUENCE.format(slug=slug, fact=fact, words=words))
+    path.write_text(source.format(slug=slug, fact=fact, words=words))
     world.manage("import_sequence", str(path), "--publish", *options)
 
 
@@ -113,6 +127,12 @@ def facts(kind: str, *, count: int) -> list[str]:
 def planned(slug: str) -> int:
     """How many messages of a sequence are owed."""
     return Delivery.objects.filter(stream=f"stream:{slug}", status="pending").count()
+
+
+def hours(slug: str, zone: str) -> list[str]:
+    """At which times of day, there, messages of a sequence are due; each once."""
+    mine = Delivery.objects.filter(stream=f"stream:{slug}", status="pending")
+    return sorted({f"{row.due_at.astimezone(ZoneInfo(zone)):%H:%M}" for row in mine})
 
 
 def wait_for_the_second_step(slug: str) -> None:

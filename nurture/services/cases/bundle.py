@@ -29,6 +29,7 @@ FORMAT = 1
 #: What happened to a journey of which too little is kept to let it happen again.
 NOT_KEPT = {
     Reason.MOVED: "it changed to another version, and the one before is not kept with it",
+    Reason.PLANNED_ANEW: "the learner's zone, language or quiet hours changed meanwhile",
     Reason.RELEASED: "a person let a message of a dry run go out",
     Reason.MISSED_IN_PAUSE: "a message was dropped behind a closed gate or after a pause",
     Reason.ENGINE_ERROR: "the engine failed on it",

@@ -72,10 +72,10 @@ def test_every_model_of_ours_is_there() -> None:
     ours = {model for label in OWN for model in apps.get_app_config(label).get_models()}
     # Steps and triggers are shown with their version, edits on the page of versions, verdicts with
     # the messages of a dry run, chats of staff in the editor, runs with their job, notices with
-    # their alert.
+    # their alert; a course's zone on its page.
     elsewhere = {
         "Step", "AttendanceTrigger", "SequenceEdit", "DryRunVerdict", "StaffChat", "JobRun",
-        "AlertNotice",
+        "AlertNotice", "CourseZone",
     }  # fmt: skip
 
     assert {model.__name__ for model in ours - set(admin.site._registry)} == elsewhere
