@@ -160,6 +160,15 @@ def _samples() -> list[dict[str, object]]:
     return [dict(SAMPLE), *hostile]
 
 
+@lru_cache(maxsize=500)
+def named(text: str) -> frozenset[str]:
+    """The variables that a text names, with a `default` or without."""
+    try:
+        return frozenset(_parse(text).analyze().globals)
+    except LiquidError:
+        return frozenset()  # `render` says what is wrong
+
+
 def render(text: str, variables: Mapping[str, object]) -> str:
     """The text for one learner.
 

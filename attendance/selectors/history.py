@@ -110,6 +110,15 @@ def next_sessions(course_ids: Iterable[int], *, after: datetime) -> dict[int, Cl
     return {row.course_id: row for row in rows}
 
 
+def sessions_ahead(course_ids: Iterable[int], *, after: datetime) -> dict[int, list[ClassSession]]:
+    """All confirmed classes of many courses that begin after a moment, soonest first."""
+    found: dict[int, list[ClassSession]] = defaultdict(list)
+    rows = _ahead(after).filter(course_id__in=set(course_ids)).select_related("course")
+    for row in rows.order_by("starts_at", "id"):
+        found[row.course_id].append(row)
+    return found
+
+
 def _ahead(after: datetime) -> QuerySet[ClassSession]:
     """Classes that can be announced: confirmed, and with a link by which to come."""
     return ClassSession.objects.filter(LINKED, status=SessionStatus.SCHEDULED, starts_at__gt=after)

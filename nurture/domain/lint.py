@@ -281,8 +281,8 @@ def _announcement(step: Step) -> Iterator[Finding]:
     if step.wait.kind is WaitKind.BEFORE_NEXT_SESSION:
         return
     if step.wait.duration >= DAY or step.wait.plus_days > 0:
-        said = "It names the next class a day or more ahead; by then that class may be over."
-        yield _error("announces_past_class", said, step.key)
+        said = "It names whichever class is next when it is due; none may be known so far ahead."
+        yield _warning("announces_far_class", said, step.key)
     elif not _asks(step.when, "has_next_session"):
         said = "It names the next class; say `when: has_next_session`, or give a default."
         yield _warning("needs_next_class", said, step.key)

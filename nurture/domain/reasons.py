@@ -68,6 +68,7 @@ class Reason(StrEnum):
     TOO_LATE_TO_ASK = "too_late_to_ask"
     TAKEN_BACK = "taken_back"
     PLANNED_ANEW = "planned_anew"
+    CLASS_CHANGED = "class_changed"
     NOT_AHEAD = "not_ahead"
     NO_LINK_YET = "no_link_yet"
     NOBODY_IS_ASKED = "nobody_is_asked"
@@ -132,6 +133,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.PLEDGE_KNOWN: "It is known already whether the learner comes, or they were asked.",
     Reason.TOO_LATE_TO_ASK: "The class begins before the hours in which the learner may be asked.",
     Reason.TAKEN_BACK: "The planned question was withdrawn; it is decided anew.",
+    Reason.CLASS_CHANGED: "A class that it speaks of or counts from changed; decided anew.",
     Reason.PLANNED_ANEW: "The learner's zone, language or quiet hours changed; decided anew.",
     Reason.NOT_AHEAD: "The class has begun, or will not be held.",
     Reason.NO_LINK_YET: "Without a Meet link in the calendar it is no class to ask about.",

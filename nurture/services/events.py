@@ -10,7 +10,6 @@ from django.db import transaction
 
 from attendance import services as attendance
 from attendance.models import AttendanceEvent
-from delivery.domain import reasons as delivery_reasons
 from nurture.domain.catching_up import Policy
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus, PledgeQuestion, SequenceVersion
@@ -22,7 +21,7 @@ from nurture.services.guard import all_at_once, one_event
 from nurture.services.holding import go_on
 from nurture.services.journeys import (
     RELATED,
-    counts_back,
+    hangs_on_next_class,
     locked,
     open_journeys,
     plan_next,
@@ -167,18 +166,18 @@ def _is_since_entry(journey: Journey, event: AttendanceEvent) -> bool:
 
 
 def _stir(journey: Journey, event: AttendanceEvent, world: World) -> None:
-    """Move on what waits for this fact, and plan anew what counts back from a moved class.
+    """Move on what waits for this fact, and plan anew what hangs on a class that moved.
 
     One that is held, or whose message is on its way, looks back when it gets there.
     """
     if journey.status != JourneyStatus.ACTIVE:
         return
     moved = event.kind in MOVES and journey.course_id == event.session.course_id
-    if moved and counts_back(journey, world):
+    if moved and hangs_on_next_class(journey, world):
         if journey.waiting_on is None:
             plan_next(journey=journey, world=world, current=journey.step_key)
         else:
-            replan(journey=journey, reason=delivery_reasons.Reason.WITHDRAWN, world=world)
+            replan(journey=journey, why=Reason.CLASS_CHANGED, world=world)
     elif _is_since_entry(journey, event) and _waits_for(journey, event.kind, world):
         _end_wait(journey, event.kind, world)
 

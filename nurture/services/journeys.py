@@ -213,7 +213,7 @@ def _owe(here: Situation, send: Send) -> str | None:
     step = here.step(send.step_key)
     assert step is not None, "the core names steps of this version"
     try:
-        text = here.render(step)
+        text = here.render(step, at=send.due_at)
     except texts.TextError as error:
         missing = isinstance(error, texts.MissingVariable)
         code = Reason.VARIABLE_MISSING if missing else Reason.TEXT_REFUSED
@@ -245,7 +245,7 @@ def _draft(here: Situation, send: Send, text: str) -> Delivery:
         text=text,
         dedupe_key=f"journey:{here.journey.pk}:{step.key}:{here.journey.steps_taken}",
         due_at=send.due_at,
-        expires_at=send.expires_at,
+        expires_at=here.expires_at(step, send),
         stream=delivery.dry_stream(here.spec.slug) if pretends else here.spec.slug,
         category=here.spec.category,
         window=here.hours(send.due_at),
@@ -304,15 +304,17 @@ def continue_after(*, journey: Journey, settled: Delivery, world: World) -> None
     plan_next(journey=journey, world=world, current=following)
 
 
-def replan(*, journey: Journey, reason: str, world: World) -> bool:
-    """Withdraw the planned message of an active journey and decide about its step anew.
+def replan(*, journey: Journey, why: Reason, world: World) -> bool:
+    """Withdraw the planned message of an active journey, note why, and decide about its step anew.
 
     Returns False, and does nothing, where the message is on the wire or gone already.
     """
     if journey.status != JourneyStatus.ACTIVE:
         return False
-    if not withdraw(journey=journey, reason=reason, world=world):
+    planned, withdrawn = journey.waiting_on, delivery_reasons.Reason.WITHDRAWN
+    if not withdraw(journey=journey, reason=withdrawn, world=world):
         return False
+    world.writes.note_of(journey, why, world.now, step_key=journey.step_key, delivery=planned)
     plan_next(journey=journey, world=world, current=journey.step_key)
     return True
 
@@ -334,9 +336,11 @@ def thaw(*, journey: Journey, world: World) -> bool:
     return True
 
 
-def counts_back(journey: Journey, world: World) -> bool:
-    """Whether the journey's present step counts back from the next class."""
-    return any(
-        step.key == journey.step_key and step.wait.kind == WaitKind.BEFORE_NEXT_SESSION
-        for step in world.spec(journey.version_id).steps
-    )
+def hangs_on_next_class(journey: Journey, world: World) -> bool:
+    """Whether the journey's present step counts back from the next class, or its text names it."""
+    here = situation_of(journey, world)
+    step = None if isinstance(here, Reason) else here.step(journey.step_key)
+    if step is None or isinstance(here, Reason):
+        return False
+    counts_back = step.wait.kind == WaitKind.BEFORE_NEXT_SESSION
+    return counts_back or (journey.waiting_on is not None and here.names_next_class(step))

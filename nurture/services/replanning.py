@@ -8,7 +8,6 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from delivery.domain import reasons as delivery_reasons
 from nurture import selectors
 from nurture.domain.reasons import Reason
 from nurture.models import Contact, CourseZone, Journey, JourneyStatus, PledgeQuestion
@@ -81,8 +80,4 @@ def _plan_anew(
 
 def _decide(journeys: list[Journey], world: World) -> None:
     for journey in journeys:
-        planned, step_key = journey.waiting_on, journey.step_key
-        if replan(journey=journey, reason=delivery_reasons.Reason.WITHDRAWN, world=world):
-            world.writes.note_of(
-                journey, Reason.PLANNED_ANEW, world.now, step_key=step_key, delivery=planned
-            )
+        replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)

@@ -138,19 +138,35 @@ class Situation:
             came=self.came,
         )
 
-    def render(self, step: Step) -> str:
-        """The text of a step for this learner. Raises texts.TextError."""
+    def render(self, step: Step, *, at: datetime) -> str:
+        """The text of a step for this learner as it is true at a moment, when it is due.
+
+        Raises texts.TextError.
+        """
         journey, text = self.journey, step.text_for(self.contact.language)
         values = context.variables(
             learner=self.contact.learner,
             session=journey.session,
             cause=journey.cause,
-            next_session=self.world.next_session(journey.course_id),
+            next_session=self.world.next_session(journey.course_id, at=at),
             zone=self.zone,
             language=self.contact.language,
             bot_username=self.world.bot_username if "bot_username" in text else "",
         )
         return texts.render(text, values)
+
+    def expires_at(self, step: Step, send: core.Send) -> datetime | None:
+        """When a message is useless: what names the next class is, once that has begun."""
+        if not self.names_next_class(step):
+            return send.expires_at
+        following = self.world.next_session(self.journey.course_id, at=send.due_at)
+        ends = [send.expires_at, following.starts_at if following else None]
+        return min((at for at in ends if at is not None), default=None)
+
+    def names_next_class(self, step: Step) -> bool:
+        """Whether a step's text for this learner says anything of the next class."""
+        named = texts.named(step.text_for(self.contact.language))
+        return any(name.startswith("next_session_") for name in named)
 
     def hours(self, at: datetime) -> DeliveryWindow | None:
         """The open hours around a planned moment, for delivery to check alone."""

@@ -36,6 +36,7 @@ class World:
     _tags: dict[int, set[str]] = field(default_factory=dict)  # by contact
     _specs: dict[int, SequenceSpec] = field(default_factory=dict)
     _next: dict[int, ClassSession | None] = field(default_factory=dict)  # by course
+    _ahead: dict[int, list[ClassSession]] = field(default_factory=dict)  # by course
     _pledges: dict[int, set[int]] = field(default_factory=dict)  # class → who comes
     _facts: dict[int, list[RecordedFact]] = field(default_factory=dict)  # by learner
     _heard: dict[UUID | None, list[datetime]] = field(default_factory=dict)  # by chat: its words
@@ -118,13 +119,22 @@ class World:
         self._keep_specs(versions)
         return sorted(versions, key=lambda row: (row.priority, row.sequence_id))
 
-    def next_session(self, course_id: int | None) -> ClassSession | None:
-        """The next confirmed class of a course."""
+    def next_session(
+        self, course_id: int | None, *, at: datetime | None = None
+    ) -> ClassSession | None:
+        """The next confirmed class of a course: from now on, or as it will be at a later moment."""
         if course_id is None:
             return None
         if course_id not in self._next:
             self._read_next({course_id})
-        return self._next[course_id]
+        first = self._next[course_id]
+        if first is None or at is None or first.starts_at > at:
+            return first
+        if course_id not in self._ahead:
+            courses = set(self._next) - set(self._ahead)
+            found = attendance.sessions_ahead(courses, after=self.now)
+            self._ahead.update({course: found.get(course, []) for course in courses})
+        return next((row for row in self._ahead[course_id] if row.starts_at > at), None)
 
     def _read_next(self, course_ids: set[int]) -> None:
         missing = course_ids - set(self._next)

@@ -9,6 +9,7 @@ import pytest
 from attendance.models import AttendanceEvent
 from delivery.models import Delivery
 from nurture import flags, selectors, services
+from nurture.domain.sequence import Step
 from nurture.models import Decision, Journey, JourneyStatus, StaffTask
 from tests.factories import nurture as make
 
@@ -174,10 +175,10 @@ def test_a_fact_that_breaks_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     make.make_fact(contact=well)
     render = Situation.render
 
-    def failing(self: Situation, step: object) -> str:
+    def failing(self: Situation, step: Step, *, at: datetime) -> str:
         if self.contact.pk == broken.pk:
             raise ZeroDivisionError
-        return render(self, step)  # type: ignore[arg-type]
+        return render(self, step, at=at)
 
     monkeypatch.setattr(Situation, "render", failing)
     services.tick(now=make.NOW)

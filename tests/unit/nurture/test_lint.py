@@ -131,7 +131,7 @@ DISPUTE = "buttons: [[{text: I was there, action: dispute}]]"
         (
             TRIGGER,
             "  - {key: a, wait: {after: 3d}, text: 'At {{ next_session_time }}.'}\n",
-            ("announces_past_class", "a", "error"),
+            ("announces_far_class", "a", "warning"),
         ),
         (
             TRIGGER,
