@@ -34,9 +34,16 @@ DECIDES = frozenset({"time_zone", "language", "quiet_opens", "quiet_closes"})
 class ContactForm(forms.ModelForm):
     """How a learner is reached, and when."""
 
-    time_zone = ZoneField(
-        without="that of the course", help_text="What is planned is planned anew by it."
-    )
+    time_zone = ZoneField(without="that of the course")
+
+    class Meta:
+        labels = {"quiet_opens": "Quiet from", "quiet_closes": "Quiet until"}
+        help_texts = {
+            "language": "A code such as es.",
+            "quiet_opens": "On their clock. Another zone, language or other quiet hours count for "
+            "what is planned, too, unless it is due.",
+            "quiet_closes": "",
+        }
 
     def clean(self) -> dict[str, Any]:
         """Quiet hours have both ends."""
@@ -54,16 +61,22 @@ class ContactAdmin(PrivacyActions, OfLearner, Titled):
     list_display = ("of", "linked", "time_zone", "language", "quiet")
     list_select_related = ("learner", "chat")
     autocomplete_fields = ("learner", "chat")
-    fields = ("learner", "chat", "time_zone", "language", "quiet_opens", "quiet_closes")
     actions = ("export_learner", "erase_learner")
     empty_words = "Contacts come with learners: manage.py import_learners FILE.csv."
     ordering = ("-pk",)
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: models.Contact | None = None
-    ) -> tuple[str, ...]:
+    def get_fields(self, request: HttpRequest, obj: models.Contact | None = None) -> Any:
         """Whose it is never changes."""
-        return ("learner",) if obj else ()
+        whose = learner_of if obj else "learner"
+        return (whose, "chat", "time_zone", "language", "quiet_opens", "quiet_closes")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Contact | None = None) -> Any:
+        """As there."""
+        return (learner_of,) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """A learner is erased, with all that is personal."""
+        return False
 
     def heading(self, row: models.Contact) -> str:
         """By whose it is."""

@@ -112,6 +112,7 @@ def shots() -> list[Shot]:
         Shot("learners", "operator", a_list("attendance_learner")),
         Shot("learner", "operator", learner),
         Shot("why", "operator", learner, ask_why),
+        Shot("contact", "admin", reverse("admin:nurture_contact_change", args=[rosa.contact.pk])),
         Shot("journeys", "operator", a_list("nurture_journey") + f"?started_at__gte={month}"),
         Shot("deliveries", "operator", a_list("delivery_delivery")),
         Shot("archive", "operator", a_list("delivery_archiveddelivery")),
