@@ -57,7 +57,6 @@ def _heed(course: int, zone: str, now: datetime) -> int:
 def _plan_anew(
     journeys: QuerySet[Journey], questions: QuerySet[PledgeQuestion], now: datetime
 ) -> int:
-    count = take_back(questions.filter(delivery__due_at__gt=now), code=Reason.TAKEN_BACK, now=now)
     rows = list(
         locked(
             journeys.filter(
@@ -67,6 +66,8 @@ def _plan_anew(
             )
         )
     )
+    # Journeys before questions, as wherever both are locked: nobody waits in a ring.
+    count = take_back(questions.filter(delivery__due_at__gt=now), code=Reason.TAKEN_BACK, now=now)
     world = World(now=now)
     world.read(rows)
     if all_at_once(lambda: _decide(rows, world), world=world):
