@@ -23,27 +23,28 @@ CALENDAR = "c0@group.calendar.example"
 FIRST_CHAT = 5000
 ENROLLED, ABSENT = 30, 3  # of the class that Google knows of
 LOST = re.compile(r"(\S+\+00:00).*(?:sender\.database_lost|clock\.database_unreachable)")
-SEQUENCE = """\
+_HEAD = """\
 sequence: {slug}
 name: {slug}
 entry: {{key: session, again: every key}}
 triggers:
   - {{fact: {fact}}}
 steps:
+"""
+SEQUENCE = (
+    _HEAD
+    + """\
   - {{key: one, text: "{{{{ first_name }}}}, {words}"}}
   - {{key: two, wait: {{after: 1m}}, text: "{{{{ first_name }}}}, {words} again"}}
 """
+)
 
-
-MORNING = """\
-sequence: {slug}
-name: {slug}
-entry: {{key: session, again: every key}}
-triggers:
-  - {{fact: {fact}}}
-steps:
+MORNING = (
+    _HEAD
+    + """\
   - {{key: one, wait: {{at: "09:00", plus_days: 1}}, text: "{{{{ first_name }}}}, {words}"}}
 """
+)
 
 
 def class_is_held(world: Site) -> None:
