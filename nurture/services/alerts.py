@@ -5,13 +5,13 @@ services/telling.py keeps which of them were opened, told and resolved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from attendance.google_errors import Failure
 from delivery.models import Process
-from delivery.selectors import COUNTED, Queue
+from delivery.selectors import COUNTED, Alive, Queue
 from delivery.services.gates import BOT, BREAKER, FENCE, SWITCH, TOKEN
 from nurture.domain import figures
 from nurture.domain.alerts import CATALOGUE, Code, Rule
@@ -19,6 +19,9 @@ from nurture.services.figures import Standing
 
 #: A process that beats every 15 s and was not seen for so long is missing.
 MISSING_SECONDS = 60.0
+#: One that was never seen is missing once another has been there for so long: longer than a worker
+#: waits for the first migrations.
+FIRST_MINUTES = 30
 #: Google is read every ten minutes; after so long without a whole reading it is dark.
 DARK = timedelta(hours=2)
 #: A lease and a tick; what is late by more waits for a reason.
@@ -84,12 +87,20 @@ def alerts(standing: Standing) -> list[Alert]:
 
 def _processes(standing: Standing) -> Iterator[Alert]:
     codes = {Process.CLOCK: Code.CLOCK_MISSING, Process.WORKER: Code.WORKER_MISSING}
+    processes = standing.delivery.processes
     for process, code in codes.items():
-        alive = standing.delivery.processes.get(process.value)
-        if alive is not None and alive.seconds_ago > MISSING_SECONDS:
-            minutes = int(alive.seconds_ago // 60)
-            words = f"The {process.value} was not seen for {minutes} min."
-            yield Alert(code, words, about=process.value)
+        if is_missing(process, processes):
+            alive = processes.get(process.value)
+            span = f"not seen for {int(alive.seconds_ago // 60)} min" if alive else "never seen"
+            yield Alert(code, f"The {process.value} was {span}.", about=process.value)
+
+
+def is_missing(process: Process, processes: Mapping[str, Alive]) -> bool:
+    """Not seen for a minute; or never, though another kind was first seen half an hour ago."""
+    alive = processes.get(process.value)
+    if alive is None:
+        return any(other.of >= FIRST_MINUTES for other in processes.values())
+    return alive.seconds_ago > MISSING_SECONDS
 
 
 def _gates(standing: Standing) -> Iterator[Alert]:

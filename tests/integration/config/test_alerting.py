@@ -289,6 +289,18 @@ def test_a_database_that_is_away_is_told_from_memory(
     assert kept.resolved_at
 
 
+def test_a_database_that_takes_no_rows_is_told_from_memory(world: World, pager: Receiver) -> None:
+    """A standby after a fail-over, a full disk at some hosts: it answers, but nothing is kept."""
+    one = world.watch()
+    wrong()  # what is to be told now could not be kept
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+    for at in (0.0, 15.0, 61.0):
+        one.look(at=lambda at=at: at)
+
+    assert events(pager) == [("trigger", "telbot-local-database_unreachable")]
+
+
 class unreachable:  # noqa: N801 - used as a context
     """PostgreSQL as it is when nobody listens: a port at which connections are refused."""
 
@@ -335,10 +347,18 @@ def test_the_receivers_can_be_tried(
         call_command("alerts", "test", stdout=StringIO())
     with pytest.raises(CommandError, match="for how long"):
         call_command("alerts", "silence", "soon")
+    with pytest.raises(CommandError, match="7d at most"):
+        call_command("alerts", "silence", "8d")
 
 
 def test_a_worker_watches_where_no_clock_does() -> None:
+    beat(Process.WORKER)
     assert watch.others_look()  # never seen: it is not set up yet
+    with connection.cursor() as cursor:  # but it should be, by now
+        cursor.execute("UPDATE delivery_heartbeat SET first_at = first_at - interval '31 min'")
+    assert not watch.others_look()
+    found = {alert.code: alert.words for alert in alerts(standing(now=clock.now()))}
+    assert found["clock_missing"] == "The clock was never seen."
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO delivery_heartbeat (name, hour, first_at, seen_at, minutes)"
