@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db import ProgrammingError, transaction
 
-from config.telemetry.scrubbing import words
+from config import telemetry
 from nurture.models import BackupRun
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def noted(*, kind: str, now: datetime) -> Iterator[Note]:
     try:
         yield note
     except BaseException as error:  # also where the process is being stopped: nothing was stored
-        note.failed(words(error))
+        note.failed(telemetry.words(error))
         raise
     finally:
         row.finished_at = now + timedelta(seconds=time.monotonic() - began)
