@@ -32,6 +32,7 @@ MANY_REVIEWS = 20
 FAILING, FEWEST = 0.05, 20
 #: A 429 slows us down for minutes after the wait is over.
 LIMITED = timedelta(minutes=10)
+LIMITED_BY = "429"  # the reason of the gate then; it may be closed by hand, too
 UNANSWERED = timedelta(minutes=5)
 LAG_SECONDS = 3 * 3600  # nine records in ten are usually there within half an hour
 
@@ -105,7 +106,7 @@ def is_missing(process: Process, processes: Mapping[str, Alive]) -> bool:
 
 def _gates(standing: Standing) -> Iterator[Alert]:
     for gate in standing.queues:
-        if gate.key == BOT:
+        if gate.key == BOT and gate.reason == LIMITED_BY:
             if gate.closed or _was_limited(gate, standing):
                 yield Alert(Code.RATE_LIMITED, "Telegram asked us to wait.", about="gate")
         elif gate.closed:
@@ -119,9 +120,7 @@ def _gates(standing: Standing) -> Iterator[Alert]:
 
 def _was_limited(gate: Queue, standing: Standing) -> bool:
     """A wait may be over before anybody looks; the lowered rate stays a while."""
-    return gate.reason == "429" and bool(
-        gate.updated_at and standing.now - gate.updated_at < LIMITED
-    )
+    return bool(gate.updated_at and standing.now - gate.updated_at < LIMITED)
 
 
 def _late(standing: Standing) -> Iterator[Alert]:

@@ -21,6 +21,7 @@ from config import watch
 from config.pagers import channels
 from config.watch import OUTAGE, Watch
 from delivery import clock
+from delivery.gate_queries import HOLD_BOT
 from delivery.models import Delivery, Process
 from delivery.services import beat, close_gate, open_gate
 from nurture.domain.alerts import CLEAR
@@ -287,6 +288,17 @@ def test_a_database_that_is_away_is_told_from_memory(
     assert len([text for text in said(slack) if "database" in text]) == 2
     kept = AlertEpisode.objects.get(code="database_unreachable")
     assert kept.resolved_at
+
+
+def test_a_gate_that_staff_closed_is_no_wait_of_telegrams() -> None:
+    """It does not open by itself, whatever Telegram says of what was on the wire then."""
+    close_gate(key="bot", reason="closed by staff", by="ann")
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_BOT, {"rate": 5.0, "wait": timedelta(seconds=3)})
+
+    (found,) = alerts(standing(now=clock.now()))
+
+    assert (found.code, found.subject, found.tone) == ("sending_stopped", "bot", "bad")
 
 
 def test_a_database_that_takes_no_rows_is_told_from_memory(world: World, pager: Receiver) -> None:
