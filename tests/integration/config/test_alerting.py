@@ -24,7 +24,7 @@ from delivery import clock
 from delivery.gate_queries import HOLD_BOT
 from delivery.models import Delivery, Process
 from delivery.services import beat, close_gate, open_gate
-from nurture.domain.alerts import CLEAR
+from nurture.domain.alerts import CLEAR, Code
 from nurture.models import AlertEpisode, AlertNotice, AlertSilence
 from nurture.services import telling
 from nurture.services.alerts import alerts
@@ -294,7 +294,7 @@ def test_a_gate_that_staff_closed_is_no_wait_of_telegrams() -> None:
     """It does not open by itself, whatever Telegram says of what was on the wire then."""
     close_gate(key="bot", reason="closed by staff", by="ann")
     with connection.cursor() as cursor:
-        cursor.execute(HOLD_BOT, {"rate": 5.0, "wait": timedelta(seconds=3)})
+        cursor.execute(HOLD_BOT.replace("%(wait)s", "interval '3 s'"), {"rate": 5.0})
 
     (found,) = alerts(standing(now=clock.now()))
 
@@ -307,8 +307,9 @@ def test_a_database_that_takes_no_rows_is_told_from_memory(world: World, pager: 
     wrong()  # what is to be told now could not be kept
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
-    for at in (0.0, 15.0, 61.0):
-        one.look(at=lambda at=at: at)
+    moments = iter((0.0, 15.0, 61.0))
+    for _ in range(3):
+        one.look(at=lambda: next(moments))
 
     assert events(pager) == [("trigger", "telbot-local-database_unreachable")]
 
@@ -370,7 +371,7 @@ def test_a_worker_watches_where_no_clock_does() -> None:
         cursor.execute("UPDATE delivery_heartbeat SET first_at = first_at - interval '31 min'")
     assert not watch.others_look()
     found = {alert.code: alert.words for alert in alerts(standing(now=clock.now()))}
-    assert found["clock_missing"] == "The clock was never seen."
+    assert found[Code.CLOCK_MISSING] == "The clock was never seen."
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO delivery_heartbeat (name, hour, first_at, seen_at, minutes)"

@@ -61,7 +61,7 @@ def planned() -> Delivery:
     return make_delivery(due_at=clock.now() + timedelta(days=1))
 
 
-def act(client: Client, name: str, action: str, *rows: Delivery, **more: str) -> str:
+def act(client: Client, name: str, action: str, *rows: Delivery | Gate, **more: str) -> str:
     """Run an action from a list; what the answer says."""
     data = {"action": action, "_selected_action": [row.pk for row in rows], **more}
     answer = client.post(reverse(name), data, follow=True)
