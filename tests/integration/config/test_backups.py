@@ -361,19 +361,6 @@ def test_a_backup_is_good_where_old_ones_cannot_go(store: Bucket) -> None:
         scheduled.nightly(now)
 
 
-def test_a_backup_that_is_broken_off_is_no_good_one_and_no_error_quotes_a_row() -> None:
-    """A deploy stops the worker in the midst of it; a rehearsal meets rows that do not migrate."""
-    quotes = IntegrityError("duplicate key\nDETAIL:  Key (email)=(rosa@example.org) is there")
-    for error in (KeyboardInterrupt(), quotes):
-        with pytest.raises(type(error)):
-            with backup_runs.noted(kind=BackupRun.BACKUP, now=clock.now()):
-                raise error
-
-    assert backup_runs.last_good(kind=BackupRun.BACKUP) is None
-    errors = BackupRun.objects.order_by("pk").values_list("error", flat=True)
-    assert list(errors) == ["KeyboardInterrupt", "IntegrityError: duplicate key"]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # every migration, in a database of its own
 def test_a_rehearsal_touches_nothing_and_is_noted(store: Bucket, tmp_path: Path) -> None:
