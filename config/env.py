@@ -197,7 +197,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="SENTRY_DSN",
-        read=readers.text,
+        read=readers.dsn,
         default="",
         secret=True,
         help="error reports; empty: off",

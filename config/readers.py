@@ -73,6 +73,15 @@ def url(raw: str) -> str:
     return url
 
 
+def dsn(raw: str) -> str:
+    """Where Sentry takes reports; "" for none. Its own library would not name the setting."""
+    dsn = url(raw)
+    parts = urlsplit(dsn)
+    if dsn and not (parts.username and parts.path.rpartition("/")[2].isdecimal()):
+        raise ValueError("expected https://KEY@host/PROJECT")
+    return dsn
+
+
 def server(*schemes: str) -> Callable[[str], str]:
     """A reader of a server's URL with one of these schemes; empty: none is named."""
 

@@ -152,7 +152,6 @@ DATABASES["default"]["OPTIONS"] = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# waffle caches flags; with a cache per process a kill switch would reach the others minutes late.
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -160,8 +159,12 @@ CACHES: dict[str, Any] = {
         "KEY_PREFIX": "telbot",
         # Seconds. A request that Redis lets wait goes on without it.
         "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
-    }
+    },
+    "none": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
+# waffle would cache flags: in a process, so that a kill switch reached the others minutes late, or
+# in Redis, so that nobody could turn or read one while it is away. They are read from their rows.
+WAFFLE_CACHE_NAME = "none"
 WAFFLE_CREATE_MISSING_SWITCHES = False
 
 DRAMATIQ_BROKER = {

@@ -16,7 +16,14 @@ from datetime import UTC, datetime, timedelta
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.urls import reverse
 
 from config import metrics
@@ -27,7 +34,7 @@ from delivery.selectors import standing as standing_of_delivery
 from nurture.domain.alerts import CATALOGUE, CLEAR, Code, Tell
 from nurture.models import AlertNotice
 from nurture.services import telling
-from nurture.services.alerts import MISSING_SECONDS, Alert, alerts
+from nurture.services.alerts import Alert, alerts, is_missing
 from nurture.services.figures import standing
 
 log = logging.getLogger(__name__)
@@ -52,7 +59,7 @@ class Watch:
         """See what is wrong, keep it, and tell what is to be told."""
         try:
             self._look()
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, InternalError):  # the last: it is read-only
             log.warning("watch.database_unreachable")
             self.outage.is_away(monotonic=at())
         else:
@@ -223,9 +230,8 @@ def start(
 
 
 def others_look() -> bool:
-    """Whether a clock was seen of late, or cannot be known to be away."""
+    """Whether a clock was seen of late, has yet to begin, or cannot be known to be away."""
     try:
-        alive = standing_of_delivery().processes.get(Process.CLOCK.value)
+        return not is_missing(Process.CLOCK, standing_of_delivery().processes)
     except (DatabaseError, InterfaceError):
         return True
-    return alive is None or alive.seconds_ago <= MISSING_SECONDS

@@ -6,14 +6,16 @@ As in queries.py, gates go by clock_timestamp() and what concerns a learner's li
 from __future__ import annotations
 
 # 429: everybody waits. One lowering of the rate per closing; the arrival time moves along, so the
-# first message afterwards has a slot of its own.
+# first message afterwards has a slot of its own. Who closed it until it is opened stays named.
 HOLD_BOT = """
 UPDATE delivery_gate
    SET rate = CASE WHEN closed_until > clock_timestamp() THEN rate ELSE %(rate)s END,
        rate_changed_at = clock_timestamp(),
        closed_until = greatest(closed_until, clock_timestamp() + %(wait)s),
        next_slot_at = greatest(next_slot_at, clock_timestamp() + %(wait)s),
-       reason = '429', closed_by = 'telegram', updated_at = clock_timestamp()
+       reason = CASE WHEN closed_until < '2999-01-01Z' THEN '429' ELSE reason END,
+       closed_by = CASE WHEN closed_until < '2999-01-01Z' THEN 'telegram' ELSE closed_by END,
+       updated_at = clock_timestamp()
  WHERE key = 'bot'
 """
 

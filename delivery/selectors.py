@@ -176,7 +176,7 @@ class Standing:
     has_sent: bool  # among the last tries is one that arrived
     bot_username: str
     heard_at: datetime | None
-    processes: dict[str, Alive]  # by models.Process; what was not seen in seven days is not there
+    processes: dict[str, Alive]  # by models.Process; what was never seen is not there
     poison: int = 0  # deliveries and updates that killed what handled them
     waiting_since: datetime | None = None  # the oldest update that is still to be handled
 

@@ -86,7 +86,7 @@ def rollout(request: HttpRequest) -> HttpResponse:
             return _turn(request, name, to)
         return _page(request, "admin/rollout_confirm.html", {"change": foresee(name, to), "to": to})
     except LookupError as error:
-        return HttpResponseBadRequest(str(error))
+        return HttpResponseBadRequest(str(error), content_type="text/plain")  # it quotes
     except ValueError as error:
         messages.error(request, f"{str(error).capitalize()}. Nothing was changed.")
         return redirect("rollout")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -20,15 +20,12 @@ from config.backups.archive import Manifest
 from config.backups.dump import dump
 from config.backups.elsewhere import throw_away_database
 from config.backups.load import restore
-from config.backups.storage import Storage
+from config.backups.storage import Storage, StorageError
 from delivery.invariants import BY_NOW
 from nurture.models import BackupRun
 from nurture.services import backup_runs
 
 log = logging.getLogger(__name__)
-
-EVERY = timedelta(hours=24)
-AGAIN = timedelta(hours=1)  # after one that failed
 
 
 class BackupError(Exception):
@@ -44,6 +41,7 @@ class Stored:
     bytes: int
     manifest: Manifest
     deleted: list[str]
+    problem: str = ""  # why not all that should have made room has gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +54,16 @@ class Rehearsed:
     violations: list[str] = field(default_factory=list)  # what `audit` says of it
 
 
-def is_due(*, now: datetime) -> bool:
-    """Whether it is time for the next backup: a day after the last, an hour after a failed one."""
-    if not settings.BACKUP_S3_URL:
-        return False
-    return backup_runs.may_begin(kind=BackupRun.BACKUP, now=now, every=EVERY, again=AGAIN)
-
-
 def nightly(now: datetime) -> Mapping[str, int]:
-    """`run` as a job of the timetable: what it counted; nothing where no storage is named."""
+    """`run` as a job of the timetable: what it counted; nothing where no storage is named.
+
+    Raises what `run` does, and BackupError where old ones stay: one day the storage is full.
+    """
     if not settings.BACKUP_S3_URL:
         return {}
     stored = run(now=now)
+    if stored.problem:
+        raise BackupError(stored.problem)
     return {"rows": stored.manifest.rows, "bytes": stored.bytes, "deleted": len(stored.deleted)}
 
 
@@ -75,22 +71,41 @@ def run(*, now: datetime) -> Stored:
     """Take a backup, store it, delete what retention gives up, and note it. `now` is UTC.
 
     Raises BackupError where another process does it or no storage is named; StorageError, OSError.
-    Safe to run twice: each is a backup more. Old ones go only when the new one is stored.
+    Safe to run twice: each is a backup more. Old ones go only when the new one is stored, and it is
+    a good one also where they cannot go (`Stored.problem`).
     """
     storage = Storage(_url())
-    with _alone(), backup_runs.noted(kind=BackupRun.BACKUP, now=now) as note:
-        with tempfile.TemporaryDirectory(prefix="telbot-") as folder:
-            path = Path(folder) / "backup.zip"
-            manifest = dump(path=path)
-            name = retention.name_of(environment=settings.ENVIRONMENT, taken_at=manifest.taken_at)
-            storage.put(name=name, path=path)
-            size = path.stat().st_size
-        note.tell(file=name, rows=manifest.rows, size=size)
-        deleted = retention.superfluous(backups=_stored(storage))
-        for old in deleted:
-            storage.delete(name=old)
+    with _alone():
+        with backup_runs.noted(kind=BackupRun.BACKUP, now=now) as note:
+            manifest, name, size = _store(storage)
+            note.tell(file=name, rows=manifest.rows, size=size)
+        deleted, problem = _thin_out(storage)
     log.info("backup.stored", extra={"file": name, "rows": manifest.rows, "bytes": size})
-    return Stored(name=name, place=storage.label, bytes=size, manifest=manifest, deleted=deleted)
+    return Stored(
+        name=name, place=storage.label, bytes=size, manifest=manifest, deleted=deleted,
+        problem=problem,
+    )  # fmt: skip
+
+
+def _store(storage: Storage) -> tuple[Manifest, str, int]:
+    with tempfile.TemporaryDirectory(prefix="telbot-") as folder:
+        path = Path(folder) / "backup.zip"
+        manifest = dump(path=path)
+        name = retention.name_of(environment=settings.ENVIRONMENT, taken_at=manifest.taken_at)
+        storage.put(name=name, path=path)
+        return manifest, name, path.stat().st_size
+
+
+def _thin_out(storage: Storage) -> tuple[list[str], str]:
+    """What was deleted, and what stood in the way of more."""
+    deleted: list[str] = []
+    try:
+        for old in retention.superfluous(backups=_stored(storage)):
+            storage.delete(name=old)
+            deleted.append(old)
+    except StorageError as error:
+        return deleted, str(error)
+    return deleted, ""
 
 
 def rehearse(*, file: Path | None, now: datetime) -> Rehearsed:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 
+from config.telemetry.scrubbing import words
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TRACE_LENGTH", "Span", "bind", "bound", "continuing", "flush", "ids", "is_on", "resource",
-    "silent", "span", "start", "traceparent",
+    "silent", "span", "start", "traceparent", "words",
 ]  # fmt: skip
 
 TRACE_LENGTH = 55  # of a traceparent: https://www.w3.org/TR/trace-context/#traceparent-header

@@ -138,6 +138,14 @@ def told(*, module: str, name: str, said: str) -> str:
     return HIDDEN if said else ""
 
 
+def words(error: BaseException) -> str:
+    """The class of an error and what it says, without the rows that a database quotes in it."""
+    kind, said = type(error), str(error)
+    if kind.__module__.startswith(("psycopg", "django.db")):
+        said = told(module=kind.__module__, name=kind.__name__, said=said)
+    return f"{kind.__name__}: {said}".rstrip(": ")
+
+
 def exception(error: BaseException) -> str:
     """A traceback with its causes: where, and of which class; words only as `told` lets through."""
     parts: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +17,10 @@ from config.console.pages import Console, may
 from config.console.words import moment, pill
 from delivery import models, services
 from delivery.models import UNTIL_OPENED
+from delivery.services.gates import FENCE
+
+#: Opening it by hand would send once more what the original has sent since the copy was made.
+BY_COMMAND = "only manage.py post_restore, which asks until when the original sent"
 
 
 @admin.register(models.Gate)
@@ -53,6 +58,14 @@ class GateAdmin(Console):
 
     has_switch_permission = may("delivery.switch_gate")
 
+    def ask(
+        self, request: HttpRequest, queryset: QuerySet[models.Gate], question: Question
+    ) -> HttpResponse | None:
+        """As everywhere; the fence of a copy stays as it is."""
+        fence = queryset.filter(key=FENCE)
+        asked = replace(question, left=[(row.key, BY_COMMAND) for row in fence])
+        return self.confirm(request, queryset.exclude(key=FENCE), asked)
+
     def heading(self, row: models.Gate) -> str:
         """By its key."""
         return row.key
@@ -67,7 +80,7 @@ class GateAdmin(Console):
                 services.close_gate(key=key, reason="closed by staff", by=by)
             return "Closed. Nothing is lost; it waits."
 
-        return self.confirm(
+        return self.ask(
             request,
             queryset,
             Question(
@@ -93,7 +106,7 @@ class GateAdmin(Console):
                 services.open_gate(key=key, by=request.user.get_username())
             return "Open."
 
-        return self.confirm(
+        return self.ask(
             request,
             queryset,
             Question(

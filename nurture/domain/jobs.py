@@ -13,6 +13,8 @@ TRIES = 3
 RETRY = timedelta(minutes=15)
 #: Later than this, somebody should know.
 OVERDUE = timedelta(hours=1)
+#: A pause is meant for a night; who pauses for longer is reminded.
+FORGOTTEN = timedelta(days=1)
 _DAY = timedelta(days=1)
 
 

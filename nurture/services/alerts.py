@@ -5,13 +5,13 @@ services/telling.py keeps which of them were opened, told and resolved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from attendance.google_errors import Failure
 from delivery.models import Process
-from delivery.selectors import COUNTED, Queue
+from delivery.selectors import COUNTED, Alive, Queue
 from delivery.services.gates import BOT, BREAKER, FENCE, SWITCH, TOKEN
 from nurture.domain import figures
 from nurture.domain.alerts import CATALOGUE, Code, Rule
@@ -19,6 +19,9 @@ from nurture.services.figures import Standing
 
 #: A process that beats every 15 s and was not seen for so long is missing.
 MISSING_SECONDS = 60.0
+#: One that was never seen is missing once another has been there for so long: longer than a worker
+#: waits for the first migrations.
+FIRST_MINUTES = 30
 #: Google is read every ten minutes; after so long without a whole reading it is dark.
 DARK = timedelta(hours=2)
 #: A lease and a tick; what is late by more waits for a reason.
@@ -29,6 +32,7 @@ MANY_REVIEWS = 20
 FAILING, FEWEST = 0.05, 20
 #: A 429 slows us down for minutes after the wait is over.
 LIMITED = timedelta(minutes=10)
+LIMITED_BY = "429"  # the reason of the gate then; it may be closed by hand, too
 UNANSWERED = timedelta(minutes=5)
 LAG_SECONDS = 3 * 3600  # nine records in ten are usually there within half an hour
 
@@ -84,17 +88,25 @@ def alerts(standing: Standing) -> list[Alert]:
 
 def _processes(standing: Standing) -> Iterator[Alert]:
     codes = {Process.CLOCK: Code.CLOCK_MISSING, Process.WORKER: Code.WORKER_MISSING}
+    processes = standing.delivery.processes
     for process, code in codes.items():
-        alive = standing.delivery.processes.get(process.value)
-        if alive is not None and alive.seconds_ago > MISSING_SECONDS:
-            minutes = int(alive.seconds_ago // 60)
-            words = f"The {process.value} was not seen for {minutes} min."
-            yield Alert(code, words, about=process.value)
+        if is_missing(process, processes):
+            alive = processes.get(process.value)
+            span = f"not seen for {int(alive.seconds_ago // 60)} min" if alive else "never seen"
+            yield Alert(code, f"The {process.value} was {span}.", about=process.value)
+
+
+def is_missing(process: Process, processes: Mapping[str, Alive]) -> bool:
+    """Not seen for a minute; or never, though another kind was first seen half an hour ago."""
+    alive = processes.get(process.value)
+    if alive is None:
+        return any(other.of >= FIRST_MINUTES for other in processes.values())
+    return alive.seconds_ago > MISSING_SECONDS
 
 
 def _gates(standing: Standing) -> Iterator[Alert]:
     for gate in standing.queues:
-        if gate.key == BOT:
+        if gate.key == BOT and gate.reason == LIMITED_BY:
             if gate.closed or _was_limited(gate, standing):
                 yield Alert(Code.RATE_LIMITED, "Telegram asked us to wait.", about="gate")
         elif gate.closed:
@@ -108,9 +120,7 @@ def _gates(standing: Standing) -> Iterator[Alert]:
 
 def _was_limited(gate: Queue, standing: Standing) -> bool:
     """A wait may be over before anybody looks; the lowered rate stays a while."""
-    return gate.reason == "429" and bool(
-        gate.updated_at and standing.now - gate.updated_at < LIMITED
-    )
+    return bool(gate.updated_at and standing.now - gate.updated_at < LIMITED)
 
 
 def _late(standing: Standing) -> Iterator[Alert]:

@@ -10,12 +10,10 @@ from datetime import datetime, timedelta
 
 from django.db import ProgrammingError, transaction
 
+from config import telemetry
 from nurture.models import BackupRun
 
 log = logging.getLogger(__name__)
-
-#: A run without an end is over after this long: its process died.
-_GIVEN_UP = timedelta(hours=6)
 
 
 class Note:
@@ -41,8 +39,8 @@ def noted(*, kind: str, now: datetime) -> Iterator[Note]:
     _keep(row)
     try:
         yield note
-    except Exception as error:
-        note.failed(f"{type(error).__name__}: {error}")
+    except BaseException as error:  # also where the process is being stopped: nothing was stored
+        note.failed(telemetry.words(error))
         raise
     finally:
         row.finished_at = now + timedelta(seconds=time.monotonic() - began)
@@ -62,18 +60,3 @@ def last_good(*, kind: str) -> BackupRun | None:
     """The newest that came to a good end."""
     good = BackupRun.objects.filter(kind=kind, finished_at__isnull=False, error="")
     return good.order_by("-started_at").first()
-
-
-def may_begin(*, kind: str, now: datetime, every: timedelta, again: timedelta) -> bool:
-    """Whether the next is due: `every` after the last good one, `again` after one that failed.
-
-    Where one is going on, it is not.
-    """
-    newest = BackupRun.objects.filter(kind=kind).order_by("-started_at").first()
-    if newest is None:
-        return True
-    if newest.finished_at is None:
-        return newest.started_at <= now - _GIVEN_UP
-    if newest.error:
-        return newest.started_at <= now - again
-    return newest.started_at <= now - every

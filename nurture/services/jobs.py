@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from nurture.domain.jobs import OVERDUE, Hour, next_run
+from nurture.domain.jobs import FORGOTTEN, OVERDUE, Hour, next_run
 from nurture.models import Job, JobRun, RunOutcome
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,8 @@ def run_now(*, names: Iterable[str], by: str, now: datetime) -> int:
 
 
 def troubles(*, now: datetime) -> list[Trouble]:
-    """Jobs whose last run came to nothing, and jobs that should have run an hour ago.
+    """Jobs whose last run came to nothing, and jobs that should have run an hour ago: a day ago,
+    where somebody paused them. A run that should have ended an hour ago counts as none.
 
     For alerts: one for each, known again by its name until it is not among them any more.
     """
@@ -221,8 +222,10 @@ def troubles(*, now: datetime) -> list[Trouble]:
         for run in JobRun.objects.filter(job__in=failed).exclude(outcome="").order_by("started_at")
     }
     late = Job.objects.filter(
-        paused_at__isnull=True, tries=0, next_at__lt=now - OVERDUE, lease_until__isnull=True
-    )
+        Q(paused_at__isnull=True) | Q(next_at__lt=now - FORGOTTEN),
+        Q(lease_until__isnull=True) | Q(lease_until__lt=now - OVERDUE),
+        tries=0, next_at__lt=now - OVERDUE,
+    )  # fmt: skip
     return [
         *(
             Trouble(

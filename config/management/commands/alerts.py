@@ -23,6 +23,7 @@ from nurture.services import telling
 BY = "command line"
 _LENGTH = re.compile(r"(\d{1,4})([mhd])\Z")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=7)  # one that is forgotten ends by itself
 Report = tuple[str, dict[str, Any]]
 
 
@@ -34,7 +35,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to do."""
         parser.add_argument("deed", nargs="?", default="list", choices=list(_DEEDS))
-        parser.add_argument("length", nargs="?", help="of a silence: 30m, 2h, 1d")
+        parser.add_argument("length", nargs="?", help="of a silence: 30m, 2h, 7d at most")
         parser.add_argument("--reason", default="", help="of a silence")
         parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
@@ -101,9 +102,10 @@ def _speak(options: dict[str, Any]) -> Report:
 
 def _length(text: str | None) -> timedelta:
     match = _LENGTH.match(text or "")
-    if not match or not int(match[1]):
-        raise CommandError("say for how long: 30m, 2h or 1d. Nothing was changed.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    length = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta()
+    if not timedelta() < length <= LONGEST:
+        raise CommandError("say for how long: 30m, 2h or 1d, 7d at most. Nothing was changed.")
+    return length
 
 
 _DEEDS: dict[str, Callable[[dict[str, Any]], Report]] = {

@@ -55,10 +55,13 @@ class Command(JsonCommand):
             "place": stored.place,
             "bytes": stored.bytes,
             "deleted": stored.deleted,
+            "problem": stored.problem,
         }
+        stays = f" The others that should go are still there. {stored.problem}"
         self.say(
             f"Stored as {stored.name} in {stored.place} ({stored.bytes:,} bytes): "
-            f"{report.sentence(stored.manifest)}. {len(stored.deleted)} old ones were deleted.",
+            f"{report.sentence(stored.manifest)}. {len(stored.deleted)} old ones were deleted."
+            f"{stays if stored.problem else ''}",
             said,
             as_json=as_json,
         )

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from config.telemetry.scrubbing import words
 from config.views import database_problem
 
 #: A migration that cannot get its lock in this time would hold up everybody who queues behind it.
@@ -73,8 +74,8 @@ class Command(BaseCommand):
         try:
             call_command("migrate", interactive=False, stdout=self.stdout)
         except Exception as error:
-            raise CommandError(
-                f"The deploy stops at a migration: {error}\n"
+            raise CommandError(  # it stands in Render's log, so it quotes no row
+                f"The deploy stops at a migration: {words(error)}\n"
                 "What is listed as OK above is applied and fits the code that runs; the one that "
                 "failed left no trace, unless it is not atomic. Deploy again once it is mended."
             ) from error

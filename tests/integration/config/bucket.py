@@ -24,6 +24,7 @@ class Bucket:
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     host: str = ""
+    keeps: bool = False  # whether its key may not delete
 
     def url(self, *, secret: str = SECRET) -> str:
         """What BACKUP_S3_URL would be."""
@@ -49,14 +50,19 @@ class Bucket:
         elif method == "PUT":
             self.objects[key] = body
         elif method == "POST" and "delete" in query:
-            gone = re.findall(r"<Key>(.*?)</Key>", body.decode())
-            for name in gone:
-                self.objects.pop(name, None)
-            rows = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in gone)
-            return 200, f"<DeleteResult>{rows}</DeleteResult>"
+            return self._deleted(body)
         elif method == "GET" and query.get("list-type") == "2":
             return 200, self._listed(query.get("prefix", ""))
         return 200, ""
+
+    def _deleted(self, body: bytes) -> tuple[int, str]:
+        if self.keeps:
+            return 403, "<Error><Code>AccessDenied</Code></Error>"
+        gone = re.findall(r"<Key>(.*?)</Key>", body.decode())
+        for name in gone:
+            self.objects.pop(name, None)
+        rows = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in gone)
+        return 200, f"<DeleteResult>{rows}</DeleteResult>"
 
     def _listed(self, prefix: str) -> str:
         rows = "".join(

@@ -21,9 +21,10 @@ from config import watch
 from config.pagers import channels
 from config.watch import OUTAGE, Watch
 from delivery import clock
+from delivery.gate_queries import HOLD_BOT
 from delivery.models import Delivery, Process
 from delivery.services import beat, close_gate, open_gate
-from nurture.domain.alerts import CLEAR
+from nurture.domain.alerts import CLEAR, Code
 from nurture.models import AlertEpisode, AlertNotice, AlertSilence
 from nurture.services import telling
 from nurture.services.alerts import alerts
@@ -289,6 +290,30 @@ def test_a_database_that_is_away_is_told_from_memory(
     assert kept.resolved_at
 
 
+def test_a_gate_that_staff_closed_is_no_wait_of_telegrams() -> None:
+    """It does not open by itself, whatever Telegram says of what was on the wire then."""
+    close_gate(key="bot", reason="closed by staff", by="ann")
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_BOT.replace("%(wait)s", "interval '3 s'"), {"rate": 5.0})
+
+    (found,) = alerts(standing(now=clock.now()))
+
+    assert (found.code, found.subject, found.tone) == ("sending_stopped", "bot", "bad")
+
+
+def test_a_database_that_takes_no_rows_is_told_from_memory(world: World, pager: Receiver) -> None:
+    """A standby after a fail-over, a full disk at some hosts: it answers, but nothing is kept."""
+    one = world.watch()
+    wrong()  # what is to be told now could not be kept
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+    moments = iter((0.0, 15.0, 61.0))
+    for _ in range(3):
+        one.look(at=lambda: next(moments))
+
+    assert events(pager) == [("trigger", "telbot-local-database_unreachable")]
+
+
 class unreachable:  # noqa: N801 - used as a context
     """PostgreSQL as it is when nobody listens: a port at which connections are refused."""
 
@@ -335,10 +360,18 @@ def test_the_receivers_can_be_tried(
         call_command("alerts", "test", stdout=StringIO())
     with pytest.raises(CommandError, match="for how long"):
         call_command("alerts", "silence", "soon")
+    with pytest.raises(CommandError, match="7d at most"):
+        call_command("alerts", "silence", "8d")
 
 
 def test_a_worker_watches_where_no_clock_does() -> None:
+    beat(Process.WORKER)
     assert watch.others_look()  # never seen: it is not set up yet
+    with connection.cursor() as cursor:  # but it should be, by now
+        cursor.execute("UPDATE delivery_heartbeat SET first_at = first_at - interval '31 min'")
+    assert not watch.others_look()
+    found = {alert.code: alert.words for alert in alerts(standing(now=clock.now()))}
+    assert found[Code.CLOCK_MISSING] == "The clock was never seen."
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO delivery_heartbeat (name, hour, first_at, seen_at, minutes)"

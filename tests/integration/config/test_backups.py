@@ -296,7 +296,6 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(storage, "_PART", 5 << 10)
     now = datetime.now(UTC)
-    assert scheduled.is_due(now=now)
     assert doctor.CHECKS["backups"]().verdict == "not_yet"
     old = [now - timedelta(days=365 + n) for n in range(3)]
     for at in old:
@@ -319,9 +318,7 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     newest = BackupRun.objects.latest("started_at")
     assert (newest.kind, newest.file, newest.error) == ("backup", again["file"], "")
     assert newest.rows == again["rows"] > 0
-    assert not scheduled.is_due(now=now + timedelta(hours=23))
     assert doctor.CHECKS["backups"]().verdict == "pass"
-    assert scheduled.is_due(now=now + timedelta(hours=25))
 
     run("restore", from_storage=True, replace=True)
     assert Learner.objects.get().email == "a@x.org"
@@ -337,13 +334,31 @@ def test_the_storage_keeps_what_retention_says_and_the_key_to_itself(
     assert "another" not in str(said.value)
     failed = BackupRun.objects.latest("started_at")
     assert "StorageError" in failed.error
-    assert not scheduled.is_due(now=failed.started_at + timedelta(minutes=59))
     BackupRun.objects.update(started_at=now - timedelta(hours=27))
     assert doctor.CHECKS["backups"]().verdict == "fail"
     assert SECRET not in caplog.text
     assert SECRET not in json.dumps(again)
     settings.BACKUP_S3_URL = ""
-    assert (scheduled.nightly(now), scheduled.is_due(now=now)) == ({}, False)
+    assert scheduled.nightly(now) == {}
+
+
+def test_a_backup_is_good_where_old_ones_cannot_go(store: Bucket) -> None:
+    """A key that may not delete stops neither a deploy nor go_no_go; the job tells of it."""
+    now, store.keeps = datetime.now(UTC), True
+    store.objects |= {
+        f"telbot/telbot-local-{now - timedelta(days=30, hours=n):%Y%m%dT%H%M%SZ}.zip": b"x"
+        for n in range(20)
+    }
+
+    done = run("backup", to_storage=True)
+
+    assert f"telbot/{done['file']}" in store.objects
+    assert (done["deleted"], done["problem"][:18]) == ([], "Cannot delete from")
+    last = backup_runs.last_good(kind=BackupRun.BACKUP)
+    assert last is not None
+    assert last.file == done["file"]
+    with pytest.raises(scheduled.BackupError, match="Cannot delete"):
+        scheduled.nightly(now)
 
 
 @pytest.mark.slow

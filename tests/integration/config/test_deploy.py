@@ -20,7 +20,7 @@ import pytest
 from django.conf import settings as project
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from config import env as env_table
@@ -164,7 +164,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def note(name: str, **_: Any) -> None:
         done.append(name)
         if name in os.environ.get("FAILS", ""):
-            raise CommandError("it broke")
+            raise IntegrityError("duplicate key\nDETAIL:  Key (email)=(rosa@example.org) is there")
 
     monkeypatch.setattr(predeploy, "call_command", note)
     return done
@@ -205,7 +205,7 @@ def test_production_is_backed_up_before_it_is_migrated(
     ("fails", "done", "said"),
     [
         ("backup", ["backup"], "Nothing was migrated"),
-        ("migrate", ["backup", "migrate"], "The deploy stops at a migration"),
+        ("migrate", ["backup", "migrate"], r"at a migration: IntegrityError: duplicate key\n"),
     ],
 )
 def test_a_step_that_fails_stops_the_deploy(

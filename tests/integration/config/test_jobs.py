@@ -91,6 +91,8 @@ def test_a_paused_job_waits_and_then_runs_once() -> None:
     assert jobs.pause(names=["clean", "ring"], by="ann", why="restore", now=EVENING) == 1
     assert run(NIGHT + DAY) == 0
     assert jobs.troubles(now=NIGHT + DAY) == []
+    (forgotten,) = jobs.troubles(now=NIGHT + DAY + HOUR)
+    assert (forgotten.name, forgotten.kind) == ("clean", "overdue")
 
     assert jobs.run_now(names=["clean", "ring"], by="ann", now=NIGHT) == 1  # paused or not
     assert [run(NIGHT), run(NIGHT)] == [1, 0]
@@ -126,6 +128,8 @@ def test_a_run_whose_process_died_is_seen_and_repeated() -> None:
     lost = jobs.claim(works=work(), now=NIGHT)  # and never heard of again
     assert lost is not None
     assert run(NIGHT + HOUR / 2) == 0
+    assert jobs.troubles(now=NIGHT + HOUR) == []  # its time is not over for long
+    assert jobs.troubles(now=NIGHT + 3 * HOUR)[0].kind == "overdue"  # nobody came to bury it
     assert jobs.are_due(now=NIGHT + HOUR)
 
     assert run(NIGHT + HOUR) == 0

@@ -165,6 +165,7 @@ def test_an_unknown_switch_is_refused(staff: Any) -> None:
 
     assert turn(client, "stream:nowhere", "off", expected="on").status_code == 400
     assert turn(client, "everything", "off").status_code == 400
+    assert turn(client, "<b>all</b>", "off")["Content-Type"] == "text/plain"  # what it quotes
 
 
 def test_the_page_costs_few_queries_however_many_learners(staff: Any) -> None:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from delivery import clock, services
-from delivery.models import Attempt, Delivery
+from delivery.models import Attempt, Delivery, Gate
 from nurture.services.roles import set_up_roles
 from tests.factories import nurture
 from tests.factories.delivery import make_delivery
@@ -61,7 +61,7 @@ def planned() -> Delivery:
     return make_delivery(due_at=clock.now() + timedelta(days=1))
 
 
-def act(client: Client, name: str, action: str, *rows: Delivery, **more: str) -> str:
+def act(client: Client, name: str, action: str, *rows: Delivery | Gate, **more: str) -> str:
     """Run an action from a list; what the answer says."""
     data = {"action": action, "_selected_action": [row.pk for row in rows], **more}
     answer = client.post(reverse(name), data, follow=True)
@@ -224,3 +224,18 @@ def test_a_search_finds_the_deliveries_of_a_person() -> None:
         page = client.get(reverse(ALL), {"q": words}).content.decode()
         assert "For Rosa" in page, words
         assert "in particular" not in page
+
+
+def test_the_fence_of_a_copy_is_nobodys_to_open_from_the_list() -> None:
+    """Who opens all gates at once leaves it closed: only post_restore asks what went out since."""
+    keys = ("bot:fence", "bot:switch")
+    gates = [services.close_gate(key=key, reason="a copy", by="fence") for key in keys]
+    client, name = staff(), "admin:delivery_gate_changelist"
+
+    asked = act(client, name, "open_again", *gates)
+    assert "Open 1 gate" in asked
+    assert "only manage.py post_restore" in asked
+    act(client, name, "open_again", *gates, confirmed="1")
+
+    closed = Gate.objects.filter(closed_until__gt=clock.now())
+    assert list(closed.values_list("key", flat=True)) == ["bot:fence"]

@@ -8,13 +8,16 @@ from io import StringIO
 from typing import Any
 
 import pytest
+import waffle
 from django.core.management import CommandError, call_command
 from waffle.models import Flag, Switch
 
+from attendance.tasks import settle_sessions
 from delivery.models import Gate
 from delivery.services.gates import close_gate
 from nurture import flags
 from nurture.models import Sequence
+from nurture.services.switches import turn
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -99,3 +102,20 @@ def test_a_percentage_is_for_nurture_only() -> None:
     """Half an attendance makes no sense."""
     with pytest.raises(CommandError, match="nurture only"):
         call_command("switch", "attendance", "50")
+
+
+def test_switches_are_turned_and_read_while_redis_is_away(
+    settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    """The kill switch and the reading of Google: the clock goes on without Redis."""
+    away = {"LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = settings.CACHES | {"default": settings.CACHES["default"] | away}
+
+    for name, to in (("deliver", "off"), ("attendance", "on"), ("nurture", "5")):
+        with django_capture_on_commit_callbacks(execute=True):
+            turn(name=name, to=to, by="ann", now=NOW)
+
+    assert not flags.deliver_is_on()
+    assert flags.rollout_percent() == 5
+    settle_sessions.fn()
+    assert waffle.switch_is_active("attendance")

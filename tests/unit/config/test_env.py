@@ -74,6 +74,9 @@ def test_a_webhook_secret_as_render_generates_it_fits_telegram() -> None:
         pytest.param("BACKUP_S3_URL", "https://s3.x/b", "https://KEY", id="storage without key"),
         pytest.param("BACKUP_S3_URL", "https://k:s@s3.x", "https://KEY", id="no bucket"),
         pytest.param("TELEGRAM_WEBHOOK_SECRET", "a b", "letters", id="secret with a space"),
+        pytest.param("SENTRY_DSN", "https://sentry.io/123", "https://KEY", id="a DSN without key"),
+        pytest.param("SENTRY_DSN", "https://key@sentry.io/", "https://KEY", id="of no project"),
+        pytest.param("SENTRY_DSN", "sentry", "http", id="no DSN"),
     ],
 )
 def test_a_wrong_value_stops_the_boot_with_its_name(name: str, raw: str, said: str) -> None:

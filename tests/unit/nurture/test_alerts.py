@@ -80,7 +80,11 @@ SWITCH = gate("bot:switch", closed=True)
         (of_delivery(processes={"clock": seen(300)}), [("bad", "clock", "not seen for 5 min")]),
         (of_delivery(unknown=1), [("warn", "unknown", "1 delivery cannot be known")]),
         (of_delivery(dead=10_001), [("warn", "dead", "More than 10,000 deliveries")]),
-        (of_queues(gate("bot", closed=True)), [("warn", "gate", "Telegram asked us to wait")]),
+        (of_queues(gate("bot", closed=True)), [("bad", "gate", "The gate bot is closed")]),
+        (
+            of_queues(gate("bot", closed=True, reason="429")),
+            [("warn", "gate", "Telegram asked us to wait")],
+        ),
         (of_queues(SWITCH), [("bad", "gate", "The gate bot:switch is closed: closed by staff")]),
         (of_queues(gate("stream:x", closed=True, reason="9 failed")), [("warn", "gate", "9 fail")]),
         (of_queues(gate("stream:x", **LATE)), [("warn", "late", "10 min late")]),
