@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from attendance.models import AttendanceEvent, ClassSession, Pledge
+from attendance.models import AttendanceEvent, ClassSession, Course, Pledge
 from delivery import services as delivery
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
 from delivery.models import Chat, Delivery
 from nurture import flags, services
 from nurture.inbound import handle
 from nurture.models import Contact, Journey
-from nurture.services import preferences
+from nurture.services import conversation, preferences
 from nurture.words import WORDS
 from tests.factories import nurture as make
 from tests.factories.delivery import make_delivery
@@ -103,6 +103,21 @@ def test_who_has_left_the_course_sees_none_of_its_classes(rosa: Contact) -> None
     assert write(rosa, "/commit").text == WORDS["en"]["status_no_class"]
 
 
+def test_status_and_schedule_agree_on_the_next_class(rosa: Contact) -> None:
+    """A course that begins for them next week, and one that ends before its next class."""
+    rosa.learner.enrolments.update(starts_at=NOW + 5 * DAY)
+    assert "Lesson 9" in write(rosa, "/status").text
+    rosa.learner.enrolments.update(starts_at=None, ends_at=NOW + DAY)
+    assert WORDS["en"]["status_no_class"] in write(rosa, "/status").text
+
+
+def test_who_has_not_set_a_zone_reads_the_clock_of_their_course(rosa: Contact) -> None:
+    Course.objects.update(time_zone="Asia/Kolkata")
+    assert "Asia/Kolkata" in write(rosa, "/timezone").text
+    assert "Wednesday 4 March, 04:30" in write(rosa, "/snooze 2h").text
+    assert "Lesson 2</b>, Thursday 5 March, 22:30" in write(rosa, "/status").text
+
+
 def test_next_tells_when_and_not_before_a_snooze_is_over(rosa: Contact) -> None:
     assert write(rosa, "/next").text == WORDS["en"]["next_none"]
     planned(LATER)
@@ -155,6 +170,18 @@ def test_snooze_holds_what_is_owed_and_not_the_answers(
     assert "/resume" in reply.text
 
 
+def test_a_snooze_after_stop_promises_no_end_of_the_silence(rosa: Contact) -> None:
+    write(rosa, "/stop")
+    assert write(rosa, "/snooze 2h").text == WORDS["en"]["status_no_consent"]
+
+
+def test_who_wants_messages_again_gets_them_although_they_snoozed_before(rosa: Contact) -> None:
+    write(rosa, "/snooze 30d")
+    write(rosa, "/stop")
+    assert press(rosa, "optin").text == WORDS["en"]["opted_in"]
+    assert Chat.objects.get(contact=rosa).snoozed_until is None
+
+
 @pytest.mark.parametrize("said", ["0d", "soon", "-2h", "2w", "12345d"])
 def test_a_snooze_that_is_not_understood_changes_nothing(rosa: Contact, said: str) -> None:
     assert write(rosa, f"/snooze {said}").text == WORDS["en"]["snooze_bad"]
@@ -194,7 +221,10 @@ def test_a_time_zone_moves_what_is_planned(rosa: Contact) -> None:
     assert "Asia/Kolkata" in write(rosa, "/timezone").text
 
 
-@pytest.mark.parametrize("said", ["Nowhere", "Europe", "'; DROP TABLE", "../etc/passwd", "x" * 500])
+@pytest.mark.parametrize(
+    "said",
+    ["Nowhere", "gmt-5", "Madrid, Spain", "Europe", "'; DROP TABLE", "../etc/passwd", "x" * 500],
+)
 def test_a_zone_that_is_none_changes_nothing(rosa: Contact, said: str) -> None:
     assert write(rosa, f"/timezone {said}").text == WORDS["en"]["zone_bad"]
     rosa.refresh_from_db()
@@ -227,6 +257,15 @@ def test_a_choice_loses_nothing_that_is_due(rosa: Contact) -> None:
     row = planned(make.PLAIN)
     write(rosa, "/timezone kolkata")
     assert owed().pk == row.pk
+
+
+def test_who_has_left_the_course_does_not_promise_its_next_class(rosa: Contact) -> None:
+    """By the button of a message of last week."""
+    planned(make.PLAIN)
+    rosa.learner.enrolments.update(ends_at=NOW)
+    journey = Journey.objects.get()
+    assert conversation.pledge_next(journey=journey, now=NOW) is None
+    assert not Pledge.objects.exists()
 
 
 def test_a_learner_commits_to_a_class_by_its_button(rosa: Contact) -> None:
