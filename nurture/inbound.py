@@ -265,7 +265,8 @@ class _Talk:
         if at is None:
             return self._say("next_none")
         if at <= self.now:
-            return self._say("next_now")
+            held = outlook.next_message_waits(chat=self.chat)
+            return self._say("next_held" if held else "next_now")
         return self._say("next_at", when=self._moment(at, contact))
 
     def _why(self, contact: Contact) -> Sequence[Reply]:

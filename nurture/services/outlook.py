@@ -64,6 +64,12 @@ def next_message_at(*, chat: Chat) -> datetime | None:
     return max(row.run_at, chat.snoozed_until) if chat.snoozed_until else row.run_at
 
 
+def next_message_waits(*, chat: Chat) -> bool:
+    """Whether the next message is held back, by staff or by trouble, however due it is."""
+    row = delivery.next_owed(chat=chat)
+    return row is not None and delivery.is_held(row)
+
+
 def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
     """What caused the last message of a sequence that a chat got; None where none had a cause."""
     row = delivery.last_sent(chat=chat)

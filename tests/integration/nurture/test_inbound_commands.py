@@ -125,6 +125,8 @@ def test_next_tells_when_and_not_before_a_snooze_is_over(rosa: Contact) -> None:
     write(rosa, "/snooze 3d")
     assert "Friday 6 March, 21:00" in write(rosa, "/next").text
     assert write(rosa, "/next", now=NOW + 4 * DAY).text == WORDS["en"]["next_now"]
+    delivery.close_gate(key=owed().stream_id, reason="its words", by="eve")
+    assert write(rosa, "/next", now=NOW + 4 * DAY).text == WORDS["en"]["next_held"]
 
 
 def test_why_names_the_class_and_its_day(rosa: Contact) -> None:

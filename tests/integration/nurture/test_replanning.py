@@ -180,6 +180,32 @@ def test_staff_who_change_a_contact_move_what_is_planned(staff: Client, course: 
     assert "Planned anew" not in text  # nothing of that kind has changed
 
 
+@pytest.mark.parametrize("to", ["nobody", "another"])
+def test_a_chat_that_is_unlinked_gets_nothing_of_the_learners_any_more(
+    staff: Client, course: Course, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    """Somebody else said yes to her link: what is due and what is asked is withdrawn at once."""
+    AttendancePolicy.objects.create(course=course, ask_before_hours=24)
+    rosa = missed(course)
+    make.make_session(course=course, starts_at=NOW + 15 * HOUR, status="scheduled")
+    services.tick(now=NOW)
+    stranger, hers = rosa.chat, make.make_contact(name="Amir Lindt").chat
+    assert stranger is not None
+    assert hers is not None
+    Contact.objects.exclude(pk=rosa.pk).update(chat=None)
+    owed = Delivery.objects.filter(status="pending")
+    assert owed.filter(chat=stranger).count() == 2
+    monkeypatch.setattr("nurture.admin.people.now", lambda: NINE_UTC)  # both are due
+
+    save(staff, rosa, chat=str(hers.pk) if to == "another" else "")
+
+    assert not owed.filter(chat=stranger).exists()
+    services.tick(now=NINE_UTC)
+    assert owed.filter(chat=hers).count() == (2 if to == "another" else 0)
+    if to == "nobody":
+        assert Journey.objects.get().exit_reason == "not_linked"
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
