@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from zoneinfo import available_timezones
 
+from config.console.zone_names import known_zones
 from delivery import services as delivery
 from delivery.models import Chat
 from nurture.models import Contact
@@ -30,7 +30,7 @@ def find_zone(text: str) -> str | None:
     "GMT+2" is none of them: the zone that ends so, Etc/GMT+2, is two hours behind UTC, not ahead.
     """
     wanted = "_".join(text.split()).casefold()
-    zones = {zone.casefold(): zone for zone in available_timezones()}
+    zones = {zone.casefold(): zone for zone in known_zones()}
     if wanted in zones:
         return zones[wanted]
     cities = [

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from attendance.models import AttendanceEvent, ClassSession, Course, Pledge
+from config.console import zone_names
 from delivery import services as delivery
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
 from delivery.models import Chat, Delivery
@@ -239,6 +240,19 @@ def test_a_zone_that_is_none_changes_nothing(rosa: Contact, said: str) -> None:
 )
 def test_zones_are_found_as_people_write_them(said: str, zone: str) -> None:
     assert preferences.find_zone(said) == zone
+
+
+def test_a_zone_that_the_database_does_not_know_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its message could not be looked at before it goes out, nor those that go with it."""
+    monkeypatch.setattr(
+        zone_names, "available_timezones", lambda: {"Mars/Olympus", "Europe/Madrid"}
+    )
+    zone_names.known_zones.cache_clear()
+    try:
+        assert preferences.find_zone("madrid") == "Europe/Madrid"
+        assert preferences.find_zone("olympus") is None
+    finally:
+        zone_names.known_zones.cache_clear()
 
 
 def test_a_language_changes_the_words_that_are_planned(rosa: Contact) -> None:

@@ -228,25 +228,6 @@ def test_who_may_be_written_to_later_is_asked_then(course: Course) -> None:
     assert not services.has_upkeep(now=NOON + HOUR)
 
 
-def test_who_stops_before_the_question_goes_out_was_not_asked(course: Course) -> None:
-    """And is asked once they are back."""
-    ahead(course)
-    rosa = pupil(course)
-    tick()
-    assert rosa.chat is not None
-    conversation.stop(chat=rosa.chat, now=NOON)
-    assert codes() == {"opted_out": 1}
-    assert Delivery.objects.get().reason == "opted_out"
-    assert not Pledge.objects.exists()
-
-    tick(NOON + HOUR)
-    assert codes() == {"opted_out": 1}
-    conversation.opt_in(chat=rosa.chat, now=NOON + HOUR)
-    tick(NOON + HOUR)
-    assert codes() == {"asked": 1}
-    assert question().dedupe_key.endswith(":2")
-
-
 def test_a_rollout_that_grows_asks_more(course: Course) -> None:
     ahead(course)
     pupil(course)
