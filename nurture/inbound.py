@@ -10,6 +10,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from attendance.domain.identity import is_full_email
+from attendance.domain.kinds import ReviewState
 from attendance.models import ClassSession
 from attendance.services import IdentityError
 from delivery import services as delivery
@@ -114,7 +115,11 @@ class _Talk:
             item = conversation.name_address(contact=contact, email=said, now=self.now)
         except IdentityError:
             return self._say("address_bad")
-        return self._say("address_known" if item is None else "address_noted")
+        if item is None:
+            return self._say("address_known")
+        # What a person has answered is not asked again.
+        waits = item.state == ReviewState.OPEN
+        return self._say("address_noted" if waits else "address_answered")
 
     def press(self, button: InboundButton) -> Sequence[Reply]:
         """Answer a button."""

@@ -179,6 +179,10 @@ _EN = {
         "by it."
     ),
     "address_known": "Thank you, I know you by this address already.",
+    "address_answered": (
+        "The school has looked at this address already and did not take it for yours. "
+        "Please ask them if that is wrong."
+    ),
     "address_bad": "That is not a whole e-mail address. It looks like this: name@gmail.com",
     "pledged": "Great, see you at <b>{title}</b>, {when}.",
     "no_next_class": "Thank you! No next class is planned yet.",
@@ -336,6 +340,10 @@ _ES = {
         "Gracias. Alguien de la escuela lo revisará, y desde entonces te reconoceremos por ella."
     ),
     "address_known": "Gracias, ya te conozco por esta dirección.",
+    "address_answered": (
+        "La escuela ya revisó esta dirección y no la reconoció como tuya. "
+        "Pregúntale si eso no es correcto."
+    ),
     "address_bad": "Eso no es una dirección completa. Tiene esta forma: nombre@gmail.com",
     "pledged": "Estupendo, nos vemos en <b>{title}</b>, {when}.",
     "no_next_class": "¡Gracias! Todavía no hay ninguna clase prevista.",

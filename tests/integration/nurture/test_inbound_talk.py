@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from attendance.models import Learner, ReviewItem
+from attendance.services import review
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
 from delivery.models import Chat, Delivery
 from delivery.services import has_consent, meet_chat, snooze
@@ -184,6 +185,15 @@ def test_a_named_address_goes_to_a_person_and_counts_only_then(contact: Contact,
     assert item.mark == "email:rosaprivate@gmail.com"
     assert item.evidence["taken"] is False
     assert not contact.learner.identities.filter(status="verified").exists()
+
+
+def test_an_address_that_staff_refused_is_not_said_to_be_looked_at(contact: Contact) -> None:
+    """Nobody is asked twice, so nobody will."""
+    _write("/address rosaprivate@gmail.com")
+    item = ReviewItem.objects.get(kind="address")
+    review.decide(item=item, choice="reject", by="eve", now=NOW)
+    assert _write("/address rosaprivate@gmail.com").text == WORDS["en"]["address_answered"]
+    assert ReviewItem.objects.filter(state="open").count() == 0
 
 
 @pytest.mark.parametrize(
