@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from attendance.models import AttendanceEvent, ClassSession, Course, Pledge
+from attendance.models import AttendanceEvent, ClassSession, Course, Outcome, Pledge
 from config.console import zone_names
 from delivery import services as delivery
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
@@ -138,7 +138,16 @@ def test_why_names_the_class_and_its_day(rosa: Contact) -> None:
     assert "you were not in <b>Lesson 4</b>, Tuesday 3 March, 17:00" in said
 
     fact = AttendanceEvent.objects.get()
+    Journey.objects.update(
+        status="completed", ended_at=NOW, slot=None, next_action_at=None, waiting_on=None
+    )
+    Outcome.objects.update(is_current=False, revision=7)
+    make.make_fact("attended", contact=rosa, session=fact.session, recorded_at=NOW)
+    assert "turned out" not in write(rosa, "/why").text
     make.make_fact("corrected", contact=rosa, session=fact.session, recorded_at=NOW)
+    assert "turned out to be wrong" in write(rosa, "/why").text  # though it was over by then
+    Outcome.objects.update(outcome="missed")  # and what was said first stands after all
+    assert "turned out" not in write(rosa, "/why").text
     Journey.objects.update(
         status="exited", exit_reason="corrected", ended_at=NOW, slot=None, next_action_at=None
     )
