@@ -77,7 +77,7 @@ _EN = {
     "privacy": (
         "<b>What is stored:</b> your name and e-mail address as the school gave them, the number "
         "of this chat, your time zone and language, when you were in class, which messages were "
-        "sent to you, and which buttons you pressed.\n"
+        "sent to you, and what you wrote and pressed here.\n"
         "<b>Why:</b> to tell you what matters for your classes, and to tell nobody anything that "
         "is not true of them.\n"
         "<b>How long:</b> as long as you take part, unless the school has told you otherwise.\n"
@@ -239,7 +239,7 @@ _ES = {
     "privacy": (
         "<b>Qué se guarda:</b> tu nombre y tu correo tal como los dio la escuela, el número de "
         "este chat, tu zona horaria y tu idioma, cuándo estuviste en clase, qué mensajes se te "
-        "enviaron y qué botones pulsaste.\n"
+        "enviaron y qué escribiste y pulsaste aquí.\n"
         "<b>Para qué:</b> para decirte lo que importa de tus clases, y no decir a nadie nada que "
         "no sea cierto.\n"
         "<b>Cuánto tiempo:</b> mientras participes, salvo que la escuela te haya dicho otra cosa.\n"

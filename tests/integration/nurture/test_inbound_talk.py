@@ -124,6 +124,11 @@ def test_a_chat_comes_without_the_silence_of_whoever_had_it(learner: Learner) ->
     assert Chat.objects.get().snoozed_until is None
 
 
+def test_privacy_names_also_what_was_written_here(contact: Contact) -> None:
+    """It is kept for 90 days, and is part of what is sent to who asks."""
+    assert "what you wrote" in _write("/privacy").text
+
+
 def test_a_picture_is_answered_too(contact: Contact) -> None:
     assert _write("").text == WORDS["en"]["unclear"]
 
