@@ -40,12 +40,12 @@ def leave_chat(*, learner: int, chat: int, now: datetime) -> int:
     questions = PledgeQuestion.objects.filter(learner=learner, delivery__chat=chat)
     theirs = open_journeys().filter(learner=learner, waiting_on__chat=chat)
     count = _plan_anew(theirs, questions, now, due_too=True)
-    # And what no journey waits on, such as what staff let go out of a dry run.
+    # And what no journey waits on, such as what staff let go out of a dry run or might send again.
     planned = Decision.objects.filter(learner=learner, delivery__chat=chat)
-    rest = planned.filter(delivery__settled_at=None).values_list("delivery__dedupe_key", flat=True)
-    delivery.cancel(
-        dedupe_keys=[key for key in rest if key], reason=delivery_reasons.Reason.WITHDRAWN
-    )
+    rows = dict(planned.values_list("delivery_id", "delivery__dedupe_key"))
+    gone = delivery_reasons.Reason.WITHDRAWN
+    delivery.cancel(dedupe_keys=[key for key in rows.values() if key], reason=gone)
+    delivery.withhold(delivery_ids=[pk for pk in rows if pk], reason=gone)
     return count
 
 

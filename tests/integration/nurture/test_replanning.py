@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from attendance.models import AttendancePolicy, Course, Enrolment
 from delivery.models import Delivery
+from delivery.services import again as delivery
 from nurture import flags, selectors, services
 from nurture.models import Contact, CourseZone, Decision, Journey, PledgeQuestion
 from nurture.services import journeys, replanning
@@ -204,6 +205,17 @@ def test_a_chat_that_is_unlinked_gets_nothing_of_the_learners_any_more(
     assert owed.filter(chat=hers).count() == (2 if to == "another" else 0)
     if to == "nobody":
         assert Journey.objects.get().exit_reason == "not_linked"
+
+
+def test_nothing_is_sent_again_to_a_chat_that_was_unlinked(staff: Client, course: Course) -> None:
+    rosa = missed(course)
+    Delivery.objects.update(status="dead", reason="poison", settled_at=NOW)
+    dead = Delivery.objects.get()
+    assert [why for _, why in delivery.preview_again(delivery_ids=[dead.pk], now=NOW)] == [""]
+
+    save(staff, rosa, chat="")
+
+    assert delivery.send_again(delivery_ids=[dead.pk], now=NOW) == []
 
 
 @pytest.mark.parametrize(
