@@ -20,7 +20,10 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, kw_only=True)
 class InboundMessage:
-    """A text a person wrote. `command` is in lower case without slash and bot name, or empty."""
+    """What a person wrote. `command` is in lower case without slash and bot name, or empty.
+
+    `text` is empty where they sent something else: a picture, a voice.
+    """
 
     update_id: int
     chat_id: int

@@ -265,6 +265,11 @@ def next_owed(*, chat: Chat) -> Delivery | None:
     return rows.order_by("run_at", "due_at", "id").first()
 
 
+def is_held(row: Delivery) -> bool:
+    """Whether a closed gate holds back what a sequence owes, though it may be due."""
+    return any(gate.scope == Scope.BOT or gate.key == row.stream_id for gate in closed_gates())
+
+
 def last_sent(*, chat: Chat) -> Delivery | None:
     """What a chat got last, of what sequences owed it."""
     rows = Delivery.objects.filter(

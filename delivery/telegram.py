@@ -283,8 +283,11 @@ def parse_update(payload: Mapping[str, Any]) -> Inbound | None:
 
 
 def _message(update_id: int, message: Message) -> InboundMessage | None:
-    text = message.text or message.caption
-    if message.chat.type != "private" or message.from_user is None or not text:
+    text = message.text or message.caption or ""
+    if message.chat.type != "private" or message.from_user is None:
+        return None
+    # Of an album, whose pictures come one by one, only what has words is a message to us.
+    if not text and (message.effective_attachment is None or message.media_group_id):
         return None
     command, argument = split_command(text)
     return InboundMessage(

@@ -10,8 +10,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from attendance.domain.identity import is_full_email
+from attendance.domain.kinds import ReviewState
 from attendance.models import ClassSession
 from attendance.services import IdentityError
+from delivery import services as delivery
 from delivery.inbound import Inbound, InboundButton, InboundMembership, InboundMessage, Reply
 from delivery.models import Chat
 from delivery.selectors import OWN_DATA, replies_owed
@@ -75,7 +77,8 @@ class _Talk:
     def read(self, message: InboundMessage) -> Sequence[Reply]:
         """Answer a text."""
         command, self.argument = message.command, message.argument
-        if not command and message.text.strip().strip(".!").lower() in STOP_WORDS:
+        # Also "/stop!", which is no command to Telegram.
+        if not command and message.text.strip().strip("/.,!¡ ").lower() in STOP_WORDS:
             command = "stop"
         if command == "start" and message.argument:
             return self._open_link(message.argument)
@@ -112,22 +115,27 @@ class _Talk:
             item = conversation.name_address(contact=contact, email=said, now=self.now)
         except IdentityError:
             return self._say("address_bad")
-        return self._say("address_known" if item is None else "address_noted")
+        if item is None:
+            return self._say("address_known")
+        # What a person has answered is not asked again.
+        waits = item.state == ReviewState.OPEN
+        return self._say("address_noted" if waits else "address_answered")
 
     def press(self, button: InboundButton) -> Sequence[Reply]:
         """Answer a button."""
-        if button.action in {"link_yes", "link_no"}:
-            return self._confirm(yes=button.action == "link_yes")
+        name, _, value = button.action.partition(":")
+        number = int(value) if value.isascii() and value.isdigit() else None
+        if name in {"link_yes", "link_no"} and number is not None:
+            return self._confirm(number, yes=name == "link_yes")
         if self.contact is None:
             return self._say("neutral")
         if button.action == "optin":
             conversation.opt_in(chat=self.chat, now=self.now)
             return self._say("opted_in")
-        name, _, value = button.action.partition(":")
         if name == "language" and value in WORDS:
             return self._speak(self.contact, value)
-        if name in {"come", "decline"} and value.isascii() and value.isdigit():
-            return self._answer_pledge(self.contact, int(value), comes=name == "come")
+        if name in {"come", "decline"} and number is not None:
+            return self._answer_pledge(self.contact, number, comes=name == "come")
         if name in {"export", "erase_ask", "erase_no", "erase_yes"}:
             return self._press_of_privacy(name, value, self.contact)
         return self._press_of_journey(button, self.contact)
@@ -191,17 +199,22 @@ class _Talk:
             return self._refused(found)
         key = "is_this_you" if found.name else "is_this_you_nameless"
         yes, no = self._word("yes_me"), self._word("not_me")
-        return self._say(key, [[(yes, "link_yes"), (no, "link_no")]], name=found.name)
+        # The link is named, so that the button of an earlier one never links to another learner.
+        buttons = [[(yes, f"link_yes:{found.link_id}"), (no, f"link_no:{found.link_id}")]]
+        return self._say(key, buttons, name=found.name)
 
-    def _confirm(self, *, yes: bool) -> Sequence[Reply]:
-        found = links.confirm(chat=self.chat, yes=yes, now=self.now)
+    def _confirm(self, link_id: int, *, yes: bool) -> Sequence[Reply]:
+        found = links.confirm(chat=self.chat, link_id=link_id, yes=yes, now=self.now)
         if isinstance(found, links.Linked):
             return self._linked(found, again=False)
         return self._refused(found)
 
     def _linked(self, found: links.Linked, *, again: bool) -> Sequence[Reply]:
         self._use(found.contact)
-        return self._welcome(found.contact) if again else self._say("linked", name=self._name())
+        state = conversation.status(contact=found.contact, chat=self.chat, now=self.now)
+        if again or not state.consents:  # a button of old, after a /stop
+            return self._welcome(found.contact)
+        return self._say("linked", name=self._name())
 
     def _refused(self, found: links.Refused) -> Sequence[Reply]:
         if found.reason == "not_me":
@@ -209,7 +222,8 @@ class _Talk:
         if found.reason == "conflict":
             return self._say("link_conflict")
         if self.contact is not None:
-            return self._say("link_refused")
+            pressed = found.reason == "nothing_asked"
+            return self._say("button_too_old" if pressed else "link_refused")
         # A guessed link must look like no link at all.
         guessed = found.reason in {"unknown_link", "nothing_asked"}
         return self._say("neutral" if guessed else "link_refused")
@@ -256,7 +270,8 @@ class _Talk:
         if at is None:
             return self._say("next_none")
         if at <= self.now:
-            return self._say("next_now")
+            held = outlook.next_message_waits(chat=self.chat)
+            return self._say("next_held" if held else "next_now")
         return self._say("next_at", when=self._moment(at, contact))
 
     def _why(self, contact: Contact) -> Sequence[Reply]:
@@ -302,6 +317,8 @@ class _Talk:
         span = preferences.read_span(self.argument or "1d")
         if span is None:
             return self._say("snooze_bad")
+        if not delivery.has_consent(chat=self.chat, category=delivery.DEFAULT_CATEGORY):
+            return self._say("status_no_consent")  # no end of their silence is promised
         until = preferences.snooze(chat=self.chat, span=span, now=self.now)
         return self._say("snoozed", when=self._moment(until, contact))
 

@@ -77,7 +77,7 @@ _EN = {
     "privacy": (
         "<b>What is stored:</b> your name and e-mail address as the school gave them, the number "
         "of this chat, your time zone and language, when you were in class, which messages were "
-        "sent to you, and which buttons you pressed.\n"
+        "sent to you, and what you wrote and pressed here.\n"
         "<b>Why:</b> to tell you what matters for your classes, and to tell nobody anything that "
         "is not true of them.\n"
         "<b>How long:</b> as long as you take part, unless the school has told you otherwise.\n"
@@ -131,6 +131,7 @@ _EN = {
     "schedule_pledged": "• <b>{title}</b>, {when} ✓ you said you come",
     "next_none": "No message is planned for you.",
     "next_now": "A message for you is about to go out.",
+    "next_held": "A message for you is ready and waits; it comes as soon as it may go out.",
     "next_at": "You will hear from me on {when} at the earliest, unless something changes by then.",
     "why_nothing": "Nothing that you did or missed led to a message so far.",
     "why_last": "You got the last message because {what} <b>{title}</b>, {when}.",
@@ -178,6 +179,10 @@ _EN = {
         "by it."
     ),
     "address_known": "Thank you, I know you by this address already.",
+    "address_answered": (
+        "The school has looked at this address already and did not take it for yours. "
+        "Please ask them if that is wrong."
+    ),
     "address_bad": "That is not a whole e-mail address. It looks like this: name@gmail.com",
     "pledged": "Great, see you at <b>{title}</b>, {when}.",
     "no_next_class": "Thank you! No next class is planned yet.",
@@ -234,7 +239,7 @@ _ES = {
     "privacy": (
         "<b>Qué se guarda:</b> tu nombre y tu correo tal como los dio la escuela, el número de "
         "este chat, tu zona horaria y tu idioma, cuándo estuviste en clase, qué mensajes se te "
-        "enviaron y qué botones pulsaste.\n"
+        "enviaron y qué escribiste y pulsaste aquí.\n"
         "<b>Para qué:</b> para decirte lo que importa de tus clases, y no decir a nadie nada que "
         "no sea cierto.\n"
         "<b>Cuánto tiempo:</b> mientras participes, salvo que la escuela te haya dicho otra cosa.\n"
@@ -288,6 +293,7 @@ _ES = {
     "schedule_pledged": "• <b>{title}</b>, {when} ✓ dijiste que vienes",
     "next_none": "No hay ningún mensaje previsto para ti.",
     "next_now": "Un mensaje para ti está a punto de salir.",
+    "next_held": "Un mensaje para ti está listo y espera; llegará en cuanto pueda salir.",
     "next_at": "Sabrás de mí el {when} como pronto, si nada cambia hasta entonces.",
     "why_nothing": "Hasta ahora, nada que hicieras ha dado lugar a un mensaje.",
     "why_last": "Recibiste el último mensaje porque {what} <b>{title}</b>, {when}.",
@@ -334,6 +340,10 @@ _ES = {
         "Gracias. Alguien de la escuela lo revisará, y desde entonces te reconoceremos por ella."
     ),
     "address_known": "Gracias, ya te conozco por esta dirección.",
+    "address_answered": (
+        "La escuela ya revisó esta dirección y no la reconoció como tuya. "
+        "Pregúntale si eso no es correcto."
+    ),
     "address_bad": "Eso no es una dirección completa. Tiene esta forma: nombre@gmail.com",
     "pledged": "Estupendo, nos vemos en <b>{title}</b>, {when}.",
     "no_next_class": "¡Gracias! Todavía no hay ninguna clase prevista.",

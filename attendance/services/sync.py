@@ -11,7 +11,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from zoneinfo import available_timezones
 
 from django.db.models import Max
 
@@ -29,6 +28,7 @@ from attendance.services.matching import match, wake_waiting
 from attendance.services.questions import answer_itself, answer_known, ask
 from attendance.services.roster import upsert_course
 from attendance.services.timetable import store_events
+from config.console.zone_names import known_zones
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _as_told(course: Course, page: google_door.CalendarPage, now: datetime) -> C
     """The calendar's name and zone are the course's, until staff give it others."""
     title = "" if course.title else page.title[:TITLE_AT_MOST]
     zone = "" if course.time_zone else page.time_zone
-    if zone and zone not in available_timezones():  # looks through some hundred files
+    if zone and zone not in known_zones():
         zone = ""
     if not title and not zone:
         return course

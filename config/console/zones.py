@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from unfold.widgets import UnfoldAdminSelect2Widget
+
+from config.console.zone_names import known_zones
 
 
 class ZoneField(forms.ChoiceField):
@@ -15,9 +16,7 @@ class ZoneField(forms.ChoiceField):
     def __init__(self, *, without: str, **options: Any) -> None:
         super().__init__(
             required=False,
-            choices=lambda: (
-                [("", without)] + [(zone, zone) for zone in sorted(available_timezones())]
-            ),
+            choices=lambda: [("", without)] + [(zone, zone) for zone in sorted(known_zones())],
             widget=UnfoldAdminSelect2Widget,
             **options,
         )

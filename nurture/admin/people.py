@@ -25,7 +25,7 @@ from nurture.admin.base import OfLearner, learner_of, name_of, zone_of
 from nurture.admin.people_words import seen
 from nurture.admin.privacy import PrivacyActions
 from nurture.domain.reasons import EXPLAIN, Reason
-from nurture.services.replanning import plan_anew
+from nurture.services.replanning import leave_chat, plan_anew
 
 #: What of a contact decides when and in which words something is said.
 DECIDES = frozenset({"time_zone", "language", "quiet_opens", "quiet_closes"})
@@ -83,12 +83,15 @@ class ContactAdmin(PrivacyActions, OfLearner, Titled):
         return f"Contact of {name_of(row.learner)}"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """With another zone, language or quiet hours what is planned is decided anew, at once."""
+        """With another zone, language, quiet hours or chat what is planned is decided anew."""
         super().save_model(request, obj, form, change)
+        count, left = 0, form.initial.get("chat")
+        if "chat" in form.changed_data and left:
+            count = leave_chat(learner=obj.learner_id, chat=left, now=now())
         if not DECIDES.isdisjoint(form.changed_data):
-            count = plan_anew(learners=[obj.learner_id], now=now())
-            if count:
-                messages.info(request, f"Planned anew: {count} message{pluralize(count)}.")
+            count += plan_anew(learners=[obj.learner_id], now=now())
+        if count:
+            messages.info(request, f"Planned anew: {count} message{pluralize(count)}.")
 
     @admin.display(description="of")
     def of(self, row: models.Contact) -> str:

@@ -183,17 +183,24 @@ def answered() -> Exists:
     return Exists(pledges.exclude(state=PledgeState.ASKED))
 
 
+_WITHDRAWN_FOR = {
+    Reason.PLEDGE_KNOWN: delivery_reasons.Reason.CONDITION_CHANGED,
+    Reason.OPTED_OUT: delivery_reasons.Reason.OPTED_OUT,
+}
+
+
 def take_back(questions: QuerySet[PledgeQuestion], *, code: Reason, now: datetime) -> int:
     """Withdraw those of these questions that are not on the wire yet; return how many.
 
-    `taken_back`: the next pass decides anew, with the time and the words that are right then.
+    `taken_back`: the next pass decides anew, with the time and the words that are right then;
+    `opted_out`: it does so once they want to hear from us again.
     Safe to run twice; call it in the transaction that causes it.
     """
     unsent = questions.filter(code=Reason.ASKED, delivery__status__in=UNSENT)
     rows, said = list(unsent.select_related("delivery")), delivery_reasons.Reason
     withdrawn = delivery.cancel_each(
         dedupe_keys=[row.delivery.dedupe_key for row in rows if row.delivery],
-        reason=said.CONDITION_CHANGED if code is Reason.PLEDGE_KNOWN else said.WITHDRAWN,
+        reason=_WITHDRAWN_FOR.get(code, said.WITHDRAWN),
     )
     gone = [row for row in rows if row.delivery and row.delivery.dedupe_key in withdrawn]
     if not gone:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import cache
-from zoneinfo import available_timezones
 
 from django.db import transaction
 
@@ -17,6 +15,7 @@ from attendance import services as attendance
 from attendance.domain.identity import email_key
 from attendance.domain.imports import Problem, Row, batches
 from attendance.models import Enrolment, Learner
+from config.console.zone_names import known_zones
 from delivery import services as delivery
 from delivery.models import Chat
 from nurture.models import Contact
@@ -159,12 +158,6 @@ def _row(line: int, names: list[str], cells: list[str], seen: _Seen) -> LearnerR
     )
 
 
-@cache
-def _zones() -> Set[str]:
-    """The zones there are; looking for them reads a folder."""
-    return available_timezones()
-
-
 def _problems(cell: Mapping[str, str], seen: _Seen, line: int) -> Iterator[str]:
     email, zone = cell.get("email", ""), cell.get("timezone", "")
     key = email_key(email)
@@ -179,7 +172,7 @@ def _problems(cell: Mapping[str, str], seen: _Seen, line: int) -> Iterator[str]:
         yield "the name is missing"
     elif len(cell["name"]) > 200:
         yield "the name is longer than 200 characters"
-    if zone and zone not in _zones():
+    if zone and zone not in known_zones():
         yield f"unknown time zone {zone!r}"
     yield from _chat_problems(cell.get("telegram_chat_id", ""), seen, line)
 

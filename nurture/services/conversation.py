@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F
 
 from attendance import selectors as attendance_selectors
 from attendance import services as attendance
@@ -41,17 +41,8 @@ def linked_contact(*, chat: Chat) -> Contact | None:
 
 def status(*, contact: Contact, chat: Chat, now: datetime) -> Status:
     """The next class of the learner's courses, what is planned, and what was agreed to."""
-    begun = Q(starts_at__isnull=True) | Q(starts_at__lte=now)
-    unfinished = Q(ends_at__isnull=True) | Q(ends_at__gt=now)
-    courses = Enrolment.objects.filter(
-        begun, unfinished, learner=contact.learner_id, course__active=True
-    ).values_list("course_id", flat=True)
-    found = [
-        session
-        for course in set(courses)
-        if (session := attendance_selectors.next_session(course_id=course, after=now))
-    ]
-    soonest = min(found, key=lambda session: session.starts_at, default=None)
+    found = attendance_selectors.upcoming(learner_id=contact.learner_id, after=now, most=1)
+    soonest = found[0] if found else None
     owed = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status__in=UNSENT, is_test=False)
     return Status(
         next_class=soonest,
@@ -62,8 +53,15 @@ def status(*, contact: Contact, chat: Chat, now: datetime) -> Status:
 
 
 def zone_for(*, contact: Contact, session: ClassSession | None) -> ZoneInfo:
-    """The zone in which a learner reads a time: contact, course, TIME_ZONE."""
+    """The zone in which a learner reads a time: contact, course, TIME_ZONE.
+
+    Without a session it is their latest course that they have not left, or left last.
+    """
     course_zone = session.course.time_zone if session else ""
+    if session is None and not contact.time_zone:
+        theirs = Enrolment.objects.filter(learner=contact.learner_id, course__active=True)
+        latest = theirs.order_by(F("ends_at").desc(nulls_first=True), "-id")
+        course_zone = latest.values_list("course__time_zone", flat=True).first() or ""
     return zone_of(contact.time_zone, course_zone, settings.TIME_ZONE)
 
 
@@ -82,6 +80,8 @@ def stop(*, chat: Chat, now: datetime) -> int:
         for journey in journeys.locked(rows):
             ended += exit_journey(journey=journey, reason=Reason.OPTED_OUT, world=world)
         world.writes.write()
+        questions = PledgeQuestion.objects.filter(learner=contact.learner_id)
+        asking.take_back(questions, code=Reason.OPTED_OUT, now=now)
     delivery.set_consent(
         chat=chat, category=delivery.DEFAULT_CATEGORY, granted=False, source="stop", now=now
     )
@@ -92,7 +92,8 @@ def stop(*, chat: Chat, now: datetime) -> int:
 def opt_in(*, chat: Chat, now: datetime) -> None:
     """Somebody wants to hear from us again: what their /stop withdrew is granted again.
 
-    A category that was withdrawn by itself stays withdrawn. Safe to run twice.
+    An earlier snooze ends. A category that was withdrawn by itself stays withdrawn. Safe to run
+    twice.
     """
     default = Consent.objects.filter(chat=chat, category=delivery.DEFAULT_CATEGORY).first()
     categories = [delivery.DEFAULT_CATEGORY]
@@ -102,6 +103,7 @@ def opt_in(*, chat: Chat, now: datetime) -> None:
         ).values_list("category", flat=True)
     for category in set(categories):
         delivery.set_consent(chat=chat, category=category, granted=True, source="button", now=now)
+    delivery.snooze(chat=chat, until=None)
 
 
 def journey_of_button(*, contact: Contact, chat: Chat, delivery_id: int) -> Journey | None:
@@ -167,13 +169,13 @@ def answer_pledge(
 
 @transaction.atomic
 def pledge_next(*, journey: Journey, now: datetime) -> ClassSession | None:
-    """A learner says they come to the next class of the journey's course; None if there is none.
+    """A learner says they come to the next class of the journey's course.
 
-    What was planned only for those who have not said so is withdrawn. Safe to run twice.
+    None if there is none, or none for them: who has left the course promises nothing. What was
+    planned only for those who have not said so is withdrawn. Safe to run twice.
     """
-    if journey.course_id is None:
-        return None
-    session = attendance_selectors.next_session(course_id=journey.course_id, after=now)
+    theirs = attendance_selectors.upcoming(learner_id=journey.learner_id, after=now, most=50)
+    session = next((row for row in theirs if row.course_id == journey.course_id), None)
     if session is None:
         return None
     _pledge(learner=journey.learner, session=session, comes=True, now=now)

@@ -17,7 +17,7 @@ from nurture.services.admission import Admission, Flags
 from nurture.services.asking import answered, take_back
 from nurture.services.corrections import is_disputed, retract
 from nurture.services.endings import exit_journey
-from nurture.services.guard import all_at_once, one_event
+from nurture.services.guard import all_at_once, one_event, one_journey
 from nurture.services.holding import go_on
 from nurture.services.journeys import (
     RELATED,
@@ -203,14 +203,21 @@ def learner_did(*, learner_id: int, fact: str, now: datetime) -> int:
     """End or move on the learner's open journeys by what is no fact of attendance.
 
     `replied`: exit rules first, then waits for it; `opted_out` ends every journey. Returns how
-    many ended or went on. Safe to run twice: a wait that is over waits no more.
+    many ended or went on. Safe to run twice: a wait that is over waits no more. A journey that
+    breaks is held alone and given to staff, so that the learner still gets their answer.
     """
     world = World(now=now)
     rows = list(locked(open_journeys().filter(learner=learner_id)))
     world.read(rows)
-    moved = sum(_heed(journey, fact, world) for journey in rows)
-    world.writes.write()
-    return moved
+    moved: list[bool] = []
+    if all_at_once(lambda: moved.extend(_heed(row, fact, world) for row in rows), world=world):
+        return sum(moved)
+    moved = []
+    for row in open_journeys().filter(pk__in=[row.pk for row in rows]).order_by("id"):
+        alone = World(now=now)
+        with one_journey(row, alone):
+            moved.append(_heed(row, fact, alone))
+    return sum(moved)
 
 
 def _heed(journey: Journey, fact: str, world: World) -> bool:

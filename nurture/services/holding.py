@@ -19,6 +19,7 @@ from nurture.domain.journey import Decision, Event
 from nurture.domain.reasons import Reason
 from nurture.models import Journey, JourneyStatus
 from nurture.services.endings import exit_journey
+from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import (
     finish,
     locked,
@@ -185,7 +186,8 @@ def answered_pledge(*, learner: Learner, session: ClassSession, now: datetime) -
     """A learner said whether they come: withdraw planned messages whose condition fell by it.
 
     A condition is frozen when its step is planned, but what a learner has just told us must not
-    be asked again (docs/decisions/0002). Returns how many were withdrawn; safe to run twice.
+    be asked again (docs/decisions/0002). Returns how many were withdrawn; safe to run twice. A
+    journey that breaks is held alone, so that what they said is kept.
     """
     world = World(now=now)
     rows = list(
@@ -197,14 +199,23 @@ def answered_pledge(*, learner: Learner, session: ClassSession, now: datetime) -
         )
     )  # fmt: skip
     world.read(rows)
-    moved = 0
-    for journey in rows:
-        found = situation_of(journey, world)
-        if isinstance(found, Reason):
-            continue
-        step = found.step(journey.step_key)
-        asked = step.when if step is not None else None
-        if asked is not None and not conditions.holds(asked, found.facts):
-            moved += thaw(journey=journey, world=world)
-    world.writes.write()
-    return moved
+    moved: list[bool] = []
+    if all_at_once(lambda: moved.extend(_heed_answer(row, world) for row in rows), world=world):
+        return sum(moved)
+    moved = []
+    for row in open_journeys().filter(pk__in=[row.pk for row in rows]).order_by("id"):
+        alone = World(now=now)
+        with one_journey(row, alone):
+            moved.append(_heed_answer(row, alone))
+    return sum(moved)
+
+
+def _heed_answer(journey: Journey, world: World) -> bool:
+    found = situation_of(journey, world)
+    if isinstance(found, Reason):
+        return False
+    step = found.step(journey.step_key)
+    asked = step.when if step is not None else None
+    if asked is None or conditions.holds(asked, found.facts):
+        return False
+    return thaw(journey=journey, world=world)

@@ -24,9 +24,10 @@ _BYTES = (
 
 @dataclass(frozen=True, kw_only=True)
 class AskIsThisYou:
-    """The link is good: ask the person whether they are `name`."""
+    """The link is good: ask the person whether they are `name`. The answer names `link_id`."""
 
     name: str
+    link_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,19 +99,22 @@ def open_link(*, token: str, chat: Chat, now: datetime) -> AskIsThisYou | Linked
     LinkToken.objects.filter(asked_chat=chat).exclude(pk=row.pk).update(asked_chat=None)
     row.asked_chat = chat
     row.save(update_fields=["asked_chat"])
-    return AskIsThisYou(name=row.learner.name.strip().partition(" ")[0])
+    return AskIsThisYou(name=row.learner.name.strip().partition(" ")[0], link_id=row.pk)
 
 
 @transaction.atomic
-def confirm(*, chat: Chat, yes: bool, now: datetime) -> Linked | Refused:
+def confirm(*, chat: Chat, link_id: int, yes: bool, now: datetime) -> Linked | Refused:
     """The answer to "Is this you?". Yes binds the chat, uses the link up and is consent.
 
-    A chat of somebody else, or a learner with another chat, changes nothing and is given to
-    staff. Safe to run twice: a second Yes finds the chat bound.
+    It counts for the link that was asked about, and only while no other was followed since. A chat
+    of somebody else, or a learner with another chat, changes nothing and is given to staff. Safe
+    to run twice: a second Yes finds the chat bound.
     """
-    row = _locked(asked_chat=chat, used_at=None)
-    if row is None:
-        bound = Contact.objects.filter(chat=chat).first() if yes else None
+    row = _locked(pk=link_id, asked_chat=chat)
+    if row is None or (row.used_at is not None and not yes):
+        return Refused(reason="nothing_asked")
+    if row.used_at is not None:
+        bound = Contact.objects.filter(chat=chat, learner=row.learner).first()
         return Linked(contact=bound) if bound else Refused(reason="nothing_asked")
     if not yes:
         row.asked_chat = None
@@ -133,6 +137,7 @@ def confirm(*, chat: Chat, yes: bool, now: datetime) -> Linked | Refused:
         source="link",
         now=now,
     )
+    delivery.snooze(chat=chat, until=None)  # whoever had the chat before may have wanted silence
     return Linked(contact=contact)
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from attendance import selectors as attendance
-from attendance.models import ClassSession
+from attendance.domain.kinds import EventKind
+from attendance.models import AttendanceEvent, ClassSession, Outcome
 from delivery import selectors as delivery
 from delivery.models import Chat, Delivery
 from nurture.domain.reasons import Reason
@@ -64,12 +65,18 @@ def next_message_at(*, chat: Chat) -> datetime | None:
     return max(row.run_at, chat.snoozed_until) if chat.snoozed_until else row.run_at
 
 
+def next_message_waits(*, chat: Chat) -> bool:
+    """Whether the next message is held back, by staff or by trouble, however due it is."""
+    row = delivery.next_owed(chat=chat)
+    return row is not None and delivery.is_held(row)
+
+
 def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
     """What caused the last message of a sequence that a chat got; None where none had a cause."""
     row = delivery.last_sent(chat=chat)
     decision = (
         Decision.objects.filter(delivery=row, journey__learner=contact.learner_id)
-        .select_related("journey__cause__session__course")
+        .select_related("journey__cause__session__course", "journey__cause__outcome")
         .order_by("-id")
         .first()
     )
@@ -81,8 +88,18 @@ def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
         fact=journey.cause.kind,
         session=session,
         zone=zone_for(contact=contact, session=session),
-        taken_back=journey.exit_reason == Reason.CORRECTED,
+        taken_back=journey.exit_reason == Reason.CORRECTED or _was_wrong(journey.cause),
     )
+
+
+def _was_wrong(fact: AttendanceEvent) -> bool:
+    """Whether a fact was corrected and is not so today; its journeys may have been over by then."""
+    of_it = {"learner": fact.learner_id, "session": fact.session_id}
+    later = AttendanceEvent.objects.filter(kind=EventKind.CORRECTED, pk__gt=fact.pk, **of_it)
+    if not later.exists():
+        return False
+    today = Outcome.objects.filter(is_current=True, **of_it).first()
+    return today is None or fact.outcome is None or today.outcome != fact.outcome.outcome
 
 
 def _asked_about(contact: Contact, row: Delivery | None) -> Cause | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from zoneinfo import available_timezones
 
+from config.console.zone_names import known_zones
 from delivery import services as delivery
 from delivery.models import Chat
 from nurture.models import Contact
@@ -25,12 +25,19 @@ def read_span(text: str) -> timedelta | None:
 
 
 def find_zone(text: str) -> str | None:
-    """The time zone that somebody means: "Europe/Madrid", or "madrid" where it is the only one."""
+    """The time zone that somebody means: "Europe/Madrid", or "madrid" where it is the only one.
+
+    "GMT+2" is none of them: the zone that ends so, Etc/GMT+2, is two hours behind UTC, not ahead.
+    """
     wanted = "_".join(text.split()).casefold()
-    zones = {zone.casefold(): zone for zone in available_timezones()}
+    zones = {zone.casefold(): zone for zone in known_zones()}
     if wanted in zones:
         return zones[wanted]
-    cities = [zone for name, zone in zones.items() if name.rpartition("/")[2] == wanted]
+    cities = [
+        zone
+        for name, zone in zones.items()
+        if name.rpartition("/")[2] == wanted and not name.startswith("etc/")
+    ]
     return cities[0] if len(cities) == 1 else None
 
 

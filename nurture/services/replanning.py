@@ -1,4 +1,4 @@
-"""A learner's clock, language or quiet hours changed: what is planned is planned anew."""
+"""A learner's clock, language, quiet hours or chat changed: what is planned is planned anew."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from delivery import services as delivery
+from delivery.domain import reasons as delivery_reasons
 from nurture import selectors
 from nurture.domain.reasons import Reason
-from nurture.models import Contact, CourseZone, Journey, JourneyStatus, PledgeQuestion
+from nurture.models import Contact, CourseZone, Decision, Journey, JourneyStatus, PledgeQuestion
 from nurture.services.asking import take_back
 from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import locked, open_journeys, replan
@@ -25,6 +27,26 @@ def plan_anew(*, learners: Collection[int], now: datetime) -> int:
     """
     questions = PledgeQuestion.objects.filter(learner__in=learners)
     return _plan_anew(open_journeys().filter(learner__in=learners), questions, now)
+
+
+@transaction.atomic
+def leave_chat(*, learner: int, chat: int, now: datetime) -> int:
+    """A learner is not written to in a chat any more: what is owed to them there is withdrawn.
+
+    Also what is due, since whoever has the chat may be somebody else. Their journeys go on where
+    they are written to now, or end. Call it in the transaction that moves them. Returns how many
+    messages were decided about again; safe to run twice.
+    """
+    questions = PledgeQuestion.objects.filter(learner=learner, delivery__chat=chat)
+    theirs = open_journeys().filter(learner=learner, waiting_on__chat=chat)
+    count = _plan_anew(theirs, questions, now, due_too=True)
+    # And what no journey waits on, such as what staff let go out of a dry run or might send again.
+    planned = Decision.objects.filter(learner=learner, delivery__chat=chat)
+    rows = dict(planned.values_list("delivery_id", "delivery__dedupe_key"))
+    gone = delivery_reasons.Reason.WITHDRAWN
+    delivery.cancel(dedupe_keys=[key for key in rows.values() if key], reason=gone)
+    delivery.withhold(delivery_ids=[pk for pk in rows if pk], reason=gone)
+    return count
 
 
 def heed_zones(*, now: datetime) -> int:
@@ -55,19 +77,18 @@ def _heed(course: int, zone: str, now: datetime) -> int:
 
 
 def _plan_anew(
-    journeys: QuerySet[Journey], questions: QuerySet[PledgeQuestion], now: datetime
+    journeys: QuerySet[Journey],
+    questions: QuerySet[PledgeQuestion],
+    now: datetime,
+    *,
+    due_too: bool = False,
 ) -> int:
-    rows = list(
-        locked(
-            journeys.filter(
-                status=JourneyStatus.ACTIVE,
-                waiting_on__isnull=False,
-                waiting_on__due_at__gt=now,
-            )
-        )
-    )
+    if not due_too:
+        questions = questions.filter(delivery__due_at__gt=now)
+        journeys = journeys.filter(waiting_on__due_at__gt=now)
+    rows = list(locked(journeys.filter(status=JourneyStatus.ACTIVE, waiting_on__isnull=False)))
     # Journeys before questions, as wherever both are locked: nobody waits in a ring.
-    count = take_back(questions.filter(delivery__due_at__gt=now), code=Reason.TAKEN_BACK, now=now)
+    count = take_back(questions, code=Reason.TAKEN_BACK, now=now)
     world = World(now=now)
     world.read(rows)
     if all_at_once(lambda: _decide(rows, world), world=world):

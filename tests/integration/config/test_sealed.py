@@ -233,8 +233,10 @@ def test_a_link_takes_the_place_of_a_chat_that_nothing_recognises(keys: Any) -> 
 
     chat = services.meet_chat(telegram_id=known, now=NOW)
     token = links.create(learner=contact.learner, now=NOW)
-    assert isinstance(links.open_link(token=token, chat=chat, now=NOW), links.AskIsThisYou)
-    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
+    asked = links.open_link(token=token, chat=chat, now=NOW)
+    assert isinstance(asked, links.AskIsThisYou)
+    confirmed = links.confirm(chat=chat, link_id=asked.link_id, yes=True, now=NOW)
+    assert isinstance(confirmed, links.Linked)
 
     contact.refresh_from_db()
     assert contact.chat == chat != lost

@@ -186,6 +186,19 @@ def test_a_missing_key_is_no_fault_of_the_update_but_damage_is(settings: Any) ->
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("album", [None, "1"])
+def test_a_voice_is_heard_and_an_album_once(album: str | None) -> None:
+    """Nobody who speaks is left without an answer, nor gets one for each picture of an album."""
+    said = message(1, "")["message"] | {
+        "voice": {"file_id": "1", "file_unique_id": "1", "duration": 3}, "media_group_id": album,
+    }  # fmt: skip
+    assert take({"update_id": 1, "message": said}).replies == (0 if album else 1)
+    assert [i.text for i in inbound_updates.heard if isinstance(i, InboundMessage)] == (
+        [] if album else [""]
+    )
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     "payload",
     [

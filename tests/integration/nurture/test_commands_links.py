@@ -32,10 +32,13 @@ def test_a_link_asks_then_binds_once() -> None:
     chat, other = meet_chat(telegram_id=11, now=NOW), meet_chat(telegram_id=12, now=NOW)
     token = links.create(learner=_learner(), now=NOW)
     assert not LinkToken.objects.filter(token_hash__contains=token).exists()
-    assert links.open_link(token=token, chat=chat, now=NOW) == links.AskIsThisYou(name="Rosa")
+    asked = links.open_link(token=token, chat=chat, now=NOW)
+    assert isinstance(asked, links.AskIsThisYou)
+    assert asked.name == "Rosa"
     assert not Contact.objects.filter(chat=chat).exists()
-    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
-    assert isinstance(links.confirm(chat=chat, yes=True, now=NOW), links.Linked)
+    for _ in range(2):
+        found = links.confirm(chat=chat, link_id=asked.link_id, yes=True, now=NOW)
+        assert isinstance(found, links.Linked)
     assert Consent.objects.get(chat=chat).granted
     assert links.open_link(token=token, chat=other, now=NOW) == links.Refused(reason="used")
 
@@ -44,8 +47,10 @@ def test_a_link_expires_and_a_no_binds_nothing() -> None:
     """Seven days; and "not me" leaves the link to its owner."""
     chat = meet_chat(telegram_id=11, now=NOW)
     token = links.create(learner=_learner(), now=NOW)
-    assert isinstance(links.open_link(token=token, chat=chat, now=NOW), links.AskIsThisYou)
-    assert links.confirm(chat=chat, yes=False, now=NOW) == links.Refused(reason="not_me")
+    asked = links.open_link(token=token, chat=chat, now=NOW)
+    assert isinstance(asked, links.AskIsThisYou)
+    refused = links.confirm(chat=chat, link_id=asked.link_id, yes=False, now=NOW)
+    assert refused == links.Refused(reason="not_me")
     late = NOW + timedelta(days=7)
     assert links.open_link(token=token, chat=chat, now=late) == links.Refused(reason="expired")
     assert links.open_link(token="guess", chat=chat, now=NOW).__class__ is links.Refused

@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from attendance.models import AttendanceEvent, ClassSession, Pledge
+from attendance.models import AttendanceEvent, ClassSession, Course, Outcome, Pledge
+from config.console import zone_names
 from delivery import services as delivery
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
 from delivery.models import Chat, Delivery
 from nurture import flags, services
 from nurture.inbound import handle
 from nurture.models import Contact, Journey
-from nurture.services import preferences
+from nurture.services import conversation, preferences
 from nurture.words import WORDS
 from tests.factories import nurture as make
 from tests.factories.delivery import make_delivery
@@ -103,6 +104,21 @@ def test_who_has_left_the_course_sees_none_of_its_classes(rosa: Contact) -> None
     assert write(rosa, "/commit").text == WORDS["en"]["status_no_class"]
 
 
+def test_status_and_schedule_agree_on_the_next_class(rosa: Contact) -> None:
+    """A course that begins for them next week, and one that ends before its next class."""
+    rosa.learner.enrolments.update(starts_at=NOW + 5 * DAY)
+    assert "Lesson 9" in write(rosa, "/status").text
+    rosa.learner.enrolments.update(starts_at=None, ends_at=NOW + DAY)
+    assert WORDS["en"]["status_no_class"] in write(rosa, "/status").text
+
+
+def test_who_has_not_set_a_zone_reads_the_clock_of_their_course(rosa: Contact) -> None:
+    Course.objects.update(time_zone="Asia/Kolkata")
+    assert "Asia/Kolkata" in write(rosa, "/timezone").text
+    assert "Wednesday 4 March, 04:30" in write(rosa, "/snooze 2h").text
+    assert "Lesson 2</b>, Thursday 5 March, 22:30" in write(rosa, "/status").text
+
+
 def test_next_tells_when_and_not_before_a_snooze_is_over(rosa: Contact) -> None:
     assert write(rosa, "/next").text == WORDS["en"]["next_none"]
     planned(LATER)
@@ -110,6 +126,8 @@ def test_next_tells_when_and_not_before_a_snooze_is_over(rosa: Contact) -> None:
     write(rosa, "/snooze 3d")
     assert "Friday 6 March, 21:00" in write(rosa, "/next").text
     assert write(rosa, "/next", now=NOW + 4 * DAY).text == WORDS["en"]["next_now"]
+    delivery.close_gate(key=owed().stream_id, reason="its words", by="eve")
+    assert write(rosa, "/next", now=NOW + 4 * DAY).text == WORDS["en"]["next_held"]
 
 
 def test_why_names_the_class_and_its_day(rosa: Contact) -> None:
@@ -120,7 +138,16 @@ def test_why_names_the_class_and_its_day(rosa: Contact) -> None:
     assert "you were not in <b>Lesson 4</b>, Tuesday 3 March, 17:00" in said
 
     fact = AttendanceEvent.objects.get()
+    Journey.objects.update(
+        status="completed", ended_at=NOW, slot=None, next_action_at=None, waiting_on=None
+    )
+    Outcome.objects.update(is_current=False, revision=7)
+    make.make_fact("attended", contact=rosa, session=fact.session, recorded_at=NOW)
+    assert "turned out" not in write(rosa, "/why").text
     make.make_fact("corrected", contact=rosa, session=fact.session, recorded_at=NOW)
+    assert "turned out to be wrong" in write(rosa, "/why").text  # though it was over by then
+    Outcome.objects.update(outcome="missed")  # and what was said first stands after all
+    assert "turned out" not in write(rosa, "/why").text
     Journey.objects.update(
         status="exited", exit_reason="corrected", ended_at=NOW, slot=None, next_action_at=None
     )
@@ -153,6 +180,18 @@ def test_snooze_holds_what_is_owed_and_not_the_answers(
     chat = Chat.objects.get(contact=rosa)
     assert chat.snoozed_until == NOW + timedelta(hours=hours)
     assert "/resume" in reply.text
+
+
+def test_a_snooze_after_stop_promises_no_end_of_the_silence(rosa: Contact) -> None:
+    write(rosa, "/stop")
+    assert write(rosa, "/snooze 2h").text == WORDS["en"]["status_no_consent"]
+
+
+def test_who_wants_messages_again_gets_them_although_they_snoozed_before(rosa: Contact) -> None:
+    write(rosa, "/snooze 30d")
+    write(rosa, "/stop")
+    assert press(rosa, "optin").text == WORDS["en"]["opted_in"]
+    assert Chat.objects.get(contact=rosa).snoozed_until is None
 
 
 @pytest.mark.parametrize("said", ["0d", "soon", "-2h", "2w", "12345d"])
@@ -194,7 +233,10 @@ def test_a_time_zone_moves_what_is_planned(rosa: Contact) -> None:
     assert "Asia/Kolkata" in write(rosa, "/timezone").text
 
 
-@pytest.mark.parametrize("said", ["Nowhere", "Europe", "'; DROP TABLE", "../etc/passwd", "x" * 500])
+@pytest.mark.parametrize(
+    "said",
+    ["Nowhere", "gmt-5", "Madrid, Spain", "Europe", "'; DROP TABLE", "../etc/passwd", "x" * 500],
+)
 def test_a_zone_that_is_none_changes_nothing(rosa: Contact, said: str) -> None:
     assert write(rosa, f"/timezone {said}").text == WORDS["en"]["zone_bad"]
     rosa.refresh_from_db()
@@ -207,6 +249,19 @@ def test_a_zone_that_is_none_changes_nothing(rosa: Contact, said: str) -> None:
 )
 def test_zones_are_found_as_people_write_them(said: str, zone: str) -> None:
     assert preferences.find_zone(said) == zone
+
+
+def test_a_zone_that_the_database_does_not_know_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its message could not be looked at before it goes out, nor those that go with it."""
+    monkeypatch.setattr(
+        zone_names, "available_timezones", lambda: {"Mars/Olympus", "Europe/Madrid"}
+    )
+    zone_names.known_zones.cache_clear()
+    try:
+        assert preferences.find_zone("madrid") == "Europe/Madrid"
+        assert preferences.find_zone("olympus") is None
+    finally:
+        zone_names.known_zones.cache_clear()
 
 
 def test_a_language_changes_the_words_that_are_planned(rosa: Contact) -> None:
@@ -227,6 +282,15 @@ def test_a_choice_loses_nothing_that_is_due(rosa: Contact) -> None:
     row = planned(make.PLAIN)
     write(rosa, "/timezone kolkata")
     assert owed().pk == row.pk
+
+
+def test_who_has_left_the_course_does_not_promise_its_next_class(rosa: Contact) -> None:
+    """By the button of a message of last week."""
+    planned(make.PLAIN)
+    rosa.learner.enrolments.update(ends_at=NOW)
+    journey = Journey.objects.get()
+    assert conversation.pledge_next(journey=journey, now=NOW) is None
+    assert not Pledge.objects.exists()
 
 
 def test_a_learner_commits_to_a_class_by_its_button(rosa: Contact) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from attendance.models import ReviewItem
+from attendance.models import AttendanceEvent, Pledge, ReviewItem
 from delivery.inbound import InboundButton, InboundMessage
 from delivery.models import Delivery
 from nurture import flags, services
 from nurture.inbound import handle
-from nurture.models import Contact, Journey
+from nurture.models import Contact, Journey, StaffTask
+from nurture.services import events, holding
 from tests.factories import nurture as make
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +100,32 @@ def test_a_dispute_is_kept_although_the_answer_ends_the_journey(contact: Contact
     assert ReviewItem.objects.count() == 1
     assert "no longer" not in reply.text
     assert Journey.objects.get().exit_reason == "exit_fact"
+
+
+def test_a_journey_that_breaks_leaves_nobody_without_an_answer(
+    contact: Contact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held and given to staff; what the learner said is kept."""
+
+    def breaks(**_: object) -> bool:
+        raise RuntimeError("broken")
+
+    fact = AttendanceEvent.objects.get()
+    following = make.make_session(
+        course=fact.session.course, starts_at=LATER + timedelta(days=2), status="scheduled"
+    )
+    make.make_sequence(EXITS.replace("    text:", "    when: {not: pledged_next}\n    text:"))
+    services.tick(now=make.NOW)
+    monkeypatch.setattr(events, "exit_journey", breaks)
+    monkeypatch.setattr(holding, "thaw", breaks)
+    come = InboundButton(
+        **_sender(contact), action=f"come:{following.pk}", delivery_id=None, callback_id="c"
+    )
+
+    for said in (come, InboundMessage(**_sender(contact), text="/status", command="status")):
+        Journey.objects.update(status="active", paused_at=None)
+        assert handle(said, now=LATER)
+        assert Journey.objects.get().status == "paused"
+
+    assert Pledge.objects.get().state == "yes"
+    assert StaffTask.objects.count() == 1

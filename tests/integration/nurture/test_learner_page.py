@@ -251,8 +251,11 @@ def test_staff_make_an_invitation_that_is_shown_once(caplog: pytest.LogCaptureFi
     for said in (read(client, page_of(contact)), caplog.text, str(vars(line)), str(vars(row))):
         assert token not in said
     chat = make_chat()
-    assert links.open_link(token=token, chat=chat, now=now) == links.AskIsThisYou(name="Rosa")
-    assert isinstance(links.confirm(chat=chat, yes=True, now=now), links.Linked)
+    asked = links.open_link(token=token, chat=chat, now=now)
+    assert isinstance(asked, links.AskIsThisYou)
+    assert asked.name == "Rosa"
+    confirmed = links.confirm(chat=chat, link_id=asked.link_id, yes=True, now=now)
+    assert isinstance(confirmed, links.Linked)
     assert links.open_link(token=token, chat=make_chat(), now=now) == links.Refused(reason="used")
 
 

@@ -14,10 +14,11 @@ from django.urls import reverse
 from attendance.models import AttendancePolicy, Pledge
 from delivery import clock
 from delivery.inbound import InboundButton, Reply
+from delivery.models import Delivery
 from nurture import flags
 from nurture.inbound import handle
 from nurture.models import Contact, PledgeQuestion
-from nurture.services import outlook
+from nurture.services import conversation, outlook
 from nurture.words import WORDS
 from tests.factories import nurture as make
 from tests.integration.nurture.test_pledge_questions import (
@@ -26,6 +27,7 @@ from tests.integration.nurture.test_pledge_questions import (
     STARTS,
     ahead,
     asks,
+    codes,
     pupil,
     question,
     tick,
@@ -67,6 +69,27 @@ def test_an_answer_is_confirmed_and_can_be_changed_until_the_class_begins() -> N
     late = press(rosa, pledged.buttons[0][0][1], STARTS)
     assert late.text == WORDS["en"]["button_too_old"]
     assert Pledge.objects.get().state == "yes"
+
+
+def test_who_stops_before_the_question_goes_out_was_not_asked() -> None:
+    """And is asked once they are back."""
+    flags.set_nurture(percent=100)
+    course = asks(make.make_course(), 24)
+    ahead(course)
+    rosa = pupil(course)
+    tick()
+    assert rosa.chat is not None
+    conversation.stop(chat=rosa.chat, now=NOON)
+    assert codes() == {"opted_out": 1}
+    assert Delivery.objects.get().reason == "opted_out"
+    assert not Pledge.objects.exists()
+
+    tick(NOON + HOUR)
+    assert codes() == {"opted_out": 1}
+    conversation.opt_in(chat=rosa.chat, now=NOON + HOUR)
+    tick(NOON + HOUR)
+    assert codes() == {"asked": 1}
+    assert question().dedupe_key.endswith(":2")
 
 
 def test_why_tells_that_it_was_a_question() -> None:

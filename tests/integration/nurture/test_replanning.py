@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from attendance.models import AttendancePolicy, Course, Enrolment
 from delivery.models import Delivery
+from delivery.services import again as delivery
 from nurture import flags, selectors, services
 from nurture.models import Contact, CourseZone, Decision, Journey, PledgeQuestion
 from nurture.services import journeys, replanning
@@ -178,6 +179,43 @@ def test_staff_who_change_a_contact_move_what_is_planned(staff: Client, course: 
     assert planned(rosa) == NINE_TOKYO + 2 * HOUR
     text = save(staff, rosa, time_zone="Asia/Tokyo", **quiet).content.decode()
     assert "Planned anew" not in text  # nothing of that kind has changed
+
+
+@pytest.mark.parametrize("to", ["nobody", "another"])
+def test_a_chat_that_is_unlinked_gets_nothing_of_the_learners_any_more(
+    staff: Client, course: Course, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    """Somebody else said yes to her link: what is due and what is asked is withdrawn at once."""
+    AttendancePolicy.objects.create(course=course, ask_before_hours=24)
+    rosa = missed(course)
+    make.make_session(course=course, starts_at=NOW + 15 * HOUR, status="scheduled")
+    services.tick(now=NOW)
+    stranger, hers = rosa.chat, make.make_contact(name="Amir Lindt").chat
+    assert stranger is not None
+    assert hers is not None
+    Contact.objects.exclude(pk=rosa.pk).update(chat=None)
+    owed = Delivery.objects.filter(status="pending")
+    assert owed.filter(chat=stranger).count() == 2
+    monkeypatch.setattr("nurture.admin.people.now", lambda: NINE_UTC)  # both are due
+
+    save(staff, rosa, chat=str(hers.pk) if to == "another" else "")
+
+    assert not owed.filter(chat=stranger).exists()
+    services.tick(now=NINE_UTC)
+    assert owed.filter(chat=hers).count() == (2 if to == "another" else 0)
+    if to == "nobody":
+        assert Journey.objects.get().exit_reason == "not_linked"
+
+
+def test_nothing_is_sent_again_to_a_chat_that_was_unlinked(staff: Client, course: Course) -> None:
+    rosa = missed(course)
+    Delivery.objects.update(status="dead", reason="poison", settled_at=NOW)
+    dead = Delivery.objects.get()
+    assert [why for _, why in delivery.preview_again(delivery_ids=[dead.pk], now=NOW)] == [""]
+
+    save(staff, rosa, chat="")
+
+    assert delivery.send_again(delivery_ids=[dead.pk], now=NOW) == []
 
 
 @pytest.mark.parametrize(
