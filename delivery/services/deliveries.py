@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from config import telemetry
+from config.console.zone_names import known_zones
 from delivery import selectors
 from delivery.domain.states import UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
@@ -42,7 +43,8 @@ def enqueue(
     names, a bit mask or None for every day. `buttons`: rows of (text, action). `cap_defers`: one
     message too many waits for room instead of being dropped. A known `dedupe_key` returns its row
     unchanged, from the archive too, so it is safe to run twice. Raises ValueError for a naive
-    datetime or a window that can never open; nothing is written then.
+    datetime, a window that can never open or one in a zone that the database does not know, as it
+    would fail there with all that goes out together; nothing is written then.
     """
     row = draft(
         chat=chat, text=text, dedupe_key=dedupe_key, due_at=due_at, expires_at=expires_at,
@@ -123,8 +125,13 @@ def _write(drafts: Sequence[Delivery]) -> dict[str, int]:
 
 
 def _window(window: WindowLike | Window | None) -> Window | None:
-    if window is None or isinstance(window, Window):
-        return window
+    hours = window if window is None or isinstance(window, Window) else _read(window)
+    if hours is not None and hours.zone not in known_zones():
+        raise ValueError(f"the database knows no time zone {hours.zone!r}")
+    return hours
+
+
+def _read(window: WindowLike) -> Window:
     opens, closes, days, zone = window
     if days is None:
         mask = EVERY_DAY
