@@ -8,12 +8,22 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from delivery import services as delivery
+from delivery.models import Delivery
 from nurture import selectors
 from nurture.domain.reasons import Reason
+from nurture.domain.schedule import next_opening
+from nurture.domain.sequence import WaitKind
 from nurture.models import Contact, CourseZone, Journey, JourneyStatus, PledgeQuestion
 from nurture.services.asking import take_back
 from nurture.services.guard import all_at_once, one_journey
-from nurture.services.journeys import locked, open_journeys, replan
+from nurture.services.journeys import (
+    locked,
+    open_journeys,
+    plan_next,
+    replan,
+    situation_of,
+)
 from nurture.services.world import World
 
 
@@ -21,7 +31,8 @@ from nurture.services.world import World
 def plan_anew(*, learners: Collection[int], now: datetime) -> int:
     """Decide again about what is planned for these learners and not due yet; return how many.
 
-    What is due stays as it is: deciding again could only lose it. Safe to run twice.
+    What is about to go out stays, within the hours that hold now: deciding again could only lose
+    it. Safe to run twice.
     """
     questions = PledgeQuestion.objects.filter(learner__in=learners)
     return _plan_anew(open_journeys().filter(learner__in=learners), questions, now)
@@ -57,27 +68,46 @@ def _heed(course: int, zone: str, now: datetime) -> int:
 def _plan_anew(
     journeys: QuerySet[Journey], questions: QuerySet[PledgeQuestion], now: datetime
 ) -> int:
-    count = take_back(questions.filter(delivery__due_at__gt=now), code=Reason.TAKEN_BACK, now=now)
-    rows = list(
-        locked(
-            journeys.filter(
-                status=JourneyStatus.ACTIVE,
-                waiting_on__isnull=False,
-                waiting_on__due_at__gt=now,
-            )
-        )
-    )
+    count = take_back(questions, code=Reason.TAKEN_BACK, now=now)
+    # All that are active: what a pass plans just now is seen when it has let go.
+    rows = list(locked(journeys.filter(status=JourneyStatus.ACTIVE)))
     world = World(now=now)
     world.read(rows)
     if all_at_once(lambda: _decide(rows, world), world=world):
-        return count + len(rows)
+        return count + world.writes.deliveries
     for row in open_journeys().filter(pk__in=[row.pk for row in rows]).order_by("id"):
         world = World(now=now)
         with one_journey(row, world):
             _decide([row], world)
-    return count + len(rows)
+        count += world.writes.deliveries
+    return count
 
 
 def _decide(journeys: list[Journey], world: World) -> None:
     for journey in journeys:
+        if journey.waiting_on is None:
+            _wait_anew(journey, world)
+        elif max(journey.waiting_on.due_at, journey.waiting_on.run_at) > world.now:
+            replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)
+        else:
+            _keep_hours(journey, journey.waiting_on, world)
+
+
+def _wait_anew(journey: Journey, world: World) -> None:
+    """A journey that waits for a local time waits for that of its clock now."""
+    here = situation_of(journey, world)
+    step = None if isinstance(here, Reason) else here.step(journey.step_key)
+    if step is not None and step.wait.kind == WaitKind.AT:
+        plan_next(journey=journey, world=world, current=journey.step_key)
+
+
+def _keep_hours(journey: Journey, owed: Delivery, world: World) -> None:
+    """What is due may be held by a gate: when that opens, the hours of now count."""
+    here = situation_of(journey, world)
+    if isinstance(here, Reason):
+        return
+    opening = next_opening(world.now, window=here.spec.window, quiet=here.quiet, zone=here.zone)
+    if opening is None:
         replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)
+    else:
+        delivery.set_hours(dedupe_key=owed.dedupe_key, window=here.hours(opening))

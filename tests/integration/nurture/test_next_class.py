@@ -111,3 +111,22 @@ def test_what_speaks_of_no_class_to_come_is_left_alone(course: Course) -> None:
     changed(thursday, cancelled=True)
 
     assert (owed().pk, owed().expires_at) == (was.pk, None)
+
+
+def test_another_class_that_moves_drops_no_reminder_that_waits_for_its_hours(
+    course: Course,
+) -> None:
+    """Its moment was in the night, before the window; the class it speaks of stands."""
+    soon = ahead(course, NINE + 2 * HOUR)
+    friday = ahead(course, NINE + 56 * HOUR)
+    missed(course, NEXT.replace("    text:", "    wait: {before_next_session: 13h}\n    text:"))
+    was = owed()
+    later = NOW + 5 * HOUR
+
+    moved = event(friday, starts_at=friday.starts_at + HOUR, ends_at=friday.ends_at + HOUR)
+    store_events(course=course, events=[moved], now=later)
+    services.tick(now=later)
+
+    assert (owed().due_at, owed().expires_at) == (was.due_at, soon.starts_at) == (
+        NINE, NINE + 2 * HOUR,
+    )  # fmt: skip
