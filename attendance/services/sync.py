@@ -17,7 +17,7 @@ from django.db.models import Max
 
 from attendance import google as google_door
 from attendance.domain import windows
-from attendance.domain.calendar import parse_event
+from attendance.domain.calendar import parse_events
 from attendance.domain.kinds import ReviewKind, RunKind, RunState, Source
 from attendance.google import Google
 from attendance.google_errors import Failure, GoogleError
@@ -102,7 +102,7 @@ def _read_calendars(
         try:
             for page in door.events(calendar_id=calendar_id, starts_at=starts_at, ends_at=ends_at):
                 course = _as_told(course, page, now)
-                events = [event for event in map(parse_event, page.events) if event is not None]
+                events = parse_events(page.events)
                 change = store_events(course=course, events=events, now=now)
                 changed += change.new + change.changed
                 run.pages += 1

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from attendance import selectors as attendance_selectors
 from attendance import services as attendance
-from attendance.models import ClassSession, Enrolment, Learner, ReviewItem
+from attendance.models import ClassSession, Course, Enrolment, Learner, ReviewItem
 from delivery import services as delivery
 from delivery.domain.states import UNSENT
 from delivery.models import Chat, Consent, Delivery, Lane
@@ -62,9 +62,22 @@ def status(*, contact: Contact, chat: Chat, now: datetime) -> Status:
 
 
 def zone_for(*, contact: Contact, session: ClassSession | None) -> ZoneInfo:
-    """The zone in which a learner reads a time: contact, course, TIME_ZONE."""
-    course_zone = session.course.time_zone if session else ""
+    """The zone in which a learner reads a time: contact, course, TIME_ZONE.
+
+    Where no class is spoken of, that of the courses they are in, if it is one.
+    """
+    zones = {session.course.time_zone} if session else _course_zones(contact)
+    course_zone = zones.pop() if len(zones) == 1 else ""
     return zone_of(contact.time_zone, course_zone, settings.TIME_ZONE)
+
+
+def _course_zones(contact: Contact) -> set[str]:
+    if contact.time_zone:
+        return set()
+    theirs = Course.objects.filter(
+        active=True, enrolments__learner=contact.learner_id, enrolments__ends_at=None
+    )
+    return set(theirs.values_list("time_zone", flat=True))
 
 
 @transaction.atomic

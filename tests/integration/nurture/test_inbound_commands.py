@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from attendance.models import AttendanceEvent, ClassSession, Pledge
+from attendance.models import AttendanceEvent, ClassSession, Course, Pledge
 from delivery import services as delivery
 from delivery.inbound import InboundButton, InboundMessage, Reply, split_command
 from delivery.models import Chat, Delivery
@@ -110,6 +110,16 @@ def test_next_tells_when_and_not_before_a_snooze_is_over(rosa: Contact) -> None:
     write(rosa, "/snooze 3d")
     assert "Friday 6 March, 21:00" in write(rosa, "/next").text
     assert write(rosa, "/next", now=NOW + 4 * DAY).text == WORDS["en"]["next_now"]
+
+
+def test_moments_are_told_on_the_clock_of_the_course_by_which_they_are_planned(
+    rosa: Contact,
+) -> None:
+    Course.objects.update(time_zone="Asia/Kolkata")
+    planned(LATER)
+
+    assert "Thursday 5 March, 02:30" in write(rosa, "/next").text
+    assert "Asia/Kolkata" in write(rosa, "/timezone").text
 
 
 def test_why_names_the_class_and_its_day(rosa: Contact) -> None:
