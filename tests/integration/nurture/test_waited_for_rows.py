@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
+from attendance.models import AttendanceEvent
 from delivery.models import Delivery
 from nurture import flags, services
-from nurture.models import Contact, Journey
+from nurture.models import Contact, Decision, Journey
 from nurture.services import engine, preferences
 from tests.factories import nurture as make
 
@@ -81,3 +82,29 @@ def test_a_message_that_was_planned_meanwhile_follows_the_new_zone(rosa: Contact
     while_it_is_planned(lambda: preferences.set_zone(contact=rosa, zone="Asia/Tokyo", now=LATER))
 
     assert Delivery.objects.get(status="pending").due_at == make.NOW + 3 * HOUR
+
+
+def test_a_fact_that_was_corrected_before_it_was_acted_on_begins_nothing() -> None:
+    """Its worker died, or was slower than the one that had the correction."""
+    flags.set_nurture(percent=100)
+    make.make_sequence()
+    fact = make.make_fact()
+    corrected = make.make_fact(
+        "corrected", contact=Contact.objects.get(), session=fact.session, recorded_at=LATER
+    )
+
+    def of_another_worker() -> None:
+        services.process_events(now=LATER)
+        connection.close()
+
+    with transaction.atomic():
+        assert AttendanceEvent.objects.select_for_update(no_key=True).get(pk=fact.pk)
+        other = threading.Thread(target=of_another_worker)
+        other.start()
+        other.join()
+    corrected.refresh_from_db()
+    assert corrected.processed_at
+    services.tick(now=LATER)
+
+    assert not Delivery.objects.exists()
+    assert Decision.objects.filter(event=fact, code="corrected").exists()
