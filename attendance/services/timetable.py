@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
-from attendance.domain.calendar import CalendarEvent
+from attendance.domain.calendar import CalendarEvent, parse_events
 from attendance.domain.identity import email_key
 from attendance.domain.kinds import EventKind, SessionStatus
 from attendance.domain.settlement import FACTS_FIRE_FOR
@@ -88,6 +88,27 @@ def store_events(
     return TimetableChange(len(new), len(given) - len(new) - len(changed), len(changed))
 
 
+def call_off_unlisted(
+    *, course: Course, listed: Collection[str], until: datetime, now: datetime
+) -> int:
+    """Call off classes to come that a whole reading up to `until` did not list; return how many.
+
+    Google lists what is cancelled: what it does not list was moved beyond what is read. It comes
+    back with its new time when that is near. A reading that lists nothing at all proves nothing,
+    and what was noted since it began is not of it. Safe to repeat.
+    """
+    if not listed:
+        return 0
+    gone = ClassSession.objects.filter(
+        course=course, status=SessionStatus.SCHEDULED, starts_at__gt=now, starts_at__lt=until,
+        changed_at__lt=now,
+    ).exclude(event_id__in=listed)  # fmt: skip
+    events = parse_events(
+        {"id": pk, "status": "cancelled"} for pk in gone.values_list("event_id", flat=True)
+    )
+    return store_events(course=course, events=events, now=now).changed
+
+
 def _nameless(events: list[CalendarEvent]) -> list[CalendarEvent]:
     """The same events without the addresses of who was erased."""
     addresses = {address for event in events for address in event.declined}
@@ -158,8 +179,8 @@ def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | 
         session.next_check_at = now  # who declined may be news for what was concluded
     # Without a link it is announced to nobody: one that comes or goes moves the next class, too.
     announced = had_link or session.has_link
-    news = announced and any(getattr(session, name) != told[name] for name in _TOLD)
-    return EventKind.SESSION_MOVED if news else "changed"
+    different = was_cancelled or any(getattr(session, name) != told[name] for name in _TOLD)
+    return EventKind.SESSION_MOVED if announced and different else "changed"
 
 
 def _withdraw(sessions: list[ClassSession], now: datetime) -> None:
