@@ -12,7 +12,6 @@ from delivery import services as delivery
 from delivery.models import Delivery
 from nurture import selectors
 from nurture.domain.reasons import Reason
-from nurture.domain.schedule import next_opening
 from nurture.domain.sequence import WaitKind
 from nurture.models import Contact, CourseZone, Journey, JourneyStatus, PledgeQuestion
 from nurture.services.asking import take_back
@@ -106,7 +105,7 @@ def _keep_hours(journey: Journey, owed: Delivery, world: World) -> None:
     here = situation_of(journey, world)
     if isinstance(here, Reason):
         return
-    opening = next_opening(world.now, window=here.spec.window, quiet=here.quiet, zone=here.zone)
+    opening = here.opening(world.now)
     if opening is None:
         replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)
     else:
