@@ -5,7 +5,7 @@ https://developers.google.com/workspace/calendar/api/v3/reference/events
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,6 +59,18 @@ def parse_event(item: Mapping[str, Any]) -> CalendarEvent | None:
         declined=_declined(item),
         cancelled=cancelled,
     )
+
+
+def parse_events(items: Iterable[Mapping[str, Any]]) -> list[CalendarEvent]:
+    """The planned classes among these events.
+
+    One that is none may have been: a lesson that was made an all-day event reads as cancelled.
+    """
+    read = ((item, parse_event(item)) for item in items)
+    found = (
+        event or parse_event({"id": item.get("id"), "status": "cancelled"}) for item, event in read
+    )
+    return [event for event in found if event is not None]
 
 
 def _declined(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -79,6 +79,7 @@ class Evidence:
     stays: Mapping[int, Sequence[Interval]]  # learner id → stays on all devices
     guests: Sequence[tuple[Guest, Hint]]
     by_name: frozenset[int] = frozenset()  # counted on a guest's word
+    in_stray_call: frozenset[int] = frozenset()  # of the same host, that is no class
     devices: Sequence[Device] = ()  # all of them, by their start
     runs: Sequence[SyncRun] = ()  # readings of the log that speak of it, and the newest of all
 
@@ -94,7 +95,10 @@ class Evidence:
             enrolled=who is not None,
             identified=learner_id in self.identified,
             held_by_guest=who is not None
-            and any(found.could_be(who, guest) for guest, found in self.guests),
+            and (
+                learner_id in self.in_stray_call
+                or any(found.could_be(who, guest) for guest, found in self.guests)
+            ),
             verdict=verdict,
             declined=learner_id in self.declined,
         )
@@ -132,6 +136,7 @@ def evidence(*, session: ClassSession) -> Evidence:
         stays=stays,
         guests=guests,
         by_name=by_name,
+        in_stray_call=_in_stray_call(session, roster.expected),
         devices=devices,
         runs=runs,
     )
@@ -152,6 +157,25 @@ def _read_so_far(
         "presence_complete": read_past(lag=policy.settle_positive),
         "google_answers": not runs or runs[-1].failure not in _DARK,
     }
+
+
+def _in_stray_call(session: ClassSession, expected: Iterable[int]) -> frozenset[int]:
+    """Who was meanwhile in a call of the class's host that belongs to no class.
+
+    The link of a class may be replaced while some are in it by the old one. What staff decided
+    about a call stands.
+    """
+    if not session.organizer_email:
+        return frozenset()
+    rows = Endpoint.objects.filter(
+        learner__in=list(expected),
+        started_at__lt=session.ends_at,
+        ended_at__gt=session.starts_at,
+        conference__organizer_email=session.organizer_email,
+        conference__decided_by="",
+        conference__matches=None,
+    )
+    return frozenset(pk for pk in rows.values_list("learner_id", flat=True) if pk is not None)
 
 
 def _is_too_few(roster: Roster, stays: Mapping[int, Sequence[Interval]]) -> bool:

@@ -120,6 +120,28 @@ def take_back(*, outcome: Outcome, now: datetime) -> Outcome:
     return after
 
 
+@transaction.atomic
+def take_absences_back(*, session_id: int, now: datetime) -> None:
+    """Nobody was absent from a class that is still to come: it moved after it was judged.
+
+    It is judged again when it is over. A person's word stands. Safe to run twice.
+    """
+    absent = Outcome.objects.filter(
+        session=session_id, outcome=OutcomeKind.MISSED, effective=True, is_current=True,
+        origin=Origin.ENGINE, learner__erased_at=None,
+    )  # fmt: skip
+    if not absent.exists():
+        return
+    session = ClassSession.objects.select_for_update(no_key=True).get(pk=session_id)
+    known, work = evidence(session=session), _Work()
+    for before in absent.select_related("learner"):
+        learner, conclusion = known.conclusion(learner_id=before.learner_id, now=now)
+        after = _outcome(known, before.learner_id, learner, conclusion, None, now)
+        after.revision = before.revision + 1
+        _replace(work, before, after)
+    _write(known, work, now)
+
+
 def _settle(session: ClassSession, now: datetime, late_counts: bool = False) -> SettleReport:
     known = evidence(session=session)
     work = _evaluate(known, now, late_counts)

@@ -16,7 +16,7 @@ from django.db.models import Max
 
 from attendance import google as google_door
 from attendance.domain import windows
-from attendance.domain.calendar import parse_event
+from attendance.domain.calendar import parse_events
 from attendance.domain.kinds import ReviewKind, RunKind, RunState, Source
 from attendance.google import Google
 from attendance.google_errors import Failure, GoogleError
@@ -27,7 +27,7 @@ from attendance.services.ingest import store_page
 from attendance.services.matching import match, wake_waiting
 from attendance.services.questions import answer_itself, answer_known, ask
 from attendance.services.roster import upsert_course
-from attendance.services.timetable import store_events
+from attendance.services.timetable import call_off_unlisted, store_events
 from config.console.zone_names import known_zones
 
 log = logging.getLogger(__name__)
@@ -98,13 +98,14 @@ def _read_calendars(
         starts_at, ends_at = _calendar_window(now=now, since=since, until=until)
         kind = RunKind.ROUTINE if since is None and until is None else RunKind.MANUAL
         run = _begin(Source.CALENDAR, kind, starts_at, ends_at, now)
-        changed = 0
+        changed, listed = 0, set[str]()
         try:
             for page in door.events(calendar_id=calendar_id, starts_at=starts_at, ends_at=ends_at):
                 course = _as_told(course, page, now)
-                events = [event for event in map(parse_event, page.events) if event is not None]
+                events = parse_events(page.events)
                 change = store_events(course=course, events=events, now=now)
                 changed += change.new + change.changed
+                listed |= {str(item.get("id")) for item in page.events}
                 run.pages += 1
                 run.new_rows += change.new
                 run.duplicate_rows += change.unchanged
@@ -112,6 +113,7 @@ def _read_calendars(
             report = _with_error(report, run, f"calendar {calendar_id}: {error}", error, now)
             _alert(run, calendar_id, now)
         else:
+            changed += call_off_unlisted(course=course, listed=listed, until=ends_at, now=now)
             _finish(run, RunState.COMPLETE, now)
             answer_itself(keys=[_dark_key(calendar_id)], now=now)
         report = replace(report, runs=report.runs + 1, sessions=report.sessions + changed)

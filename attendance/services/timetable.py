@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
-from attendance.domain.calendar import CalendarEvent
+from attendance.domain.calendar import CalendarEvent, parse_events
 from attendance.domain.identity import email_key
 from attendance.domain.kinds import EventKind, SessionStatus
 from attendance.domain.settlement import FACTS_FIRE_FOR
@@ -22,7 +22,7 @@ from attendance.models import (
     Outcome,
 )
 from attendance.services.erased import erased_among
-from attendance.services.settling import settle_session
+from attendance.services.settling import settle_session, take_absences_back
 from config import telemetry
 
 _COPIED = [
@@ -36,6 +36,8 @@ _COPIED = [
     "organizer_email",
     "declined",
 ]
+#: What learners are told of a class to come.
+_TOLD = ("starts_at", "ends_at", "title", "meet_url", "has_link")
 _WRITTEN = [*_COPIED, "status", "next_check_at", "settled_at", "changed_at"]
 
 
@@ -71,10 +73,12 @@ def store_events(
         if session is None:
             new += _planned(course, event, now)
             continue
+        ended_at = session.ends_at
         fact = _apply(session, event, now)
         if fact is not None:
             changed.append(session)
-        if fact in {EventKind.SESSION_MOVED, EventKind.SESSION_CANCELLED}:
+        is_news = max(ended_at, session.ends_at) > now
+        if is_news and fact in {EventKind.SESSION_MOVED, EventKind.SESSION_CANCELLED}:
             facts.append((EventKind(fact), session))
     ClassSession.objects.bulk_create(new, ignore_conflicts=True)
     ClassSession.objects.bulk_update(changed, _WRITTEN)
@@ -82,6 +86,27 @@ def store_events(
     _look_again_at_calls([*new, *changed], now)
     _publish(course, facts, now)
     return TimetableChange(len(new), len(given) - len(new) - len(changed), len(changed))
+
+
+def call_off_unlisted(
+    *, course: Course, listed: Collection[str], until: datetime, now: datetime
+) -> int:
+    """Call off classes to come that a whole reading up to `until` did not list; return how many.
+
+    Google lists what is cancelled: what it does not list was moved beyond what is read. It comes
+    back with its new time when that is near. A reading that lists nothing at all proves nothing,
+    and what was noted since it began is not of it. Safe to repeat.
+    """
+    if not listed:
+        return 0
+    gone = ClassSession.objects.filter(
+        course=course, status=SessionStatus.SCHEDULED, starts_at__gt=now, starts_at__lt=until,
+        changed_at__lt=now,
+    ).exclude(event_id__in=listed)  # fmt: skip
+    events = parse_events(
+        {"id": pk, "status": "cancelled"} for pk in gone.values_list("event_id", flat=True)
+    )
+    return store_events(course=course, events=events, now=now).changed
 
 
 def _nameless(events: list[CalendarEvent]) -> list[CalendarEvent]:
@@ -142,11 +167,11 @@ def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | 
         session.status = SessionStatus.CANCELLED
         session.next_check_at, session.changed_at = None, now
         return EventKind.SESSION_CANCELLED if had_link else "changed"
-    period = (session.starts_at, session.ends_at)
+    told = {name: getattr(session, name) for name in _TOLD}
     if not _copy(session, event) and not was_cancelled:
         return None
     session.changed_at = now
-    moved = period != (session.starts_at, session.ends_at)
+    moved = (told["starts_at"], told["ends_at"]) != (session.starts_at, session.ends_at)
     if moved or was_cancelled:
         session.status, session.settled_at = SessionStatus.SCHEDULED, None
         session.next_check_at = session.ends_at
@@ -154,16 +179,19 @@ def _apply(session: ClassSession, event: CalendarEvent, now: datetime) -> str | 
         session.next_check_at = now  # who declined may be news for what was concluded
     # Without a link it is announced to nobody: one that comes or goes moves the next class, too.
     announced = had_link or session.has_link
-    news = announced and (moved or had_link != session.has_link)
-    return EventKind.SESSION_MOVED if news else "changed"
+    different = was_cancelled or any(getattr(session, name) != told[name] for name in _TOLD)
+    return EventKind.SESSION_MOVED if announced and different else "changed"
 
 
 def _withdraw(sessions: list[ClassSession], now: datetime) -> None:
-    """A class that is called off after it was judged: nobody was absent from it."""
+    """A class that is called off, or moved ahead, once it was judged: nobody was absent from it."""
     gone = [row.pk for row in sessions if row.status == SessionStatus.CANCELLED]
     judged = Outcome.objects.filter(session__in=gone, effective=True, is_current=True)
     for pk in sorted(set(judged.values_list("session_id", flat=True))):
         settle_session(session_id=pk, now=now, late_counts=True)
+    for session in sessions:
+        if session.status != SessionStatus.CANCELLED and session.ends_at > now:
+            take_absences_back(session_id=session.pk, now=now)
 
 
 def _look_again_at_calls(sessions: list[ClassSession], now: datetime) -> None:
@@ -177,13 +205,14 @@ def _look_again_at_calls(sessions: list[ClassSession], now: datetime) -> None:
 
 
 def _publish(course: Course, facts: list[tuple[EventKind, ClassSession]], now: datetime) -> None:
-    """Tell those who are enrolled that a class to come has moved or is cancelled."""
-    ahead = [(kind, session) for kind, session in facts if session.ends_at > now]
-    if not ahead:
+    """Tell that a class to come has changed or is cancelled.
+
+    Those who left the course, too: they may still be owed a message that speaks of it.
+    """
+    if not facts:
         return
-    learners = Enrolment.objects.filter(course=course, ends_at=None).values_list(
-        "learner_id", flat=True
-    )
+    enrolled = Enrolment.objects.filter(course=course)
+    learners = sorted(set(enrolled.values_list("learner_id", flat=True)))
     AttendanceEvent.objects.bulk_create(
         [
             AttendanceEvent(
@@ -198,7 +227,7 @@ def _publish(course: Course, facts: list[tuple[EventKind, ClassSession]], now: d
                 trace=telemetry.traceparent(),
             )
             for learner in learners
-            for kind, session in ahead
+            for kind, session in facts
         ],
         ignore_conflicts=True,
     )

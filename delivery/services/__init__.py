@@ -33,6 +33,7 @@ from delivery.services.deliveries import (
     mark_observed,
     resolve_by_evidence,
     retime,
+    set_hours,
 )
 from delivery.services.erasure import forget_chat, forget_leaving, scrub
 from delivery.services.gates import (
@@ -82,6 +83,7 @@ __all__ = [
     "scrub_archive",
     "send_again",
     "set_consent",
+    "set_hours",
     "set_reachability",
     "snooze",
     "stream_key",

@@ -200,6 +200,22 @@ def retime(*, dedupe_key: str, due_at: datetime, expires_at: datetime | None = N
     )
 
 
+def set_hours(*, dedupe_key: str, window: Window | None) -> bool:
+    """Let what is not on the wire yet go out in these hours; return whether it was not.
+
+    A lease on it stands: the intent looks at the hours. Safe to run twice.
+    """
+    rows = Delivery.objects.filter(dedupe_key=dedupe_key, status__in=UNSENT)
+    return bool(
+        rows.update(
+            window_opens=window.opens if window else None,
+            window_closes=window.closes if window else None,
+            window_days=window.days if window else EVERY_DAY,
+            window_zone=window.zone if window else "",
+        )
+    )
+
+
 def claim_settled(*, limit: int) -> list[Delivery]:
     """Settled deliveries nobody took note of yet, oldest first, locked for this transaction."""
     return list(

@@ -19,6 +19,8 @@ from nurture.models import OPEN, HoldoutAssignment, Journey, SequenceVersion
 from nurture.services.journeys import start
 from nurture.services.world import World, why_silent
 
+CORRECTED = "corrected"
+
 
 @dataclass
 class Flags:
@@ -54,6 +56,8 @@ class Admission:
     #: Earlier journeys by learner; those that begin in this pass are added.
     previous: dict[int, list[Journey]] = field(default_factory=dict)
     _streaks: dict[attendance.Asked, int] = field(default_factory=dict)
+    #: By learner and class: the newest correction that was acted on.
+    _corrected: dict[tuple[int, int], int] = field(default_factory=dict)
     _held_out: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def read(
@@ -72,6 +76,14 @@ class Admission:
         rows = Journey.objects.filter(learner__in=learners, is_test=False)
         for row in rows.order_by("started_at", "id"):
             self.previous[row.learner_id].append(held.get(row.pk, row))
+        corrections = AttendanceEvent.objects.filter(
+            kind=CORRECTED, learner__in=learners, session__in={e.session_id for e in facts},
+            processed_at__isnull=False,
+        )  # fmt: skip
+        for learner, session, pk in corrections.order_by("id").values_list(
+            "learner_id", "session_id", "id"
+        ):
+            self._corrected[learner, session] = pk
         for draw in HoldoutAssignment.objects.filter(learner__in=learners):
             self._held_out[draw.sequence_id, draw.learner_id] = draw.held_out
 
@@ -129,6 +141,9 @@ class Admission:
         off = self.flags.refuse(event.learner_id)
         if off is not None:
             return Refusal(off)
+        # Another worker may have had the correction first; it found nothing to take back.
+        if self._corrected.get((event.learner_id, event.session_id), 0) > event.pk:
+            return Refusal(Reason.CORRECTED)
         if event.expires_at <= self.world.now:
             return Refusal(Reason.FACT_EXPIRED, {"expired_at": event.expires_at.isoformat()})
         return None

@@ -12,8 +12,11 @@ from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.domain.windows import Window
 from delivery.models import Delivery
+from nurture import texts
 from nurture.domain.reasons import Reason
-from nurture.models import Decision, DryRunVerdict, WouldSend
+from nurture.models import Decision, DryRunVerdict, Journey, WouldSend
+from nurture.services.journeys import situation_of
+from nurture.services.world import World
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,8 +33,11 @@ def sort_out(
     rows = planned.select_related(
         "delivery__chat", "delivery__dry_run_verdict", "journey__cause__outcome", "learner",
         "sequence",
+        "journey__learner", "journey__course", "journey__session__course",
     ).order_by("delivery_id")  # fmt: skip
-    found = [(row, _why_not(row, now)) for row in rows]
+    world = World(now=now)
+    world.read(row.journey for row in rows if row.journey)
+    found = [(row, _why_not(row, now) or _what_is_stale(row, world)) for row in rows]
     return [row for row, why in found if not why], [(row, why) for row, why in found if why]
 
 
@@ -49,6 +55,21 @@ def _why_not(row: Decision, now: datetime) -> str:
     return ""
 
 
+def _what_is_stale(row: Decision, world: World) -> str:
+    """What a text says of the next class may have changed since it was pretended."""
+    assert row.journey is not None, "asked of what may go out otherwise"
+    assert row.delivery is not None, "asked of what may go out otherwise"
+    here = situation_of(row.journey, world)
+    step = None if isinstance(here, Reason) else here.step(row.step_key)
+    if step is None or isinstance(here, Reason) or not here.names_next_class(step):
+        return ""
+    try:
+        same = here.render(step, at=world.now) == row.delivery.text
+    except texts.TextError:
+        same = False
+    return "" if same else "What it says of the next class is not so any more."
+
+
 @transaction.atomic
 def release(*, delivery_ids: Iterable[int], by: User | None, now: datetime) -> int:
     """Owe the learners what the dry run would have sent them; return how many messages.
@@ -56,11 +77,12 @@ def release(*, delivery_ids: Iterable[int], by: User | None, now: datetime) -> i
     Each is asked what any message is asked: consent, hours, cap, gates. What may not be released
     is left. Safe to run twice: each is released once.
     """
+    world = World(now=now)
     going, _ = sort_out(delivery_ids=_held(delivery_ids), now=now)
     for row in going:
         assert row.delivery is not None, "sort_out leaves those out"
         assert row.journey is not None, "sort_out leaves those out"
-        owed = _owe(row.delivery, slug=row.journey.sequence.slug, now=now)
+        owed = _owe(row.delivery, row.journey, world)
         DryRunVerdict.objects.create(
             delivery=row.delivery, released_as=owed, released=True, at=now, by=by
         )
@@ -95,16 +117,20 @@ def _held(delivery_ids: Iterable[int]) -> Sequence[int]:
     return list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
-def _owe(message: Delivery, *, slug: str, now: datetime) -> Delivery:
-    window = None
-    if message.window_opens is not None and message.window_closes is not None:
+def _owe(message: Delivery, journey: Journey, world: World) -> Delivery:
+    """The same words, in the hours of now."""
+    window, here = None, situation_of(journey, world)
+    opening = None if isinstance(here, Reason) else here.opening(world.now)
+    if opening is not None and not isinstance(here, Reason):
+        window = here.hours(opening)
+    elif message.window_opens is not None and message.window_closes is not None:
         window = Window(
             opens=message.window_opens, closes=message.window_closes, days=message.window_days,
             zone=message.window_zone,
         )  # fmt: skip
     return delivery.enqueue(
-        chat=message.chat, text=message.text, dedupe_key=f"released:{message.pk}", due_at=now,
-        expires_at=message.expires_at, stream=slug, category=message.category, window=window,
-        buttons=message.buttons, priority=message.priority, cap_per_day=message.cap_per_day,
-        cap_defers=message.cap_defers,
+        chat=message.chat, text=message.text, dedupe_key=f"released:{message.pk}", due_at=world.now,
+        expires_at=message.expires_at, stream=journey.sequence.slug,
+        category=message.category, window=window, buttons=message.buttons,
+        priority=message.priority, cap_per_day=message.cap_per_day, cap_defers=message.cap_defers,
     )  # fmt: skip

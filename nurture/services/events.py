@@ -13,7 +13,7 @@ from attendance.models import AttendanceEvent
 from nurture.domain.catching_up import Policy
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus, PledgeQuestion, SequenceVersion
-from nurture.services.admission import Admission, Flags
+from nurture.services.admission import CORRECTED, Admission, Flags
 from nurture.services.asking import answered, take_back
 from nurture.services.corrections import is_disputed, retract
 from nurture.services.endings import exit_journey
@@ -32,7 +32,7 @@ from nurture.services.situation import concerns
 from nurture.services.tally import Tally
 from nurture.services.world import World
 
-CORRECTED, UPHELD, PLEDGED = "corrected", "upheld", "pledged"
+UPHELD, PLEDGED = "upheld", "pledged"
 MOVES = frozenset({"session_moved", "session_cancelled"})
 
 

@@ -38,8 +38,13 @@ SHORTEST_WAIT = timedelta(seconds=1)
 
 
 def open_journeys() -> QuerySet[Journey]:
-    """Open journeys with all that planning reads."""
-    return Journey.objects.filter(status__in=OPEN).select_related(*RELATED, "waiting_on")
+    """Open journeys with all that planning reads.
+
+    The message in a statement of its own: who waited for a row sees what it waits on by then. A
+    joined one would be the one of before.
+    """
+    rows = Journey.objects.filter(status__in=OPEN).select_related(*RELATED)
+    return rows.prefetch_related("waiting_on")
 
 
 def locked(journeys: QuerySet[Journey], *, skip_locked: bool = False) -> QuerySet[Journey]:
@@ -315,8 +320,26 @@ def replan(*, journey: Journey, why: Reason, world: World) -> bool:
     if not withdraw(journey=journey, reason=withdrawn, world=world):
         return False
     world.writes.note_of(journey, why, world.now, step_key=journey.step_key, delivery=planned)
-    plan_next(journey=journey, world=world, current=journey.step_key)
+    waited = "time" if planned and _was_in_time(journey, planned, world) else ""
+    plan_next(journey=journey, world=world, current=journey.step_key, waited=waited)
     return True
+
+
+def _was_in_time(journey: Journey, planned: Delivery, world: World) -> bool:
+    """Whether the moment before the class has gone by while its message waited for its hours.
+
+    The class must be the one that it was planned for: another one has a moment of its own.
+    """
+    here, following = situation_of(journey, world), world.next_session(journey.course_id)
+    step = None if isinstance(here, Reason) else here.step(journey.step_key)
+    if step is None or following is None or step.wait.kind != WaitKind.BEFORE_NEXT_SESSION:
+        return False
+    of_use_until = following.starts_at
+    if step.expires is not None:
+        of_use_until = min(of_use_until, planned.due_at + step.expires)
+    return (
+        planned.expires_at == of_use_until and following.starts_at - step.wait.duration < world.now
+    )
 
 
 def thaw(*, journey: Journey, world: World) -> bool:

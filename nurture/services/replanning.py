@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -10,12 +10,20 @@ from django.db.models import QuerySet
 
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
+from delivery.models import Delivery
 from nurture import selectors
 from nurture.domain.reasons import Reason
+from nurture.domain.sequence import WaitKind
 from nurture.models import Contact, CourseZone, Decision, Journey, JourneyStatus, PledgeQuestion
 from nurture.services.asking import take_back
 from nurture.services.guard import all_at_once, one_journey
-from nurture.services.journeys import locked, open_journeys, replan
+from nurture.services.journeys import (
+    locked,
+    open_journeys,
+    plan_next,
+    replan,
+    situation_of,
+)
 from nurture.services.world import World
 
 
@@ -23,7 +31,8 @@ from nurture.services.world import World
 def plan_anew(*, learners: Collection[int], now: datetime) -> int:
     """Decide again about what is planned for these learners and not due yet; return how many.
 
-    What is due stays as it is: deciding again could only lose it. Safe to run twice.
+    What is about to go out stays, within the hours that hold now: deciding again could only lose
+    it. Safe to run twice.
     """
     questions = PledgeQuestion.objects.filter(learner__in=learners)
     return _plan_anew(open_journeys().filter(learner__in=learners), questions, now)
@@ -38,8 +47,13 @@ def leave_chat(*, learner: int, chat: int, now: datetime) -> int:
     messages were decided about again; safe to run twice.
     """
     questions = PledgeQuestion.objects.filter(learner=learner, delivery__chat=chat)
-    theirs = open_journeys().filter(learner=learner, waiting_on__chat=chat)
-    count = _plan_anew(theirs, questions, now, due_too=True)
+
+    def decide(journeys: list[Journey], world: World) -> None:
+        for journey in journeys:
+            if journey.waiting_on is not None and journey.waiting_on.chat_id == chat:
+                replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)
+
+    count = _plan_anew(open_journeys().filter(learner=learner), questions, now, decide=decide)
     # And what no journey waits on, such as what staff let go out of a dry run or might send again.
     planned = Decision.objects.filter(learner=learner, delivery__chat=chat)
     rows = dict(planned.values_list("delivery_id", "delivery__dedupe_key"))
@@ -81,25 +95,50 @@ def _plan_anew(
     questions: QuerySet[PledgeQuestion],
     now: datetime,
     *,
-    due_too: bool = False,
+    decide: Callable[[list[Journey], World], None] | None = None,
 ) -> int:
-    if not due_too:
-        questions = questions.filter(delivery__due_at__gt=now)
-        journeys = journeys.filter(waiting_on__due_at__gt=now)
-    rows = list(locked(journeys.filter(status=JourneyStatus.ACTIVE, waiting_on__isnull=False)))
-    # Journeys before questions, as wherever both are locked: nobody waits in a ring.
+    act = decide or _decide
+    # All that are active: what a pass plans just now is seen when it has let go. And journeys
+    # before questions, as wherever both are locked: nobody waits in a ring.
+    rows = list(locked(journeys.filter(status=JourneyStatus.ACTIVE)))
     count = take_back(questions, code=Reason.TAKEN_BACK, now=now)
     world = World(now=now)
     world.read(rows)
-    if all_at_once(lambda: _decide(rows, world), world=world):
-        return count + len(rows)
+    if all_at_once(lambda: act(rows, world), world=world):
+        return count + world.writes.deliveries
     for row in open_journeys().filter(pk__in=[row.pk for row in rows]).order_by("id"):
         world = World(now=now)
         with one_journey(row, world):
-            _decide([row], world)
-    return count + len(rows)
+            act([row], world)
+        count += world.writes.deliveries
+    return count
 
 
 def _decide(journeys: list[Journey], world: World) -> None:
     for journey in journeys:
+        if journey.waiting_on is None:
+            _wait_anew(journey, world)
+        elif max(journey.waiting_on.due_at, journey.waiting_on.run_at) > world.now:
+            replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)
+        else:
+            _keep_hours(journey, journey.waiting_on, world)
+
+
+def _wait_anew(journey: Journey, world: World) -> None:
+    """A journey that waits for a local time waits for that of its clock now."""
+    here = situation_of(journey, world)
+    step = None if isinstance(here, Reason) else here.step(journey.step_key)
+    if step is not None and step.wait.kind == WaitKind.AT:
+        plan_next(journey=journey, world=world, current=journey.step_key)
+
+
+def _keep_hours(journey: Journey, owed: Delivery, world: World) -> None:
+    """What is due may be held by a gate: when that opens, the hours of now count."""
+    here = situation_of(journey, world)
+    if isinstance(here, Reason):
+        return
+    opening = here.opening(world.now)
+    if opening is None:
         replan(journey=journey, why=Reason.PLANNED_ANEW, world=world)
+    else:
+        delivery.set_hours(dedupe_key=owed.dedupe_key, window=here.hours(opening))

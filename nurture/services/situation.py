@@ -17,7 +17,7 @@ from nurture.domain.conditions import ConditionFacts, leaves
 from nurture.domain.journey import decide
 from nurture.domain.reasons import Reason
 from nurture.domain.rollout import bucket
-from nurture.domain.schedule import period_at, zone_of
+from nurture.domain.schedule import next_opening, period_at, zone_of
 from nurture.domain.sequence import SequenceSpec, Step, WaitKind
 from nurture.models import Contact, Decision, Journey
 from nurture.services.world import World, consents
@@ -167,6 +167,10 @@ class Situation:
         """Whether a step's text for this learner says anything of the next class."""
         named = texts.named(step.text_for(self.contact.language))
         return any(name.startswith("next_session_") for name in named)
+
+    def opening(self, at: datetime) -> datetime | None:
+        """The first moment from `at` on at which a message may go out; None: never."""
+        return next_opening(at, window=self.spec.window, quiet=self.quiet, zone=self.zone)
 
     def hours(self, at: datetime) -> DeliveryWindow | None:
         """The open hours around a planned moment, for delivery to check alone."""

@@ -372,3 +372,28 @@ def test_a_reading_that_was_killed_does_not_stay_under_way(google: Google) -> No
 
     begun.refresh_from_db()
     assert (begun.state, begun.finished_at) == ("failed", FIRST + 2 * HOUR)
+
+
+def test_a_class_that_moves_beyond_what_is_read_is_not_announced_at_its_old_time(
+    school: School, google: Google
+) -> None:
+    """It is back when its new time is near; a reading that lists nothing calls nothing off."""
+    school.plan("other", FIRST)
+    school.plan("far", FIRST + WEEK)
+    read(google, now=FIRST - HOUR)
+    *kept, _ = school.fake.calendars[SPANISH]
+    school.fake.calendars[SPANISH] = []
+    read(google, now=FIRST - HOUR / 2)
+    far = ClassSession.objects.get(event_id="far")
+    assert far.status == "scheduled"
+
+    school.fake.calendars[SPANISH] = kept
+    school.plan("far", FIRST + 6 * WEEK)
+    read(google, now=FIRST - HOUR / 3)
+    far.refresh_from_db()
+    assert far.status == "cancelled"
+    assert AttendanceEvent.objects.filter(kind="session_cancelled", session=far).exists()
+
+    read(google, now=FIRST + 4 * WEEK)
+    far.refresh_from_db()
+    assert (far.status, far.starts_at) == ("scheduled", FIRST + 6 * WEEK)

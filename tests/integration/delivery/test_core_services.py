@@ -37,7 +37,7 @@ def test_a_known_key_owes_nothing_more() -> None:
     ],
 )
 def test_a_bad_delivery_is_refused_whole(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="needs|localtime"):
+    with pytest.raises(ValueError, match=r"needs|localtime"):
         make_delivery(**wrong)
     assert not Delivery.objects.exists()
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 
-from attendance.models import AttendanceEvent, Outcome
+from attendance.models import AttendanceEvent, ClassSession, Course, Outcome
 from delivery import queries
 from delivery import services as delivery
 from delivery.models import Attempt, Delivery, Gate
@@ -261,3 +261,25 @@ def test_explain_says_that_it_was_only_pretended(capsys: pytest.CaptureFixture[s
     call_command("explain", email, "missed-class", "--json")
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["verdict"], found["rule"]) == ("dry_run", "sequence_live")
+
+
+def test_what_is_released_is_true_now_and_goes_out_in_the_hours_of_now() -> None:
+    """Between pretending and releasing, a class may move and a zone may change."""
+    text = "Next: {{ next_session_time }}."
+    make.make_sequence(PRETENDS.split("    text:")[0] + f'    text: "{text}"\n' + make.WINDOW)
+    course = make.make_course()
+    coming = make.make_session(course=course, starts_at=make.NOW + 3 * DAY, status="scheduled")
+    for _ in range(2):
+        make.make_fact(session=make.make_session(course=course))
+    for now in (make.NOW, make.NOW + DAY / 2):
+        connection.cursor().execute(queries.SIMULATE, {"at": now.isoformat()})
+        services.tick(now=now)
+    one, two = Delivery.objects.order_by("pk")
+    assert one.reason == two.reason == "dry_run"
+
+    Course.objects.update(time_zone="Etc/GMT")  # the same words, another clock
+    assert dry_runs.release(delivery_ids=[one.pk], by=None, now=make.NOW + DAY / 2) == 1
+    assert Delivery.objects.get(dedupe_key=f"released:{one.pk}").window_zone == "Etc/GMT"
+    ClassSession.objects.filter(pk=coming.pk).update(starts_at=coming.starts_at - DAY / 24)
+    _, [(_, why)] = dry_runs.sort_out(delivery_ids=[two.pk], now=make.NOW + DAY / 2)
+    assert why == "What it says of the next class is not so any more."

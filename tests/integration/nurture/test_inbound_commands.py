@@ -130,6 +130,16 @@ def test_next_tells_when_and_not_before_a_snooze_is_over(rosa: Contact) -> None:
     assert write(rosa, "/next", now=NOW + 4 * DAY).text == WORDS["en"]["next_held"]
 
 
+def test_moments_are_told_on_the_clock_of_the_course_by_which_they_are_planned(
+    rosa: Contact,
+) -> None:
+    Course.objects.update(time_zone="Asia/Kolkata")
+    planned(LATER)
+
+    assert "Thursday 5 March, 02:30" in write(rosa, "/next").text
+    assert "Asia/Kolkata" in write(rosa, "/timezone").text
+
+
 def test_why_names_the_class_and_its_day(rosa: Contact) -> None:
     assert write(rosa, "/why").text == WORDS["en"]["why_nothing"]
     make.settle(planned(make.PLAIN), at=NOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from delivery.models import Delivery
 from delivery.services import again as delivery
 from nurture import flags, selectors, services
 from nurture.models import Contact, CourseZone, Decision, Journey, PledgeQuestion
-from nurture.services import journeys, replanning
+from nurture.services import journeys, preferences, replanning
 from nurture.services.contacts import import_learners
 from tests.factories import nurture as make
 
@@ -101,6 +101,58 @@ def test_what_is_due_stays_and_what_is_off_waits(course: Course) -> None:
     services.tick(now=NINE_UTC)  # it is about to go out: deciding again could only lose it
     assert planned(rosa) == NINE_UTC
     assert not Decision.objects.filter(code="planned_anew").exists()
+
+
+@pytest.mark.parametrize("put_off", [False, True])
+def test_what_is_held_when_due_goes_out_in_the_hours_of_now(course: Course, put_off: bool) -> None:
+    """By a closed gate, or by a snooze: at 09:00 UTC it is night in Los Angeles."""
+    rosa = missed(course)
+    owed = Delivery.objects.filter(chat=rosa.chat)
+    if put_off:
+        owed.update(run_at=NINE_UTC + 48 * HOUR)
+    move(course, "America/Los_Angeles")
+
+    services.tick(now=NINE_UTC + HOUR)
+
+    row = owed.get(status="pending")
+    assert (row.window_zone, row.window_opens) == ("America/Los_Angeles", time(9))
+    assert row.due_at == (NINE_UTC + 8 * HOUR if put_off else NINE_UTC)
+
+
+def test_who_waits_for_a_local_time_waits_for_that_of_the_new_zone(course: Course) -> None:
+    """A wait that ends in the morning must not end at night, with the message after it."""
+    make.make_sequence(
+        make.PLAIN.replace("missed-class", "rests").replace(
+            "steps:\n", 'steps:\n  - {key: rest, kind: wait, wait: {at: "09:00"}}\n'
+        )
+    )
+    missed(course)
+
+    move(course)
+    services.tick(now=NOW)
+
+    assert Journey.objects.get(sequence__slug="rests").next_action_at == NINE_TOKYO
+    assert services.tick(now=NINE_TOKYO).deliveries == 1
+
+
+def test_another_language_loses_no_message_that_only_waits_for_its_hours(course: Course) -> None:
+    """Its moment before the class was at night; the class is still ahead."""
+    make.make_sequence(
+        make.PLAIN.replace("missed-class", "soon").replace(
+            "    text:", "    wait: {before_next_session: 5h}\n    text:"
+        )
+        + make.WINDOW
+    )
+    make.make_session(course=course, starts_at=NINE_UTC + 2 * HOUR, status="scheduled")
+    rosa = missed(course)
+    was = Delivery.objects.get(chat=rosa.chat, stream="stream:soon")
+    assert was.due_at == NINE_UTC
+
+    preferences.set_language(contact=rosa, language="es", now=NINE_UTC - HOUR)
+
+    row = Delivery.objects.get(chat=rosa.chat, stream="stream:soon", status="pending")
+    assert (row.due_at, row.expires_at) == (NINE_UTC, NINE_UTC + 2 * HOUR)
+    assert row.pk != was.pk
 
 
 def test_a_question_before_a_class_is_asked_anew(course: Course) -> None:

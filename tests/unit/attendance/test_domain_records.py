@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from attendance.domain.calendar import parse_event
+from attendance.domain.calendar import parse_event, parse_events
 from attendance.domain.kinds import EndpointKind, RunKind, StartSource
 from attendance.domain.records import parse_page, parse_time, without_guest, without_organizer
 from attendance.domain.windows import (
@@ -189,6 +189,17 @@ def test_where_the_code_is_found(more: dict[str, Any], code: str) -> None:
 )
 def test_what_is_no_class(item: dict[str, Any]) -> None:
     assert parse_event(item) is None
+
+
+def test_what_is_no_class_any_more_reads_as_cancelled() -> None:
+    """A lesson may be made an all-day event; what has not even an id is nothing."""
+    all_day = event(start={"date": "2026-06-02"}, end={"date": "2026-06-03"})
+
+    found = parse_events([event(), all_day, {}])
+
+    assert [(row.cancelled, row.starts_at is None) for row in found] == [
+        (False, False), (True, True),
+    ]  # fmt: skip
 
 
 def test_a_cancelled_instance_may_have_nothing_but_its_id() -> None:
