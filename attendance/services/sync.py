@@ -113,7 +113,9 @@ def _read_calendars(
             report = _with_error(report, run, f"calendar {calendar_id}: {error}", error, now)
             _alert(run, calendar_id, now)
         else:
-            changed += call_off_unlisted(course=course, listed=listed, until=ends_at, now=now)
+            changed += call_off_unlisted(
+                course=course, listed=listed, since=starts_at, until=ends_at, now=now
+            )
             _finish(run, RunState.COMPLETE, now)
             answer_itself(keys=[_dark_key(calendar_id)], now=now)
         report = replace(report, runs=report.runs + 1, sessions=report.sessions + changed)

@@ -89,19 +89,19 @@ def store_events(
 
 
 def call_off_unlisted(
-    *, course: Course, listed: Collection[str], until: datetime, now: datetime
+    *, course: Course, listed: Collection[str], since: datetime, until: datetime, now: datetime
 ) -> int:
-    """Call off classes to come that a whole reading up to `until` did not list; return how many.
+    """Call off classes to come that a whole reading did not list; return how many.
 
-    Google lists what is cancelled: what it does not list was moved beyond what is read. It comes
-    back with its new time when that is near. A reading that lists nothing at all proves nothing,
-    and what was noted since it began is not of it. Safe to repeat.
+    It read (since, until). Google lists what is cancelled: what it does not list was moved beyond
+    what is read, and comes back with its new time when that is near. A reading that lists nothing
+    at all proves nothing, and what was noted since it began is not of it. Safe to repeat.
     """
     if not listed:
         return 0
     gone = ClassSession.objects.filter(
-        course=course, status=SessionStatus.SCHEDULED, starts_at__gt=now, starts_at__lt=until,
-        changed_at__lt=now,
+        course=course, status=SessionStatus.SCHEDULED, changed_at__lt=now,
+        starts_at__gt=max(since, now), starts_at__lt=until,
     ).exclude(event_id__in=listed)  # fmt: skip
     events = parse_events(
         {"id": pk, "status": "cancelled"} for pk in gone.values_list("event_id", flat=True)
