@@ -100,12 +100,12 @@ audit-deps: setup ## What Render installs against known vulnerabilities; where t
 	@$(BIN)/python .ci/audit_deps.py
 
 .PHONY: test
-test: setup ## Every test but those in a browser and the faults, on two cores
-	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal
+test: setup ## Every test but those in a browser and the faults; three at once, as now and then one waits
+	$(BIN)/pytest -q -m "not browser and not faults" -n 3 --dist worksteal
 
 .PHONY: rest
 rest: setup ## What `test` has besides the tests of the pure core
-	$(BIN)/pytest -q -m "not browser and not faults" -n 2 --dist worksteal \
+	$(BIN)/pytest -q -m "not browser and not faults" -n 3 --dist worksteal \
 	  tests/architecture tests/integration tests/e2e
 
 .PHONY: stories
