@@ -203,15 +203,17 @@ def retime(*, dedupe_key: str, due_at: datetime, expires_at: datetime | None = N
 def set_hours(*, dedupe_key: str, window: Window | None) -> bool:
     """Let what is not on the wire yet go out in these hours; return whether it was not.
 
-    A lease on it stands: the intent looks at the hours. Safe to run twice.
+    A lease on it stands: the intent looks at the hours. Safe to run twice. Raises ValueError for a
+    zone that the database does not know, as `enqueue` does.
     """
     rows = Delivery.objects.filter(dedupe_key=dedupe_key, status__in=UNSENT)
+    hours = _window(window)
     return bool(
         rows.update(
-            window_opens=window.opens if window else None,
-            window_closes=window.closes if window else None,
-            window_days=window.days if window else EVERY_DAY,
-            window_zone=window.zone if window else "",
+            window_opens=hours.opens if hours else None,
+            window_closes=hours.closes if hours else None,
+            window_days=hours.days if hours else EVERY_DAY,
+            window_zone=hours.zone if hours else "",
         )
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +40,18 @@ def test_a_bad_delivery_is_refused_whole(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"needs|localtime"):
         make_delivery(**wrong)
     assert not Delivery.objects.exists()
+
+
+def test_hours_in_a_zone_that_the_database_does_not_know_are_refused() -> None:
+    """One such row would fail the last look of all that goes out with it."""
+    row = make_delivery()
+    closed = Window(opens=time(9), closes=time(10), days=EVERY_DAY, zone="localtime")
+
+    with pytest.raises(ValueError, match="localtime"):
+        services.set_hours(dedupe_key=row.dedupe_key, window=closed)
+
+    row.refresh_from_db()
+    assert row.window_zone == ""
 
 
 def test_cancel_breaks_a_lease_and_leaves_what_is_on_the_wire() -> None:
