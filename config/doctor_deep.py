@@ -64,16 +64,29 @@ def _webhook() -> Item:
         why = call.cause or f"status {call.status}"
         return _item("webhook", source, [f"Telegram did not say ({why}); see telegram above"], "")
     info = call.body.get("result") or {}
-    ours = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
-    wanted = ours if settings.TELEGRAM_WEBHOOK_SECRET else ""
+    wanted = webhook_url()
     wrong = of_webhook(info, wanted, now=timezone.now())
     pending = info.get("pending_update_count", 0)
     value = f"{'set to ' + wanted if wanted else 'long polling, none is set'}; {pending} wait"
     return _item("webhook", source, wrong, value)
 
 
+def webhook_url() -> str:
+    """Where Telegram is to push to; "" where it is asked instead."""
+    ours = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
+    return ours if settings.TELEGRAM_WEBHOOK_SECRET else ""
+
+
 def of_webhook(info: Mapping[str, object], wanted: str, *, now: datetime) -> list[str]:
     """What is wrong with what Telegram knows of our webhook."""
+    wrong, failed = unheard(info, wanted), info.get("last_error_date")
+    if isinstance(failed, int) and now - datetime.fromtimestamp(failed, UTC) < RECENT:
+        wrong.append(f"Telegram could not push: {info.get('last_error_message', 'no reason')}")
+    return wrong
+
+
+def unheard(info: Mapping[str, object], wanted: str) -> list[str]:
+    """Why what learners say does not reach us, by what Telegram knows of our webhook."""
     url, wrong = str(info.get("url") or ""), []
     if url != wanted:
         do = "run manage.py runbot --webhook" if wanted else "manage.py runbot takes it away"
@@ -82,9 +95,6 @@ def of_webhook(info: Mapping[str, object], wanted: str, *, now: datetime) -> lis
     pending = info.get("pending_update_count")
     if isinstance(pending, int) and pending > MANY_PENDING:
         wrong.append(f"{pending} updates wait; see whether the web process or the poller runs")
-    failed = info.get("last_error_date")
-    if isinstance(failed, int) and now - datetime.fromtimestamp(failed, UTC) < RECENT:
-        wrong.append(f"Telegram could not push: {info.get('last_error_message', 'no reason')}")
     allowed = info.get("allowed_updates")
     if isinstance(allowed, list) and wanted and set(ALLOWED_UPDATES) - set(allowed):
         wrong.append("not all kinds of updates are allowed; run manage.py runbot --webhook")

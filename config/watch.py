@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 import redis
 from django.conf import settings
@@ -26,7 +27,7 @@ from django.db import (
 )
 from django.urls import reverse
 
-from config import metrics
+from config import doctor, doctor_deep, metrics
 from config.pagers import Channel, TellError, Word, channels
 from delivery import clock
 from delivery.models import Process
@@ -40,6 +41,7 @@ from nurture.services.figures import standing
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
+WEBHOOK_SECONDS = 300.0  # how often Telegram is asked about our webhook
 OUTAGE = "telbot:alerts:database"  # in Redis: since when, and that it was told
 OUTAGE_KEPT = timedelta(days=1)
 
@@ -51,41 +53,64 @@ class Watch:
     channels: list[Channel]
     redis_url: str
     outage: Outage = field(init=False)
+    _webhook: list[Alert] = field(default_factory=list, init=False)
+    _webhook_at: float | None = field(default=None, init=False)  # monotonic
 
     def __post_init__(self) -> None:
         self.outage = Outage(channels=self.channels, redis_url=self.redis_url)
 
     def look(self, *, at: Callable[[], float] = time.monotonic) -> None:
         """See what is wrong, keep it, and tell what is to be told."""
+        monotonic = at()
         try:
-            self._look()
+            self._look(monotonic=monotonic)
         except (OperationalError, InterfaceError, InternalError):  # the last: it is read-only
             log.warning("watch.database_unreachable")
-            self.outage.is_away(monotonic=at())
+            self.outage.is_away(monotonic=monotonic)
         else:
-            self.outage.is_back(monotonic=at())
+            self.outage.is_back(monotonic=monotonic)
 
-    def _look(self) -> None:
+    def _look(self, *, monotonic: float) -> None:
         present = clock.now()
-        found = [*alerts(standing(now=present)), *self._beside()]
+        found = [*alerts(standing(now=present)), *self._beside(monotonic)]
         repeats = {channel.name: channel.repeats for channel in self.channels}
         telling.review(found=found, channels=repeats, now=present)
         self._tell(now=present)
 
-    def _beside(self) -> list[Alert]:
+    def _beside(self, monotonic: float) -> list[Alert]:
         """What no row says."""
-        try:
-            with redis.Redis.from_url(self.redis_url, socket_timeout=2) as client:
-                client.ping()
-        except redis.RedisError:
-            return [Alert(Code.REDIS_UNREACHABLE, "Redis does not answer.", about="redis")]
-        return []
+        if self._webhook_at is None or monotonic - self._webhook_at >= WEBHOOK_SECONDS:
+            self._webhook_at = monotonic
+            self._webhook = _of_webhook(before=self._webhook)
+        return [*_of_redis(self.redis_url), *self._webhook]
 
     def _tell(self, *, now: datetime) -> None:
         known = {channel.name: channel for channel in self.channels}
         for notice in telling.claim_notices(now=now, channels=list(known)):
             problem = tell(known[notice.channel], word_of(notice))
             telling.record(notice=notice, problem=problem, now=clock.now())
+
+
+def _of_redis(url: str) -> list[Alert]:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2) as client:
+            client.ping()
+    except redis.RedisError:
+        return [Alert(Code.REDIS_UNREACHABLE, "Redis does not answer.", about="redis")]
+    return []
+
+
+def _of_webhook(*, before: list[Alert]) -> list[Alert]:
+    """Whether Telegram pushes to us; as `before` where it does not say, for others tell of that."""
+    wanted = doctor_deep.webhook_url() if settings.BOT_TOKEN else ""
+    if not wanted:
+        return []
+    call = doctor.ask_telegram(lambda door: door.get_webhook_info())
+    if call.status != HTTPStatus.OK or not call.body:
+        return before
+    wrong = doctor_deep.unheard(call.body.get("result") or {}, wanted)
+    words = "Telegram does not push to us what learners say."
+    return [Alert(Code.WEBHOOK_WRONG, words, "update", detail="; ".join(wrong))] if wrong else []
 
 
 def word_of(notice: AlertNotice) -> Word:

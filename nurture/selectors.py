@@ -191,7 +191,13 @@ SELECT (SELECT count(*) FROM nurture_stafftask WHERE done_at IS NULL),
        EXISTS (SELECT FROM nurture_job WHERE hour IS NOT NULL
                 AND (tries > 0 OR paused_at IS NULL AND next_at < %(overdue)s)),
        (SELECT count(*) FROM (SELECT FROM nurture_auditfinding
-                               WHERE gone_at IS NULL LIMIT 10001) x)
+                               WHERE gone_at IS NULL LIMIT 10001) x),
+       (SELECT recorded_at FROM attendance_attendanceevent
+         WHERE processed_at IS NULL ORDER BY id LIMIT 1),
+       least((SELECT min(next_action_at) FROM user_nurture_journeys
+               WHERE status = 'active' AND next_action_at <= %(now)s),
+             (SELECT min(settled_at) FROM nurture_deliveries
+               WHERE settled_at IS NOT NULL AND observed_at IS NULL))
 """
 
 
@@ -205,6 +211,8 @@ class Standing:
     silenced_until: datetime | None = None  # nobody is told of alerts until then
     has_trouble: bool = False  # a nightly job may have failed: services/jobs.py says which
     findings: int = 0  # of the last audit; at most 10,001, which means more
+    fact_since: datetime | None = None  # since when a fact has waited for the engine
+    journey_since: datetime | None = None  # or a journey, also while `nurture` is off
 
 
 def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
@@ -218,7 +226,7 @@ def by_hour(*, since: datetime, until: datetime) -> list[tuple[datetime, str, in
 
 def standing(*, now: datetime) -> Standing:
     """Counts as they are, in one cheap statement."""
-    return Standing(*_rows(_STANDING, {"overdue": now - OVERDUE})[0])
+    return Standing(*_rows(_STANDING, {"overdue": now - OVERDUE, "now": now})[0])
 
 
 def undecided(

@@ -49,6 +49,10 @@ LISTS = {
     "review": ("attendance.reviewitem", {"state__exact": "open"}),
     "clock": ("delivery.heartbeat", {"name": "clock"}),
     "worker": ("delivery.heartbeat", {"name": "worker"}),
+    "web": ("delivery.heartbeat", {"name": "web"}),
+    "poller": ("delivery.heartbeat", {"name": "poller"}),
+    "fact": ("attendance.attendanceevent", {}),
+    "journey": ("nurture.journey", {"status__exact": "active"}),
 }
 # In the chart: (name, counts, tone), from the bottom up.
 ENDS = (

@@ -40,6 +40,10 @@ class Code(StrEnum):
     REDIS_UNREACHABLE = "redis_unreachable"
     CLOCK_MISSING = "clock_missing"
     WORKER_MISSING = "worker_missing"
+    POLLER_MISSING = "poller_missing"
+    WEB_MISSING = "web_missing"
+    WEBHOOK_WRONG = "webhook_wrong"
+    ENGINE_STUCK = "engine_stuck"
     FENCE_CLOSED = "fence_closed"
     SENDING_STOPPED = "sending_stopped"
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - a code
@@ -105,6 +109,24 @@ CATALOGUE: Mapping[Code, Rule] = {
     Code.WORKER_MISSING: Rule(
         "The worker is missing",
         "Start the worker (manage.py rundramatiq); nothing is lost, it waits.", _BAD, MINUTE,
+    ),
+    Code.POLLER_MISSING: Rule(
+        "The poller is missing",
+        "Start it (manage.py runbot); what learners say waits at Telegram.", _BAD, MINUTE,
+    ),
+    Code.WEB_MISSING: Rule(
+        "The web answers nobody", "Start it; what learners say waits at Telegram for a day.",
+        _BAD, 2 * MINUTE,
+    ),
+    Code.WEBHOOK_WRONG: Rule(
+        "Telegram does not tell us what learners say",
+        "Set the webhook (manage.py runbot --webhook); see whether another bot uses the token.",
+        _BAD, 7 * MINUTE,  # so that two questions found it wrong
+    ),
+    Code.ENGINE_STUCK: Rule(
+        "Facts and journeys lie still",
+        "See what ends each pass (Sentry, or the log); nothing is lost, it waits.",
+        _BAD, 5 * MINUTE,
     ),
     Code.FENCE_CLOSED: Rule(
         "This database is fenced off", "What is behind it waits until it opens.", _BAD,

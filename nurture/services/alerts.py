@@ -19,6 +19,7 @@ from nurture.services.figures import Standing
 
 #: A process that beats every 15 s and was not seen for so long is missing.
 MISSING_SECONDS = 60.0
+POLL_SECONDS = 25.0  # Telegram may keep a poller waiting for so long
 #: One that was never seen is missing once another has been there for so long: longer than a worker
 #: waits for the first migrations.
 FIRST_MINUTES = 30
@@ -34,6 +35,7 @@ FAILING, FEWEST = 0.05, 20
 LIMITED = timedelta(minutes=10)
 LIMITED_BY = "429"  # the reason of the gate then; it may be closed by hand, too
 UNANSWERED = timedelta(minutes=5)
+LIES_STILL = timedelta(minutes=10)  # thousands of facts at once take the engine a minute
 LAG_SECONDS = 3 * 3600  # nine records in ten are usually there within half an hour
 
 _OF_BOT = {
@@ -94,6 +96,15 @@ def _processes(standing: Standing) -> Iterator[Alert]:
             alive = processes.get(process.value)
             span = f"not seen for {int(alive.seconds_ago // 60)} min" if alive else "never seen"
             yield Alert(code, f"The {process.value} was {span}.", about=process.value)
+    also = {
+        Process.WEB: (Code.WEB_MISSING, MISSING_SECONDS),
+        Process.POLLER: (Code.POLLER_MISSING, MISSING_SECONDS + POLL_SECONDS),
+    }
+    for process, (code, seconds) in also.items():
+        alive = processes.get(process.value)
+        if process in standing.expects and alive and alive.seconds_ago > seconds:
+            words = f"The {process.value} was not seen for {int(alive.seconds_ago // 60)} min."
+            yield Alert(code, words, about=process.value)
 
 
 def is_missing(process: Process, processes: Mapping[str, Alive]) -> bool:
@@ -135,6 +146,17 @@ def _late(standing: Standing) -> Iterator[Alert]:
         minutes = int((standing.now - waits).total_seconds() // 60)
         words = f"What a learner said was not handled for {minutes} min."
         yield Alert(Code.UPDATES_WAITING, words, about="update")
+    yield from _still(standing)
+
+
+def _still(standing: Standing) -> Iterator[Alert]:
+    """What the engine would have taken within seconds, if its passes came to their end."""
+    journeys = standing.nurture.journey_since if standing.switches.percent > 0 else None
+    for what, since in {"fact": standing.nurture.fact_since, "journey": journeys}.items():
+        if since and standing.now - since > LIES_STILL:
+            minutes = int((standing.now - since).total_seconds() // 60)
+            words = f"A {what} has waited for {minutes} min, and no pass of the engine took it."
+            yield Alert(Code.ENGINE_STUCK, words, about=what, subject=what)
 
 
 def _failing(standing: Standing) -> Iterator[Alert]:

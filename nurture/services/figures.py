@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max, Q, Sum
 from django.db.models.functions import TruncDate
@@ -16,6 +17,7 @@ from attendance.domain.evaluation import Share as AuditShare
 from attendance.selectors import accuracy
 from attendance.selectors import figures as attendance_selectors
 from delivery import selectors as delivery_selectors
+from delivery.models import Process
 from nurture import flags, selectors
 from nurture.domain import figures
 from nurture.domain.figures import Counts, Day
@@ -45,6 +47,7 @@ class Standing:
     audit: AuditShare
     troubles: list[jobs.Trouble] = field(default_factory=list)  # of nightly work
     hour: Counts = field(default_factory=dict)  # what came to its end in the last hour
+    expects: Collection[Process] = ()  # besides the clock and a worker, once they were seen
 
     @property
     def gates(self) -> list[delivery_selectors.Queue]:
@@ -151,7 +154,14 @@ def standing(*, now: datetime) -> Standing:
         audit=audit.share("strict accuracy"),
         troubles=jobs.troubles(now=now) if own.has_trouble else [],
         hour=last_hour(now=now),
+        expects=_expects(),
     )
+
+
+def _expects() -> list[Process]:
+    """The web leaves a mark where a health check asks for one, so not on somebody's own machine."""
+    web = [] if settings.IS_LOCAL else [Process.WEB]
+    return web if settings.TELEGRAM_WEBHOOK_SECRET else [*web, Process.POLLER]
 
 
 def windows(*, now: datetime) -> dict[str, Counts]:

@@ -12,6 +12,7 @@ from attendance.domain.evaluation import Share
 from attendance.selectors import figures as attendance
 from config.admin.checklist import checklist
 from delivery import selectors as delivery
+from delivery.models import Process
 from nurture import selectors
 from nurture.flags import Stand
 from nurture.services.alerts import alerts
@@ -39,13 +40,14 @@ def reading(source: str, **values: Any) -> attendance.Reading:
     return replace(attendance.Reading(source, NOW, "complete", "", NOW), **values)
 
 
+ALIVE = {name: seen() for name in ("clock", "worker")}
 WELL = Standing(
     now=NOW,
     switches=Stand(percent=100, attendance=True, deliver=True),
     queues=[gate("bot"), gate("replies"), gate("stream:x")],
     delivery=delivery.Standing(
         unknown=0, dead=0, has_sent=True, bot_username="school_bot", heard_at=NOW,
-        processes={name: seen() for name in ("clock", "worker", "poller")},
+        processes={**ALIVE, "poller": seen()},
     ),
     attendance=attendance.Standing(0, True, 9, 10, [reading("calendar"), reading("meet")]),
     nurture=selectors.Standing(open_tasks=0, has_published=True, has_linked=True),
@@ -66,6 +68,17 @@ def of_queues(*queues: delivery.Queue) -> Standing:
 def of_readings(*readings: attendance.Reading) -> Standing:
     """All well but for these readings."""
     return replace(WELL, attendance=replace(WELL.attendance, readings=list(readings)))
+
+
+def of_nurture(**values: Any) -> Standing:
+    """All well but for this."""
+    return replace(WELL, nurture=replace(WELL.nurture, **values))
+
+
+def expecting(**processes: delivery.Alive) -> Standing:
+    """A deployment that is asked for its health and polls."""
+    expects = [Process.WEB, Process.POLLER]
+    return replace(of_delivery(processes=ALIVE | processes), expects=expects)
 
 
 LATE = {"due": 1, "oldest": NOW - 10 * MINUTE}
@@ -95,6 +108,16 @@ SWITCH = gate("bot:switch", closed=True)
         (of_queues(gate("bot", reason="429", updated_at=NOW - 10 * MINUTE)), []),
         (of_delivery(waiting_since=NOW - 6 * MINUTE), [("warn", "update", "for 6 min")]),
         (of_delivery(waiting_since=NOW - 5 * MINUTE), []),
+        (of_nurture(fact_since=NOW - 11 * MINUTE), [("bad", "fact", "A fact has waited for 11")]),
+        (of_nurture(fact_since=NOW - 10 * MINUTE, journey_since=NOW - 10 * MINUTE), []),
+        (of_nurture(journey_since=NOW - 99 * MINUTE), [("bad", "journey", "A journey has waite")]),
+        (replace(of_nurture(journey_since=NOW - 99 * MINUTE), switches=Stand(0, True, True)),
+         []),  # they are meant to stand still
+        (of_delivery(processes=ALIVE | {"web": seen(61), "poller": seen(86)}), []),
+        (expecting(web=seen(61), poller=seen(86)),
+         [("bad", "web", "not seen for 1 min"), ("bad", "poller", "not seen for 1 min")]),
+        (expecting(web=seen(60), poller=seen(85)), []),
+        (expecting(), []),  # they never ran
         (of_delivery(dead=1, poison=1),
          [("bad", "poison", "kill what handles them: 1"), ("warn", "dead", "1 delivery")]),
         (replace(WELL, hour={"failed": 1, "dead": 1, "unknown": 1, "sent": 56, "heard": 9}),
