@@ -23,6 +23,7 @@ from attendance.google_errors import GoogleError
 from attendance.models import Course
 from attendance.selectors.figures import standing as attendance_standing
 from config import pagers, views
+from config.console.zone_names import known_zones
 from config.sealed import stock
 from delivery.gateways import Call
 from delivery.models import Process
@@ -81,10 +82,13 @@ def _database() -> Item:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version_num')::int, version()")
         number, text = cursor.fetchone()
-    good = number >= OLDEST_POSTGRES
-    value = " ".join(text.split()[:2]) + ("" if good else "; telbot needs PostgreSQL 15 or newer")
+    wrong = [] if number >= OLDEST_POSTGRES else ["telbot needs PostgreSQL 15 or newer"]
+    if settings.TIME_ZONE not in known_zones():
+        zone = settings.TIME_ZONE
+        wrong.append(f"it does not know TIME_ZONE={zone}, so no hours can be kept; set another")
+    value = "; ".join([" ".join(text.split()[:2]), *wrong])
     return Item(
-        name="database", verdict="pass" if good else "fail", value=value, source="DATABASE_URL"
+        name="database", verdict="fail" if wrong else "pass", value=value, source="DATABASE_URL"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime, timedelta
 
 from config.console.zone_names import known_zones
@@ -27,9 +28,10 @@ def read_span(text: str) -> timedelta | None:
 def find_zone(text: str) -> str | None:
     """The time zone that somebody means: "Europe/Madrid", or "madrid" where it is the only one.
 
+    Accents are no matter: the names of zones have none, and "Bogotá" has.
     "GMT+2" is none of them: the zone that ends so, Etc/GMT+2, is two hours behind UTC, not ahead.
     """
-    wanted = "_".join(text.split()).casefold()
+    wanted = "_".join(_without_accents(text).split()).casefold()
     zones = {zone.casefold(): zone for zone in known_zones()}
     if wanted in zones:
         return zones[wanted]
@@ -39,6 +41,10 @@ def find_zone(text: str) -> str | None:
         if name.rpartition("/")[2] == wanted and not name.startswith("etc/")
     ]
     return cities[0] if len(cities) == 1 else None
+
+
+def _without_accents(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def snooze(*, chat: Chat, span: timedelta, now: datetime) -> datetime:

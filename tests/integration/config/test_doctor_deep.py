@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from attendance.sandbox import build_world, serve, service_account_key
-from config import doctor_deep
+from config import doctor, doctor_deep
 from delivery import services
 from delivery.telegram import ALLOWED_UPDATES
 from nurture.domain.scorecard import Item
@@ -107,6 +107,20 @@ def test_what_is_wrong_is_told_with_what_to_do(settings: Any) -> None:
 
 
 OURS = "https://telbot.example/telegram/webhook/"
+
+
+@pytest.mark.django_db
+def test_a_zone_that_the_database_does_not_know_is_found(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P08: Python knows it, so telbot boots; the hours of its messages could not be looked at."""
+    assert named(doctor.examine(ask=False))["database"].verdict == "pass"
+
+    monkeypatch.setattr(doctor, "known_zones", lambda: frozenset({"Europe/Madrid"}))
+    settings.TIME_ZONE = "localtime"
+    found = named(doctor.examine(ask=False))["database"]
+
+    assert (found.verdict, "TIME_ZONE=localtime" in found.value) == ("fail", True)
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,13 @@ def test_a_zone_that_is_none_changes_nothing(rosa: Contact, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "zone"),
-    [("europe/madrid", "Europe/Madrid"), ("New York", "America/New_York"), ("UTC", "UTC")],
+    [
+        ("europe/madrid", "Europe/Madrid"),
+        ("New York", "America/New_York"),
+        ("UTC", "UTC"),
+        ("Bogotá", "America/Bogota"),
+        ("são paulo", "America/Sao_Paulo"),
+    ],
 )
 def test_zones_are_found_as_people_write_them(said: str, zone: str) -> None:
     assert preferences.find_zone(said) == zone
