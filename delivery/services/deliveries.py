@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from config import telemetry
 from config.console.zone_names import known_zones
 from delivery import selectors
-from delivery.domain.states import UNSENT, Status
+from delivery.domain.states import IN_FLIGHT, UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
 from delivery.models import ArchivedDelivery, BusinessNow, Chat, Delivery, Lane
 from delivery.services.gates import ensure_streams, stream_key
@@ -163,12 +163,16 @@ def cancel_each(*, dedupe_keys: Iterable[str], reason: str) -> set[str]:
     return found
 
 
+@transaction.atomic(savepoint=False)
 def cancel_all(deliveries: QuerySet[Delivery], *, reason: str) -> int:
     """As `cancel`, for a queryset.
 
     What is on the wire just now is marked: should it turn out not to have been accepted, it ends
     here instead of being tried again.
     """
+    # Held first: what a sender takes to the wire between the two statements would escape both.
+    owed = deliveries.filter(status__in=UNSENT | IN_FLIGHT).order_by("id")
+    list(owed.select_for_update(no_key=True, of=("self",)).values_list("pk"))
     deliveries.filter(status=Status.SENDING).update(withdrawal=str(reason))
     return deliveries.filter(status__in=UNSENT).update(
         status=Status.CANCELLED,
