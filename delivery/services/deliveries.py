@@ -7,13 +7,21 @@ from datetime import datetime, time
 
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
 from config import telemetry
 from config.console.zone_names import known_zones
 from delivery import selectors
 from delivery.domain.states import IN_FLIGHT, UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
-from delivery.models import ArchivedDelivery, BusinessNow, Chat, Delivery, Lane
+from delivery.models import (
+    ArchivedDelivery,
+    AttemptOutcome,
+    BusinessNow,
+    Chat,
+    Delivery,
+    Lane,
+)
 from delivery.services.gates import ensure_streams, stream_key
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -241,12 +249,33 @@ def mark_observed(*, deliveries: Iterable[Delivery]) -> int:
 
 @transaction.atomic
 def resolve_by_evidence(*, delivery_id: int) -> bool:
-    """A button of this delivery was pressed, so it arrived: unknown → sent. Safe to run twice."""
+    """A button of this delivery was pressed, so it arrived: it counts as sent from now on.
+
+    Be it unknown, still on the wire (its answer may never come), or owed once more by staff, whose
+    second copy is not sent then. What was never tried cannot be proved. Safe to run twice.
+    """
+    rows = Delivery.objects.filter(pk=delivery_id)
+    row = rows.select_for_update(no_key=True).first()
+    if row is None or row.status not in {*UNSENT, Status.SENDING, Status.UNKNOWN}:
+        return False
+    if row.status in UNSENT:
+        if not row.tries.filter(outcome=AttemptOutcome.UNKNOWN).exists():
+            return False
+        # By the legal way; whoever holds it loses it.
+        lease = {"lease_until": row.lease_until or row.due_at, "fence": F("fence") + 1}
+        rows.filter(status=Status.PENDING).update(status=Status.LEASED, **lease)
+        rows.update(status=Status.SENDING, **lease)
+    row.tries.filter(outcome=AttemptOutcome.OPEN).update(
+        outcome=AttemptOutcome.SENT, finished_at=Now(), description="a button of it was pressed"
+    )
     return bool(
-        Delivery.objects.filter(pk=delivery_id, status=Status.UNKNOWN).update(
+        rows.update(
             status=Status.SENT,
             reason="",
             sent_at=F("intent_at"),
             settled_at=BusinessNow(),
+            lease_until=None,
+            leased_by="",
+            slot_at=None,
         )
     )

@@ -9,14 +9,27 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
-from delivery import postgres, services
+from delivery import clock, invariants, postgres, services
+from delivery.domain.outcome import Kind, Verdict
+from delivery.domain.reasons import Reason
+from delivery.domain.results import result_of
+from delivery.ledger import Ledger
 from delivery.models import Delivery
+from delivery.rows import Entry, Held
+from delivery.services.gates import ensure_pacing
 from tests.factories.delivery import make_delivery
+from tests.integration.delivery.test_core_claim import with_ledger
 from tests.integration.delivery.test_core_services import put
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def fast(settings: Any) -> None:
+    settings.TELEGRAM_SENDS_PER_SECOND = 500.0
+    ensure_pacing()
 
 _WAITS = """
 SELECT EXISTS (SELECT FROM pg_stat_activity
@@ -55,3 +68,78 @@ def test_what_is_withdrawn_while_its_intent_is_committed_is_not_tried_again() ->
 
     row.refresh_from_db()
     assert (row.status, row.withdrawal) == ("sending", "corrected")
+
+
+def on_the_wire(**known: Any) -> Held:
+    """A delivery whose intent a worker has committed; nothing came of it yet."""
+    row = make_delivery(**known)
+
+    async def story(ledger: Ledger) -> Held:
+        (held,) = await ledger.intend(await ledger.claim(replies=False))
+        return held
+
+    held: Held = with_ledger(story)
+    assert held.id == row.pk
+    return held
+
+
+def came(held: Held, kind: Kind, **more: Any) -> Entry:
+    """What came of a call."""
+    verdict = Verdict(kind=kind, reason=Reason.NO_ANSWER if kind is Kind.UNKNOWN else None, **more)
+    result = result_of(verdict, attempts=1, fraction=0)
+    return Entry(held=held, result=result, verdict=verdict, outcome=kind.value)
+
+
+def record(held: Held, kind: Kind, **more: Any) -> None:
+    async def story(ledger: Ledger) -> None:
+        await ledger.record([came(held, kind, **more)])
+
+    with_ledger(story)
+
+
+def found_wrong() -> list[str]:
+    """What the audit says."""
+    wrong = []
+    with connection.cursor() as cursor:
+        for name, (_, _, statement) in invariants.INVARIANTS.items():
+            cursor.execute(statement)
+            wrong += [name] * len(cursor.fetchall())
+    return wrong
+
+
+@pytest.mark.parametrize("late", [Kind.UNKNOWN, Kind.SENT, Kind.NOT_SENT])
+def test_a_button_pressed_before_the_answer_is_recorded_proves_it_too(late: Kind) -> None:
+    """Its answer may never come; then it would be in doubt for ever, and staff might repeat it."""
+    held = on_the_wire()
+
+    assert services.resolve_by_evidence(delivery_id=held.id)
+    record(held, late)
+
+    row = Delivery.objects.get(pk=held.id)
+    assert (row.status, row.reason, row.tries.get().outcome) == ("sent", "", "sent")
+    assert row.settled_at
+    assert found_wrong() == []
+
+
+@pytest.mark.parametrize("leased", [False, True])
+def test_a_button_of_the_first_copy_spares_the_second(leased: bool) -> None:
+    """Staff sent again what was unknown; while it waits for the morning the learner presses."""
+    held = on_the_wire()
+    record(held, Kind.UNKNOWN)
+    Delivery.objects.filter(pk=held.id).update(settled_at=clock.now())
+    services.send_again(delivery_ids=[held.id], now=clock.now())
+    if leased:
+        put(Delivery.objects.get(pk=held.id), "leased")
+
+    assert services.resolve_by_evidence(delivery_id=held.id)
+
+    assert Delivery.objects.get(pk=held.id).status == "sent"
+    assert found_wrong() == []
+
+
+def test_a_button_of_what_was_never_tried_proves_nothing() -> None:
+    """Clients may send any data."""
+    row = make_delivery()
+    assert not services.resolve_by_evidence(delivery_id=row.pk)
+    row.refresh_from_db()
+    assert row.status == "pending"
