@@ -31,6 +31,7 @@ def fast(settings: Any) -> None:
     settings.TELEGRAM_SENDS_PER_SECOND = 500.0
     ensure_pacing()
 
+
 _WAITS = """
 SELECT EXISTS (SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND wait_event_type = 'Lock')
