@@ -44,7 +44,8 @@ UPDATE delivery_gate SET closed_until = '2000-01-01Z', reason = '', updated_at =
 """
 
 # A sequence whose words Telegram refuses, or of whose last tries too many failed, is held until a
-# person has looked; what it owes waits. Tries from before somebody opened it again do not count.
+# person has looked; what it owes waits. Tries from before somebody opened it again do not count, and
+# of a delivery only its last one does: however often it was tried, it failed once.
 # One row comes back where this very statement closed it, so that it is told once.
 HOLD_STREAM = """
 WITH s AS (
@@ -53,9 +54,9 @@ WITH s AS (
        AND g.closed_until <= clock_timestamp()),
 last AS (
     SELECT d.status FROM s
-     CROSS JOIN (SELECT a.id, a.delivery_id, a.started_at FROM delivery_attempt a
+     CROSS JOIN (SELECT a.id, a.delivery_id, a.fence, a.started_at FROM delivery_attempt a
                   WHERE a.outcome NOT IN ('', 'not_sent') ORDER BY a.id DESC LIMIT 5000) a
-      JOIN nurture_deliveries d ON d.id = a.delivery_id
+      JOIN nurture_deliveries d ON d.id = a.delivery_id AND d.fence = a.fence
      WHERE d.stream = s.key AND NOT d.is_test AND a.started_at > s.updated_at
      ORDER BY a.id DESC LIMIT %(window)s),
 n AS (SELECT count(*) FILTER (WHERE status = 'failed') AS failed, count(*) AS seen FROM last)
