@@ -44,9 +44,9 @@ UPDATE delivery_gate SET closed_until = '2000-01-01Z', reason = '', updated_at =
 """
 
 # A sequence whose words Telegram refuses, or of whose last tries too many failed, is held until a
-# person has looked; what it owes waits. Tries from before somebody opened it again do not count, and
-# of a delivery only its last one does: however often it was tried, it failed once.
-# One row comes back where this very statement closed it, so that it is told once.
+# person has looked; what it owes waits. Tries from before somebody opened it again do not count.
+# Of a delivery only its last one does: however often it was tried, it failed once. One row comes
+# back where this very statement closed it, so that it is told once.
 HOLD_STREAM = """
 WITH s AS (
     SELECT g.key, g.updated_at FROM nurture_deliveries d JOIN delivery_gate g ON g.key = d.stream

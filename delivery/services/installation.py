@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -13,6 +14,8 @@ from delivery.domain.reasons import Reason
 from delivery.domain.states import IN_FLIGHT, Status
 from delivery.models import OPEN, Attempt, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
+
+IDENTIFIER_LENGTH = 32
 
 
 def arm(*, now: datetime) -> str:
@@ -124,8 +127,16 @@ def _present() -> dict[str, object]:
     return {
         "environment": settings.ENVIRONMENT,
         "bot_id": int(bot) if bot.isdigit() else None,
-        "system_identifier": f"{system}/{database}"[:32],
+        "system_identifier": _identifier(system, database),
     }
+
+
+def _identifier(system: str, database: str) -> str:
+    """The server and the database in 32 letters, as the column has: a long name by its digest."""
+    whole = f"{system}/{database}"
+    if len(whole) <= IDENTIFIER_LENGTH:
+        return whole
+    return f"{system}/{sha256(database.encode()).hexdigest()}"[:IDENTIFIER_LENGTH]
 
 
 def _difference(stored: Installation, present: dict[str, object]) -> str:
