@@ -74,9 +74,14 @@ SELECT EXISTS (SELECT FROM delivery_gate
                   AND updated_at < clock_timestamp() - %(wait)s)
 """
 
+# A refusal says nothing of a chat that has let the bot in since the call began.
 SET_REACHABILITY = """
-UPDATE delivery_chat SET reachability = %(reachability)s, reachability_changed_at = telbot_now()
- WHERE id = %(chat)s AND reachability <> %(reachability)s
+UPDATE delivery_chat c SET reachability = %(reachability)s, reachability_changed_at = telbot_now()
+ WHERE c.id = %(chat)s AND c.reachability <> %(reachability)s
+   AND NOT EXISTS (
+    SELECT FROM delivery_attempt a
+     WHERE a.delivery_id = %(id)s AND a.fence = %(fence)s AND c.reachability = 'ok'
+       AND c.reachability_changed_at > telbot_now() - (clock_timestamp() - a.started_at))
 """
 
 CANCEL_CHAT = """
@@ -84,6 +89,8 @@ UPDATE nurture_deliveries
    SET status = 'cancelled', reason = %(reason)s, fence = fence + 1, settled_at = telbot_now(),
        lease_until = NULL, leased_by = '', slot_at = NULL
  WHERE chat_id = %(chat)s AND status IN ('pending', 'leased')
+   AND EXISTS (SELECT FROM delivery_chat c
+                WHERE c.id = %(chat)s AND c.reachability = %(reachability)s)
 """
 
 MIGRATE_CHAT = """

@@ -341,10 +341,9 @@ class Ledger:
 
     async def chat_is(self, held: Held, *, reachability: str, reason: str) -> None:
         """Telegram says whether it lets us write to a chat; what is owed to it is withdrawn."""
-        await self._run(
-            gate_queries.SET_REACHABILITY, {"chat": held.chat, "reachability": reachability}
-        )
-        await self._run(gate_queries.CANCEL_CHAT, {"chat": held.chat, "reason": reason})
+        now = {"chat": held.chat, "reachability": reachability}
+        await self._run(gate_queries.SET_REACHABILITY, {**now, "id": held.id, "fence": held.fence})
+        await self._run(gate_queries.CANCEL_CHAT, {**now, "reason": reason})
 
     async def chat_moved(self, held: Held, *, to: int) -> None:
         """A group has a new id."""

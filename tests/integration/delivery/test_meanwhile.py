@@ -16,7 +16,7 @@ from delivery.domain.outcome import Kind, Verdict
 from delivery.domain.reasons import Reason
 from delivery.domain.results import result_of
 from delivery.ledger import Ledger
-from delivery.models import Delivery
+from delivery.models import Chat, Delivery
 from delivery.rows import Entry, Held
 from delivery.services.gates import ensure_pacing
 from tests.factories.delivery import make_delivery
@@ -144,3 +144,28 @@ def test_a_button_of_what_was_never_tried_proves_nothing() -> None:
     assert not services.resolve_by_evidence(delivery_id=row.pk)
     row.refresh_from_db()
     assert row.status == "pending"
+
+
+@pytest.mark.parametrize(
+    ("back", "left"), [(True, ("ok", "pending")), (False, ("blocked", "cancelled"))]
+)
+def test_who_lets_the_bot_in_again_is_not_blocked_by_an_older_answer(
+    back: bool, left: tuple[str, str]
+) -> None:
+    """The refusal is recorded after the update that says "member"."""
+    held = on_the_wire()
+    chat = Chat.objects.get(pk=held.chat)
+    later = make_delivery(chat=chat)
+    if back:
+        for reachability in ("blocked", "ok"):
+            services.set_reachability(chat=chat, reachability=reachability, now=clock.now())
+
+    async def story(ledger: Ledger) -> None:
+        await ledger.record([came(held, Kind.NOT_SENT)])
+        await ledger.chat_is(held, reachability="blocked", reason="chat_blocked")
+
+    with_ledger(story)
+
+    later.refresh_from_db()
+    chat.refresh_from_db()
+    assert (chat.reachability, later.status) == left
