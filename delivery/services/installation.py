@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet
 
 from delivery.domain.reasons import Reason
 from delivery.domain.states import IN_FLIGHT, Status
-from delivery.models import OPEN, Attempt, Delivery, Gate, Installation
+from delivery.models import DRY_STREAMS, OPEN, Attempt, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
 
 IDENTIFIER_LENGTH = 32
@@ -78,7 +78,9 @@ def rearm(*, now: datetime, until: datetime | None = None) -> Rearmed:
     open_gate(key=FENCE, by="operator")
     flying = Delivery.objects.filter(status__in=IN_FLIGHT)
     in_flight = _doubt(flying, now=now)
-    due = Delivery.objects.filter(status=Status.PENDING, due_at__lt=until or OPEN)
+    pretended = Gate.objects.filter(key__startswith=DRY_STREAMS)
+    owed = Delivery.objects.filter(status=Status.PENDING).exclude(stream__in=pretended)
+    due = owed.filter(due_at__lt=until or OPEN)
     return Rearmed(in_flight=in_flight, due=_doubt(due, now=now))
 
 

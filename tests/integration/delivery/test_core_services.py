@@ -261,6 +261,16 @@ def test_a_copy_beside_its_original_is_told_by_its_name_however_long() -> None:
     assert max(map(len, seen)) <= 32
 
 
+def test_what_is_only_pretended_is_in_no_doubt_after_a_restore() -> None:
+    """Nobody can have got it, so nobody is to ask whether it arrived."""
+    pretended, real = make_delivery(stream="dry:welcome"), make_delivery(stream="welcome")
+
+    assert installation.rearm(now=LONG_AGO, until=LONG_AGO + timedelta(days=1)).due == 1
+
+    states = Delivery.objects.in_bulk([pretended.pk, real.pk])
+    assert (states[pretended.pk].status, states[real.pk].status) == ("pending", "unknown")
+
+
 @pytest.mark.parametrize(("ended", "armed"), [("cancelled", True), ("sent", False)])
 def test_only_what_was_sent_makes_a_database_a_copy(ended: Status, armed: bool) -> None:
     """The first that is planned may be withdrawn before anything is sent."""
