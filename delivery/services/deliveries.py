@@ -164,11 +164,11 @@ def cancel(*, dedupe_keys: Iterable[str], reason: str) -> int:
 
 def cancel_each(*, dedupe_keys: Iterable[str], reason: str) -> set[str]:
     """As `cancel`, but say which were withdrawn; call it in a transaction."""
-    unsent = Delivery.objects.filter(dedupe_key__in=list(dedupe_keys), status__in=UNSENT)
-    keys = unsent.order_by("id").select_for_update(no_key=True)
-    found = set(keys.values_list("dedupe_key", flat=True))
-    cancel(dedupe_keys=dedupe_keys, reason=reason)
-    return found
+    rows = Delivery.objects.filter(dedupe_key__in=list(dedupe_keys), status__in=UNSENT | IN_FLIGHT)
+    held = rows.order_by("id").select_for_update(no_key=True)
+    states = dict(held.values_list("dedupe_key", "status"))
+    cancel(dedupe_keys=states, reason=reason)
+    return {key for key, status in states.items() if status in UNSENT}
 
 
 @transaction.atomic(savepoint=False)

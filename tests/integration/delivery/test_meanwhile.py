@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from delivery import clock, invariants, postgres, services
 from delivery.domain.outcome import Kind, Verdict
@@ -69,6 +70,33 @@ def test_what_is_withdrawn_while_its_intent_is_committed_is_not_tried_again() ->
 
     row.refresh_from_db()
     assert (row.status, row.withdrawal) == ("sending", "corrected")
+
+
+def test_who_is_told_what_was_withdrawn_hears_of_what_came_back_meanwhile() -> None:
+    """It was on the wire, and turned out not to have been written."""
+    row = make_delivery()
+    put(row, "leased")
+    put(row, "sending")
+
+    back = "UPDATE nurture_deliveries SET status = 'pending', lease_until = NULL WHERE id = %s"
+    with committing(back, row.pk), transaction.atomic():
+        found = services.cancel_each(dedupe_keys=[row.dedupe_key], reason="withdrawn")
+
+    row.refresh_from_db()
+    assert (found, row.status) == ({row.dedupe_key}, "cancelled")
+
+
+def test_who_ends_a_snooze_hears_at_once_also_what_was_tried_before() -> None:
+    row = make_delivery()
+    now = clock.now()
+    until = now + timedelta(days=1)
+    services.snooze(chat=row.chat, until=until)
+    Delivery.objects.filter(pk=row.pk).update(attempts=1, run_at=until)  # a retry met the snooze
+
+    services.snooze(chat=row.chat, until=None)
+
+    row.refresh_from_db()
+    assert row.run_at < until
 
 
 def on_the_wire(**known: Any) -> Held:
