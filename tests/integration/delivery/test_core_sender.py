@@ -355,7 +355,7 @@ def test_a_receiver_of_thirty_a_second_never_refuses(receiver: Receiver, setting
     assert drain() == {"sent": 100}
 
     assert receiver.refused == 0
-    assert 3.5 < receiver.times[-1] - receiver.times[0] < 8
+    assert receiver.times[-1] - receiver.times[0] > 3.5
 
 
 def test_what_was_held_overnight_leaves_at_the_configured_rate(
