@@ -80,11 +80,17 @@ _LONGEST_HOLD = 30 * 86_400  # seconds; more is no word of Telegram
 _MAX_INT, _MAX_BIGINT = 2**31, 2**63  # what the database takes
 
 
-def judge(*, started: bool, status: int | None, body: Mapping[str, Any] | None) -> Verdict:
+def judge(
+    *,
+    started: bool,
+    status: int | None,
+    body: Mapping[str, Any] | None,
+    asked: float | None = None,
+) -> Verdict:
     """Say what came of a send, from what the wire saw.
 
     `started`: a first byte may have been written; `status`, `body`: the answer, None where none
-    came (or none that is a JSON object).
+    came (or none that is a JSON object); `asked`: seconds that a header told to wait.
     """
     if status is None:
         if started:
@@ -96,7 +102,7 @@ def judge(*, started: bool, status: int | None, body: Mapping[str, Any] | None) 
         return Verdict(kind=Kind.UNKNOWN, reason=Reason.SERVER_ERROR, **_said(body, status))
     if status < 300:
         return _accepted(status, body)
-    return _refused(status, body)
+    return _refused(status, body, asked)
 
 
 def _accepted(status: int, body: Mapping[str, Any] | None) -> Verdict:
@@ -108,13 +114,13 @@ def _accepted(status: int, body: Mapping[str, Any] | None) -> Verdict:
     return Verdict(kind=Kind.UNKNOWN, reason=Reason.NO_ANSWER, **_said(body, status))
 
 
-def _refused(status: int, body: Mapping[str, Any] | None) -> Verdict:
+def _refused(status: int, body: Mapping[str, Any] | None, asked: float | None) -> Verdict:
     said = _said(body, status)
     text = said["description"].lower()
     parameters = body.get("parameters") if body else None
     parameters = parameters if isinstance(parameters, Mapping) else {}
     if status == 429:
-        return _too_many(parameters, said)
+        return _too_many(parameters.get("retry_after", asked), said)
     if status in {401, 404}:
         return Verdict(kind=Kind.REJECTED, consequence=Consequence.STOP_BOT, **said)
     if isinstance(new_id := parameters.get("migrate_to_chat_id"), int):
@@ -131,8 +137,7 @@ def _refused(status: int, body: Mapping[str, Any] | None) -> Verdict:
     return _bad_request(text, said)
 
 
-def _too_many(parameters: Mapping[str, Any], said: dict[str, Any]) -> Verdict:
-    seconds = parameters.get("retry_after")
+def _too_many(seconds: Any, said: dict[str, Any]) -> Verdict:
     wait = DEFAULT_HOLD
     if isinstance(seconds, int | float) and not isinstance(seconds, bool):
         wait = timedelta(seconds=seconds) if 0 <= seconds <= _LONGEST_HOLD else DEFAULT_HOLD

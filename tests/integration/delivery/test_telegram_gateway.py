@@ -162,6 +162,16 @@ def test_call_and_verdict(
     assert bool(call.cause) == (status is None or talk in (half_an_answer, cut_answer))
 
 
+@pytest.mark.parametrize(("header", "asked"), [("7", 7), ("soon", None), ("", None)])
+def test_the_header_of_a_429_is_heard(header: str, asked: float | None) -> None:
+    async def scenario() -> Call:
+        headers = f"Retry-After: {header}\r\n" if header else ""
+        async with serving(answers(429, "<html>slow down</html>", headers)) as server:
+            return await send(server.url)
+
+    assert leap(scenario()).retry_after == asked
+
+
 async def _refused() -> Call:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -95,6 +95,15 @@ def test_too_many_requests_holds_everybody(parameters: dict[str, Any], seconds: 
     assert (result.status, result.counted) == (Status.PENDING, False)
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 30), (600.0, 600), (1e12, 30)])
+def test_a_proxy_that_is_asked_too_often_says_in_a_header_how_long(
+    asked: float | None, seconds: int
+) -> None:
+    verdict = judge(started=True, status=429, body=None, asked=asked)
+
+    assert verdict.retry_after == timedelta(seconds=seconds)
+
+
 @pytest.mark.parametrize("code", [401, 404])
 def test_a_wrong_token_stops_the_bot_and_costs_no_try(code: int) -> None:
     verdict = judge(started=True, status=code, body=refusal(code, "Unauthorized"))
