@@ -5,11 +5,13 @@ As in queries.py, gates go by clock_timestamp() and what concerns a learner's li
 
 from __future__ import annotations
 
-# 429: everybody waits. One lowering of the rate per closing; the arrival time moves along, so the
-# first message afterwards has a slot of its own. Who closed it until it is opened stays named.
+# 429: everybody waits. One lowering of the rate per closing, of the rate as it is here; the arrival
+# time moves along, so the first message afterwards has a slot of its own. Who closed it until it is
+# opened stays named.
 HOLD_BOT = """
 UPDATE delivery_gate
-   SET rate = CASE WHEN closed_until > clock_timestamp() THEN rate ELSE %(rate)s END,
+   SET rate = CASE WHEN closed_until > clock_timestamp() THEN rate
+                   ELSE least(rate, greatest(rate * %(slower)s, %(slowest)s)) END,
        rate_changed_at = clock_timestamp(),
        closed_until = greatest(closed_until, clock_timestamp() + %(wait)s),
        next_slot_at = greatest(next_slot_at, clock_timestamp() + %(wait)s),

@@ -304,7 +304,7 @@ class Ledger:
         """A 429: everybody waits, and the rate falls once."""
         await self._run(
             gate_queries.HOLD_BOT,
-            {"wait": wait * 1.05, "rate": pacing.lowered(self.rate)},
+            {"wait": wait * 1.05, "slower": pacing.SLOWER, "slowest": pacing.SLOWEST},
         )
 
     async def shut(self, *, key: str, reason: str, wait: timedelta | None) -> None:
