@@ -141,6 +141,7 @@ class Ledger:
             found = rows.company(
                 await (_all(db, queries.READ_REPLIES) if replies else self._read_bulk(db)),
                 idle=idle,
+                replies=replies,
             )
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],

@@ -25,9 +25,9 @@ UNPACED_RATE = 1000.0
 #: Near Telegram's limit of about 30 a second a late sender may not be late by much.
 TIGHT_RATE = 28.0
 LATENESS = timedelta(milliseconds=100)
+TIGHT_LATENESS = timedelta(milliseconds=30)
 #: What a 429 makes of the rate: so much of it, but no less than so many a second.
 SLOWER, SLOWEST = 0.8, 5.0
-TIGHT_LATENESS = timedelta(milliseconds=30)
 
 
 @dataclass(frozen=True, kw_only=True)

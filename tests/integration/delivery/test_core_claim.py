@@ -194,6 +194,20 @@ def test_a_reply_does_not_wait_behind_bulk_and_pushes_it() -> None:
     assert after - before >= timedelta(seconds=1 / 501)
 
 
+def test_no_reply_waits_for_one_whose_worker_died() -> None:
+    """That one goes alone, and who is busy with bulk is not alone for a long time."""
+    dead, other = (make_delivery(lane=Lane.REPLY) for _ in range(2))
+    Delivery.objects.filter(pk=dead.pk).update(deaths=1)
+
+    async def story(ledger: Ledger) -> list[list[int]]:
+        return [
+            [held.id for held in await ledger.claim(replies=True, idle=idle)]
+            for idle in (False, False, True)
+        ]
+
+    assert with_ledger(story) == [[other.pk], [], [dead.pk]]
+
+
 def await_the_dead() -> None:
     """A closed session takes a moment to go."""
     for _ in range(1_000):
