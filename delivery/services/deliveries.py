@@ -266,7 +266,9 @@ def resolve_by_evidence(*, delivery_id: int) -> bool:
         rows.filter(status=Status.PENDING).update(status=Status.LEASED, **lease)
         rows.update(status=Status.SENDING, **lease)
     row.tries.filter(outcome=AttemptOutcome.OPEN).update(
-        outcome=AttemptOutcome.SENT, finished_at=Now(), description="a button of it was pressed"
+        outcome=AttemptOutcome.SENT,
+        finished_at=Now(),
+        description="a button of it was pressed, or staff saw it",
     )
     return bool(
         rows.update(
