@@ -79,7 +79,9 @@ class Calls:
                 self._note(held, Verdict(kind=Kind.SENT), call=None, diverted=True)
             else:
                 call = await self._send(held)
-                verdict = judge(started=call.started, status=call.status, body=call.body)
+                verdict = judge(
+                    started=call.started, status=call.status, body=call.body, asked=call.retry_after
+                )
                 self._note(held, verdict, call=call)
         finally:
             self.running.discard(_current_task())

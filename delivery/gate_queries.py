@@ -5,11 +5,13 @@ As in queries.py, gates go by clock_timestamp() and what concerns a learner's li
 
 from __future__ import annotations
 
-# 429: everybody waits. One lowering of the rate per closing; the arrival time moves along, so the
-# first message afterwards has a slot of its own. Who closed it until it is opened stays named.
+# 429: everybody waits. One lowering of the rate per closing, of the rate as it is here; the arrival
+# time moves along, so the first message afterwards has a slot of its own. Who closed it until it is
+# opened stays named.
 HOLD_BOT = """
 UPDATE delivery_gate
-   SET rate = CASE WHEN closed_until > clock_timestamp() THEN rate ELSE %(rate)s END,
+   SET rate = CASE WHEN closed_until > clock_timestamp() THEN rate
+                   ELSE least(rate, greatest(rate * %(slower)s, %(slowest)s)) END,
        rate_changed_at = clock_timestamp(),
        closed_until = greatest(closed_until, clock_timestamp() + %(wait)s),
        next_slot_at = greatest(next_slot_at, clock_timestamp() + %(wait)s),
@@ -45,7 +47,8 @@ UPDATE delivery_gate SET closed_until = '2000-01-01Z', reason = '', updated_at =
 
 # A sequence whose words Telegram refuses, or of whose last tries too many failed, is held until a
 # person has looked; what it owes waits. Tries from before somebody opened it again do not count.
-# One row comes back where this very statement closed it, so that it is told once.
+# Of a delivery only its last one does: however often it was tried, it failed once. One row comes
+# back where this very statement closed it, so that it is told once.
 HOLD_STREAM = """
 WITH s AS (
     SELECT g.key, g.updated_at FROM nurture_deliveries d JOIN delivery_gate g ON g.key = d.stream
@@ -53,9 +56,9 @@ WITH s AS (
        AND g.closed_until <= clock_timestamp()),
 last AS (
     SELECT d.status FROM s
-     CROSS JOIN (SELECT a.id, a.delivery_id, a.started_at FROM delivery_attempt a
+     CROSS JOIN (SELECT a.id, a.delivery_id, a.fence, a.started_at FROM delivery_attempt a
                   WHERE a.outcome NOT IN ('', 'not_sent') ORDER BY a.id DESC LIMIT 5000) a
-      JOIN nurture_deliveries d ON d.id = a.delivery_id
+      JOIN nurture_deliveries d ON d.id = a.delivery_id AND d.fence = a.fence
      WHERE d.stream = s.key AND NOT d.is_test AND a.started_at > s.updated_at
      ORDER BY a.id DESC LIMIT %(window)s),
 n AS (SELECT count(*) FILTER (WHERE status = 'failed') AS failed, count(*) AS seen FROM last)
@@ -73,9 +76,14 @@ SELECT EXISTS (SELECT FROM delivery_gate
                   AND updated_at < clock_timestamp() - %(wait)s)
 """
 
+# A refusal says nothing of a chat that has let the bot in since the call began.
 SET_REACHABILITY = """
-UPDATE delivery_chat SET reachability = %(reachability)s, reachability_changed_at = telbot_now()
- WHERE id = %(chat)s AND reachability <> %(reachability)s
+UPDATE delivery_chat c SET reachability = %(reachability)s, reachability_changed_at = telbot_now()
+ WHERE c.id = %(chat)s AND c.reachability <> %(reachability)s
+   AND NOT EXISTS (
+    SELECT FROM delivery_attempt a
+     WHERE a.delivery_id = %(id)s AND a.fence = %(fence)s AND c.reachability = 'ok'
+       AND c.reachability_changed_at > telbot_now() - (clock_timestamp() - a.started_at))
 """
 
 CANCEL_CHAT = """
@@ -83,6 +91,8 @@ UPDATE nurture_deliveries
    SET status = 'cancelled', reason = %(reason)s, fence = fence + 1, settled_at = telbot_now(),
        lease_until = NULL, leased_by = '', slot_at = NULL
  WHERE chat_id = %(chat)s AND status IN ('pending', 'leased')
+   AND EXISTS (SELECT FROM delivery_chat c
+                WHERE c.id = %(chat)s AND c.reachability = %(reachability)s)
 """
 
 MIGRATE_CHAT = """

@@ -19,6 +19,8 @@ class Call:
     status: int | None = None
     #: The decoded JSON object of the answer; None where it was no JSON object.
     body: Mapping[str, Any] | None = None
+    #: Seconds that the header Retry-After asks for; None where there is none, or no number.
+    retry_after: float | None = None
     #: Class name of the transport's error; "" where there was none. Never any message text.
     cause: str = ""
 

@@ -141,6 +141,7 @@ class Ledger:
             found = rows.company(
                 await (_all(db, queries.READ_REPLIES) if replies else self._read_bulk(db)),
                 idle=idle,
+                replies=replies,
             )
             plan = pacing.plan(
                 [rows.candidate(row, rate=gate["rate"], per_chat=_per_chat()) for row in found],
@@ -304,7 +305,7 @@ class Ledger:
         """A 429: everybody waits, and the rate falls once."""
         await self._run(
             gate_queries.HOLD_BOT,
-            {"wait": wait * 1.05, "rate": pacing.lowered(self.rate)},
+            {"wait": wait * 1.05, "slower": pacing.SLOWER, "slowest": pacing.SLOWEST},
         )
 
     async def shut(self, *, key: str, reason: str, wait: timedelta | None) -> None:
@@ -341,10 +342,9 @@ class Ledger:
 
     async def chat_is(self, held: Held, *, reachability: str, reason: str) -> None:
         """Telegram says whether it lets us write to a chat; what is owed to it is withdrawn."""
-        await self._run(
-            gate_queries.SET_REACHABILITY, {"chat": held.chat, "reachability": reachability}
-        )
-        await self._run(gate_queries.CANCEL_CHAT, {"chat": held.chat, "reason": reason})
+        now = {"chat": held.chat, "reachability": reachability}
+        await self._run(gate_queries.SET_REACHABILITY, {**now, "id": held.id, "fence": held.fence})
+        await self._run(gate_queries.CANCEL_CHAT, {**now, "reason": reason})
 
     async def chat_moved(self, held: Held, *, to: int) -> None:
         """A group has a new id."""

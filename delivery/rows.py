@@ -138,14 +138,17 @@ def written(entry: Entry) -> dict[str, Any]:
     }
 
 
-def company(found: list[dict[str, Any]], *, idle: bool) -> list[dict[str, Any]]:
+def company(found: list[dict[str, Any]], *, idle: bool, replies: bool) -> list[dict[str, Any]]:
     """Those of `found`, in their order, that may be leased together.
 
     One whose worker died may be what killed it: it goes alone, by a worker that holds nothing
-    else, so that its next death says something of it and of nobody else.
+    else, so that its next death says something of it and of nobody else. Bulk waits for that;
+    replies do not.
     """
-    if found and found[0]["deaths"]:
-        return found[:1] if idle else []
+    if found and found[0]["deaths"] and idle:
+        return found[:1]
+    if replies:
+        return [row for row in found if not row["deaths"]]
     return list(takewhile(lambda row: not row["deaths"], found))
 
 

@@ -117,7 +117,10 @@ SELECT (SELECT count(*) FROM (SELECT FROM nurture_deliveries
        (SELECT count(*) FROM (SELECT FROM nurture_deliveries WHERE status = 'dead' LIMIT 10001) x),
        (SELECT count(*) FROM (SELECT reason FROM nurture_deliveries
                                WHERE status = 'dead' LIMIT 10001) x WHERE x.reason = 'poison')
-       + (SELECT count(*) FROM delivery_inboundupdate WHERE handled_at IS NULL AND tries >= 3),
+       + (SELECT count(*)
+            FROM (SELECT tries, handled_at FROM delivery_inboundupdate
+                   ORDER BY id DESC LIMIT 1000) x
+           WHERE x.tries >= 3 AND x.handled_at > telbot_now() - interval '1 day'),
        (SELECT min(received_at) FROM delivery_inboundupdate
          WHERE handled_at IS NULL AND tries < 3),
        EXISTS (SELECT FROM (SELECT outcome FROM delivery_attempt ORDER BY id DESC LIMIT 1000) x
@@ -177,7 +180,7 @@ class Standing:
     bot_username: str
     heard_at: datetime | None
     processes: dict[str, Alive]  # by models.Process; what was never seen is not there
-    poison: int = 0  # deliveries and updates that killed what handled them
+    poison: int = 0  # deliveries that killed workers; updates of a day that nobody could handle
     waiting_since: datetime | None = None  # the oldest update that is still to be handled
 
 

@@ -236,6 +236,7 @@ async def _recorded(
         started=wire.started,
         status=wire.status,
         body=wire.body if isinstance(wire.body, dict) else None,
+        retry_after=wire.retry_after,
         cause=type(cause).__name__ if cause is not None else "",
     )
 

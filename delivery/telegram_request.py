@@ -53,7 +53,7 @@ class Wire:
     started: bool = False  # a first byte may be out: from here on, no answer means "unknown"
     status: int | None = None
     body: Any = None  # decoded JSON, or the raw bytes where it is none
-    retry_after_header: str | None = None
+    retry_after: float | None = None  # of the header, in seconds
     cause: BaseException | None = None
     stale: bool = False  # the connection was found closed before the first byte; try another
     reused: ResponseHandler | None = field(default=None, repr=False)
@@ -258,7 +258,8 @@ class AiohttpRequest(BaseRequest):
             trace_request_ctx=wire,
         ) as response:
             wire.status = response.status
-            wire.retry_after_header = response.headers.get("Retry-After")
+            asked = response.headers.get("Retry-After", "")
+            wire.retry_after = float(asked) if asked.isascii() and asked.isdigit() else None
             payload = await response.read()
         try:
             wire.body = json.loads(payload)

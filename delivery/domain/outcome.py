@@ -76,13 +76,21 @@ _CONTENT = (
     "wrong http url",
 )
 DEFAULT_HOLD = timedelta(seconds=30)  # a 429 without parameters, as a proxy gives it
+_LONGEST_HOLD = 30 * 86_400  # seconds; more is no word of Telegram
+_MAX_INT, _MAX_BIGINT = 2**31, 2**63  # what the database takes
 
 
-def judge(*, started: bool, status: int | None, body: Mapping[str, Any] | None) -> Verdict:
+def judge(
+    *,
+    started: bool,
+    status: int | None,
+    body: Mapping[str, Any] | None,
+    asked: float | None = None,
+) -> Verdict:
     """Say what came of a send, from what the wire saw.
 
     `started`: a first byte may have been written; `status`, `body`: the answer, None where none
-    came (or none that is a JSON object).
+    came (or none that is a JSON object); `asked`: seconds that a header told to wait.
     """
     if status is None:
         if started:
@@ -92,45 +100,47 @@ def judge(*, started: bool, status: int | None, body: Mapping[str, Any] | None) 
         # Nothing published says that a 5xx was not executed, and the server answers so for sends
         # in flight when it restarts.
         return Verdict(kind=Kind.UNKNOWN, reason=Reason.SERVER_ERROR, **_said(body, status))
-    if status == 200:
-        return _accepted(body)
-    return _refused(status, body)
+    if status < 300:
+        return _accepted(status, body)
+    return _refused(status, body, asked)
 
 
-def _accepted(body: Mapping[str, Any] | None) -> Verdict:
-    result = body.get("result") if body and body.get("ok") is True else None
-    if isinstance(result, Mapping) and isinstance(result.get("message_id"), int):
-        return Verdict(kind=Kind.SENT, message_id=result["message_id"])
+def _accepted(status: int, body: Mapping[str, Any] | None) -> Verdict:
+    result = body.get("result") if status == 200 and body and body.get("ok") is True else None
+    number = result.get("message_id") if isinstance(result, Mapping) else None
+    if isinstance(number, int) and abs(number) < _MAX_BIGINT:
+        return Verdict(kind=Kind.SENT, message_id=number)
     # Garbage, or `{"ok": false}` under 200: somebody executed something, we cannot know what.
-    return Verdict(kind=Kind.UNKNOWN, reason=Reason.NO_ANSWER, **_said(body, 200))
+    return Verdict(kind=Kind.UNKNOWN, reason=Reason.NO_ANSWER, **_said(body, status))
 
 
-def _refused(status: int, body: Mapping[str, Any] | None) -> Verdict:
+def _refused(status: int, body: Mapping[str, Any] | None, asked: float | None) -> Verdict:
     said = _said(body, status)
     text = said["description"].lower()
     parameters = body.get("parameters") if body else None
     parameters = parameters if isinstance(parameters, Mapping) else {}
     if status == 429:
-        return _too_many(parameters, said)
+        return _too_many(parameters.get("retry_after", asked), said)
     if status in {401, 404}:
         return Verdict(kind=Kind.REJECTED, consequence=Consequence.STOP_BOT, **said)
     if isinstance(new_id := parameters.get("migrate_to_chat_id"), int):
         return Verdict(
             kind=Kind.REJECTED, consequence=Consequence.MIGRATE, migrate_to=new_id, **said
         )
-    wordless = status >= 400 and not (body and body.get("description"))
+    wordless = status < 400 or not (body and body.get("description"))
     if status in {408, 421} or wordless:
-        # Telegram refuses in JSON and says why; a proxy's page is no word of Telegram about a chat.
+        # Telegram refuses in JSON and says why; a proxy's page, or its "look elsewhere", is no word
+        # of Telegram about a chat.
         return Verdict(kind=Kind.REJECTED, consequence=Consequence.RETRY, **said)
     if status == 403:
         return _forbidden(text, said)
     return _bad_request(text, said)
 
 
-def _too_many(parameters: Mapping[str, Any], said: dict[str, Any]) -> Verdict:
-    seconds = parameters.get("retry_after")
-    told = isinstance(seconds, int | float) and seconds >= 0
-    wait = timedelta(seconds=float(seconds)) if told and seconds is not None else DEFAULT_HOLD
+def _too_many(seconds: Any, said: dict[str, Any]) -> Verdict:
+    wait = DEFAULT_HOLD
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        wait = timedelta(seconds=seconds) if 0 <= seconds <= _LONGEST_HOLD else DEFAULT_HOLD
     return Verdict(kind=Kind.REJECTED, consequence=Consequence.HOLD_BOT, retry_after=wait, **said)
 
 
@@ -161,10 +171,14 @@ def _failed(reason: Reason, said: dict[str, Any], reachability: str = "") -> Ver
 
 
 def _said(body: Mapping[str, Any] | None, status: int) -> dict[str, Any]:
-    """Error code and description as Telegram gave them; the status where it gave none."""
+    """Error code and description as Telegram gave them; the status where it gave none.
+
+    Without what PostgreSQL refuses: one such answer would cost all that is recorded with it.
+    """
     code = body.get("error_code") if body else None
-    description = body.get("description") if body else None
+    said = str(body.get("description") or "") if body else ""
+    said = said.replace("\0", "").encode("utf-8", "replace").decode()
     return {
-        "error_code": code if isinstance(code, int) else status,
-        "description": str(description)[:300] if description else f"HTTP {status}",
+        "error_code": code if isinstance(code, int) and abs(code) < _MAX_INT else status,
+        "description": said[:300] or f"HTTP {status}",
     }

@@ -26,6 +26,8 @@ UNPACED_RATE = 1000.0
 TIGHT_RATE = 28.0
 LATENESS = timedelta(milliseconds=100)
 TIGHT_LATENESS = timedelta(milliseconds=30)
+#: What a 429 makes of the rate: so much of it, but no less than so many a second.
+SLOWER, SLOWEST = 0.8, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +142,3 @@ def _free_at(candidate: Candidate, *, base: datetime, now: datetime) -> datetime
     if free_at > max(base, now) + candidate.spacing + CLOCK_WENT_BACK:
         free_at = now
     return max(free_at, base + candidate.spacing) if candidate.chat_busy else free_at
-
-
-def lowered(rate: float, *, floor: float = 5.0) -> float:
-    """The rate after a 429 (never raised by it)."""
-    return min(rate, max(rate * 0.8, floor))

@@ -156,5 +156,5 @@ def snooze(*, chat: Chat, until: datetime | None) -> None:
     """
     chat.snoozed_until = until
     Chat.objects.filter(pk=chat.pk).update(snoozed_until=until)
-    put_off = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status=Status.PENDING, attempts=0)
+    put_off = Delivery.objects.filter(chat=chat, lane=Lane.BULK, status=Status.PENDING)
     put_off.filter(due_at__lte=BusinessNow(), run_at__gt=BusinessNow()).update(run_at=BusinessNow())

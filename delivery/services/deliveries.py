@@ -7,13 +7,21 @@ from datetime import datetime, time
 
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
 from config import telemetry
 from config.console.zone_names import known_zones
 from delivery import selectors
-from delivery.domain.states import UNSENT, Status
+from delivery.domain.states import IN_FLIGHT, UNSENT, Status
 from delivery.domain.windows import EVERY_DAY, Window
-from delivery.models import ArchivedDelivery, BusinessNow, Chat, Delivery, Lane
+from delivery.models import (
+    ArchivedDelivery,
+    AttemptOutcome,
+    BusinessNow,
+    Chat,
+    Delivery,
+    Lane,
+)
 from delivery.services.gates import ensure_streams, stream_key
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -156,19 +164,23 @@ def cancel(*, dedupe_keys: Iterable[str], reason: str) -> int:
 
 def cancel_each(*, dedupe_keys: Iterable[str], reason: str) -> set[str]:
     """As `cancel`, but say which were withdrawn; call it in a transaction."""
-    unsent = Delivery.objects.filter(dedupe_key__in=list(dedupe_keys), status__in=UNSENT)
-    keys = unsent.order_by("id").select_for_update(no_key=True)
-    found = set(keys.values_list("dedupe_key", flat=True))
-    cancel(dedupe_keys=dedupe_keys, reason=reason)
-    return found
+    rows = Delivery.objects.filter(dedupe_key__in=list(dedupe_keys), status__in=UNSENT | IN_FLIGHT)
+    held = rows.order_by("id").select_for_update(no_key=True)
+    states = dict(held.values_list("dedupe_key", "status"))
+    cancel(dedupe_keys=states, reason=reason)
+    return {key for key, status in states.items() if status in UNSENT}
 
 
+@transaction.atomic(savepoint=False)
 def cancel_all(deliveries: QuerySet[Delivery], *, reason: str) -> int:
     """As `cancel`, for a queryset.
 
     What is on the wire just now is marked: should it turn out not to have been accepted, it ends
     here instead of being tried again.
     """
+    # Held first: what a sender takes to the wire between the two statements would escape both.
+    owed = deliveries.filter(status__in=UNSENT | IN_FLIGHT).order_by("id")
+    list(owed.select_for_update(no_key=True, of=("self",)).values_list("pk"))
     deliveries.filter(status=Status.SENDING).update(withdrawal=str(reason))
     return deliveries.filter(status__in=UNSENT).update(
         status=Status.CANCELLED,
@@ -237,12 +249,35 @@ def mark_observed(*, deliveries: Iterable[Delivery]) -> int:
 
 @transaction.atomic
 def resolve_by_evidence(*, delivery_id: int) -> bool:
-    """A button of this delivery was pressed, so it arrived: unknown → sent. Safe to run twice."""
+    """A button of this delivery was pressed, so it arrived: it counts as sent from now on.
+
+    Be it unknown, still on the wire (its answer may never come), or owed once more by staff, whose
+    second copy is not sent then. What was never tried cannot be proved. Safe to run twice.
+    """
+    rows = Delivery.objects.filter(pk=delivery_id)
+    row = rows.select_for_update(no_key=True).first()
+    if row is None or row.status not in {*UNSENT, Status.SENDING, Status.UNKNOWN}:
+        return False
+    if row.status in UNSENT:
+        if not row.tries.filter(outcome=AttemptOutcome.UNKNOWN).exists():
+            return False
+        # By the legal way; whoever holds it loses it.
+        lease = {"lease_until": row.lease_until or row.due_at, "fence": F("fence") + 1}
+        rows.filter(status=Status.PENDING).update(status=Status.LEASED, **lease)
+        rows.update(status=Status.SENDING, **lease)
+    row.tries.filter(outcome=AttemptOutcome.OPEN).update(
+        outcome=AttemptOutcome.SENT,
+        finished_at=Now(),
+        description="a button of it was pressed, or staff saw it",
+    )
     return bool(
-        Delivery.objects.filter(pk=delivery_id, status=Status.UNKNOWN).update(
+        rows.update(
             status=Status.SENT,
             reason="",
             sent_at=F("intent_at"),
             settled_at=BusinessNow(),
+            lease_until=None,
+            leased_by="",
+            slot_at=None,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -11,8 +12,10 @@ from django.db.models import F, QuerySet
 
 from delivery.domain.reasons import Reason
 from delivery.domain.states import IN_FLIGHT, Status
-from delivery.models import OPEN, Attempt, Delivery, Gate, Installation
+from delivery.models import DRY_STREAMS, OPEN, Attempt, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
+
+IDENTIFIER_LENGTH = 32
 
 
 def arm(*, now: datetime) -> str:
@@ -75,7 +78,9 @@ def rearm(*, now: datetime, until: datetime | None = None) -> Rearmed:
     open_gate(key=FENCE, by="operator")
     flying = Delivery.objects.filter(status__in=IN_FLIGHT)
     in_flight = _doubt(flying, now=now)
-    due = Delivery.objects.filter(status=Status.PENDING, due_at__lt=until or OPEN)
+    pretended = Gate.objects.filter(key__startswith=DRY_STREAMS)
+    owed = Delivery.objects.filter(status=Status.PENDING).exclude(stream__in=pretended)
+    due = owed.filter(due_at__lt=until or OPEN)
     return Rearmed(in_flight=in_flight, due=_doubt(due, now=now))
 
 
@@ -124,8 +129,16 @@ def _present() -> dict[str, object]:
     return {
         "environment": settings.ENVIRONMENT,
         "bot_id": int(bot) if bot.isdigit() else None,
-        "system_identifier": f"{system}/{database}"[:32],
+        "system_identifier": _identifier(system, database),
     }
+
+
+def _identifier(system: str, database: str) -> str:
+    """The server and the database in 32 letters, as the column has: a long name by its digest."""
+    whole = f"{system}/{database}"
+    if len(whole) <= IDENTIFIER_LENGTH:
+        return whole
+    return f"{system}/{sha256(database.encode()).hexdigest()}"[:IDENTIFIER_LENGTH]
 
 
 def _difference(stored: Installation, present: dict[str, object]) -> str:

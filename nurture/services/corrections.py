@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import Status
-from delivery.models import ArchivedDelivery, Delivery
+from delivery.models import ArchivedDelivery, Attempt, AttemptOutcome, Delivery
 from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Decision, Journey, JourneyStatus, StaffTask, TaskKind
 from nurture.services.endings import exit_journey
@@ -38,20 +38,17 @@ def retract(*, journeys: Iterable[Journey], world: World) -> int:
         if journey.status in OPEN:
             ended += exit_journey(journey=journey, reason=Reason.CORRECTED, world=world)
         told.append(journey)
-    _withdraw_released(told)
+    _withdraw_all(told)
     ask_staff(journeys=told, world=world)
     return ended
 
 
-def _withdraw_released(journeys: Iterable[Journey]) -> None:
-    """What staff let go out of a dry run is withdrawn with the rest of it."""
-    pretended = [journey.pk for journey in journeys if journey.dry_run]
-    if pretended:
-        released = Decision.objects.filter(journey__in=pretended, code=Reason.RELEASED)
-        keys = released.values_list("delivery__dedupe_key", flat=True)
-        delivery.cancel(
-            dedupe_keys=[key for key in keys if key], reason=delivery_reasons.Reason.CORRECTED
-        )
+def _withdraw_all(journeys: Iterable[Journey]) -> None:
+    """Also what none waits on: staff sent it again, took it back, let it out of a dry run."""
+    planned = Decision.objects.filter(journey__in=[journey.pk for journey in journeys])
+    keys = [key for key in planned.values_list("delivery__dedupe_key", flat=True) if key]
+    if keys:
+        delivery.cancel(dedupe_keys=keys, reason=delivery_reasons.Reason.CORRECTED)
 
 
 def is_disputed(journey: Journey) -> bool:
@@ -109,6 +106,10 @@ def _told(planned: set[tuple[int, int]]) -> Counter[int]:
         past = ArchivedDelivery.objects.filter(pk__in=gone)
         states |= dict(past.values_list("pk", "status"))
     sent = {pk for pk, status in states.items() if status in TOLD}
+    # What staff sent again after a try of which nobody knows, whatever became of it since.
+    doubted = Attempt.objects.filter(delivery__in=rows, outcome=AttemptOutcome.UNKNOWN)
+    dropped = delivery_reasons.Reason.DROPPED
+    sent |= set(doubted.exclude(delivery__reason=dropped).values_list("delivery_id", flat=True))
     return Counter(journey_id for journey_id, row in planned if row in sent)
 
 

@@ -82,8 +82,9 @@ def test_a_step_of_the_databases_clock_costs_no_message(receiver: Receiver) -> N
             owe(150, first=1000 * number)
             owed += 150
             _all_is_due_since_long_ago()
+            seen = receiver.total
             at_work = [workers.start(host_clock=86_400.0), workers.start(host_clock=-86_400.0)]
-            receiver.await_count(receiver.total + 30)
+            receiver.await_count(seen + 30)
             step(seconds)
             assert [workers.wait(pid) for pid in at_work] == [0, 0]
             settled(workers)

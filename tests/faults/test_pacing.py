@@ -42,4 +42,5 @@ def test_four_workers_are_never_refused_and_a_hot_chat_gets_one_a_second(setting
     assert receiver.arrived[hot] == HOT
     receiver.arrived[hot] = 1  # its own messages, one each
     assert_kept(receiver, owed=owed, unknown=0)
-    assert all(later - earlier >= 1 for earlier, later in pairwise(in_hot))
+    # They left a second apart; one may have been longer under way than the next.
+    assert all(later - earlier >= 0.95 for earlier, later in pairwise(in_hot))

@@ -294,7 +294,8 @@ def test_a_gate_that_staff_closed_is_no_wait_of_telegrams() -> None:
     """It does not open by itself, whatever Telegram says of what was on the wire then."""
     close_gate(key="bot", reason="closed by staff", by="ann")
     with connection.cursor() as cursor:
-        cursor.execute(HOLD_BOT.replace("%(wait)s", "interval '3 s'"), {"rate": 5.0})
+        held = HOLD_BOT.replace("%(wait)s", "interval '3 s'")
+        cursor.execute(held, {"slower": 0.8, "slowest": 5.0})
 
     (found,) = alerts(standing(now=clock.now()))
 

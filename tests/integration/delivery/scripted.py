@@ -6,14 +6,16 @@ import asyncio
 import json
 import selectors
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
+from typing import Any, TypeVar
 
 OK = {"ok": True, "result": {}}
 
 Talk = Callable[["Peer"], Awaitable[None]]
+T = TypeVar("T")
 
 PATIENCE = 0.002  # seconds without a byte on the loopback: now everybody waits for the clock
 
@@ -40,6 +42,12 @@ class VirtualTime(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds since the loop was made."""
         return self._leap.now
+
+
+def leap(story: Coroutine[Any, Any, T]) -> T:
+    """Run a story in which time passes only where everybody waits for it."""
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        return runner.run(story)
 
 
 @dataclass

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from delivery import sender, services
+from delivery import clock, sender, services
 from delivery.ledger import PAUSE_FAILURES
-from delivery.models import Delivery, Gate
+from delivery.models import Attempt, Delivery, Gate
 from delivery.services.gates import ensure_pacing
 from delivery.telegram import gateway
 from tests.factories.delivery import make_delivery
@@ -115,6 +115,24 @@ def test_failures_of_long_ago_do_not_count(receiver: Receiver) -> None:
 
     assert receiver.refused == PAUSE_FAILURES
     assert left() == 0
+    assert gate().closed_until.year == OPEN_YEAR
+
+
+def test_two_that_were_tried_often_before_they_failed_are_two(receiver: Receiver) -> None:
+    """A proxy refused them for minutes; then it turned out that both had blocked the bot."""
+    receiver.rule = refusing(*BLOCKED)
+    owe(2)
+    now = clock.now()
+    for row in Delivery.objects.all():
+        Attempt.objects.bulk_create(
+            Attempt(delivery=row, fence=fence, started_at=now, finished_at=now, outcome="rejected")
+            for fence in range(1, 8)
+        )
+    Delivery.objects.update(fence=7, attempts=7)
+
+    drain()
+
+    assert receiver.refused == 2
     assert gate().closed_until.year == OPEN_YEAR
 
 

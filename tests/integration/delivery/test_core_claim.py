@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 
 from delivery import clock, queries, services
+from delivery.domain import pacing
 from delivery.domain.outcome import Kind, Verdict
 from delivery.domain.results import Result
 from delivery.domain.retry import MAX_DEATHS
@@ -140,15 +142,16 @@ def test_two_workers_never_hold_the_same_delivery_or_chat() -> None:
     assert all(b - a >= timedelta(seconds=1 / 501) for a, b in itertools.pairwise(slots))
 
 
-def test_nobody_overtakes_what_pacing_put_off() -> None:
+def test_nobody_overtakes_what_pacing_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """P09: the first waits for its chat, and the slots of this claim lie behind that moment."""
+    monkeypatch.setattr(pacing, "HORIZON", timedelta(seconds=60))  # so that we may be slow
     first = make_delivery()
     ahead = "SET next_slot_at = clock_timestamp() + interval"
-    sql(f"UPDATE delivery_chat {ahead} '0.5 s'")
+    sql(f"UPDATE delivery_chat {ahead} '15 s'")
 
     assert with_ledger(lambda ledger: ledger.claim(replies=False)) == []
     second = make_delivery(chat=first.chat)
-    sql(f"UPDATE delivery_gate {ahead} '0.9 s' WHERE key = 'bot'")
+    sql(f"UPDATE delivery_gate {ahead} '25 s' WHERE key = 'bot'")
     assert with_ledger(lambda ledger: ledger.claim(replies=False)) == []
 
     first.refresh_from_db()
@@ -191,6 +194,35 @@ def test_a_reply_does_not_wait_behind_bulk_and_pushes_it() -> None:
     assert after - before >= timedelta(seconds=1 / 501)
 
 
+def test_no_reply_waits_for_one_whose_worker_died() -> None:
+    """That one goes alone, and who is busy with bulk is not alone for a long time."""
+    dead, other = (make_delivery(lane=Lane.REPLY) for _ in range(2))
+    Delivery.objects.filter(pk=dead.pk).update(deaths=1)
+
+    async def story(ledger: Ledger) -> list[list[int]]:
+        return [
+            [held.id for held in await ledger.claim(replies=True, idle=idle)]
+            for idle in (False, False, True)
+        ]
+
+    assert with_ledger(story) == [[other.pk], [], [dead.pk]]
+
+
+def await_the_dead() -> None:
+    """A closed session takes a moment to go."""
+    for _ in range(1_000):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                [queries.ADVISORY_CLASS],
+            )
+            if cursor.fetchone()[0] == 0:
+                return
+        time.sleep(0.01)
+    raise AssertionError("a worker lives")
+
+
 def test_a_dead_workers_lease_is_free_at_once_and_a_live_ones_is_not() -> None:
     delivery = make_delivery()
 
@@ -207,6 +239,7 @@ def test_a_dead_workers_lease_is_free_at_once_and_a_live_ones_is_not() -> None:
         return str(row["status"])
 
     with_ledger(claim_and_die)
+    await_the_dead()
     delivery.refresh_from_db()
     assert delivery.status == "leased"
     with_ledger(lambda ledger: ledger.tidy())

@@ -236,6 +236,41 @@ def test_a_new_database_arms_itself_and_a_copy_of_another_sends_nothing(settings
     assert Gate.objects.get(key="bot:fence").closed_until.year == 2000
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_copy_beside_its_original_is_told_by_its_name_however_long() -> None:
+    """Promise 7: CREATE DATABASE telbot_production_copy TEMPLATE telbot_production."""
+    mine, seen = connection.settings_dict["NAME"], []
+    names = ["telbot_production_x", "telbot_production_x_copy"]
+    try:
+        for name in names:
+            with connection.cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE {name}")
+            connection.close()
+            connection.settings_dict["NAME"] = name
+            seen.append(str(installation._present()["system_identifier"]))
+            connection.close()
+            connection.settings_dict["NAME"] = mine
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = mine
+        with connection.cursor() as cursor:
+            for name in names:
+                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+    assert seen[0] != seen[1]
+    assert max(map(len, seen)) <= 32
+
+
+def test_what_is_only_pretended_is_in_no_doubt_after_a_restore() -> None:
+    """Nobody can have got it, so nobody is to ask whether it arrived."""
+    pretended, real = make_delivery(stream="dry:welcome"), make_delivery(stream="welcome")
+
+    assert installation.rearm(now=LONG_AGO, until=LONG_AGO + timedelta(days=1)).due == 1
+
+    states = Delivery.objects.in_bulk([pretended.pk, real.pk])
+    assert (states[pretended.pk].status, states[real.pk].status) == ("pending", "unknown")
+
+
 @pytest.mark.parametrize(("ended", "armed"), [("cancelled", True), ("sent", False)])
 def test_only_what_was_sent_makes_a_database_a_copy(ended: Status, armed: bool) -> None:
     """The first that is planned may be withdrawn before anything is sent."""

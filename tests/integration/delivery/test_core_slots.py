@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from django.db import connection
 
 from delivery import clock, sender, services
+from delivery.ledger import Ledger
 from delivery.models import Attempt, Chat, Delivery, Gate
 from delivery.services.gates import ensure_pacing
 from delivery.telegram import gateway
@@ -41,6 +43,26 @@ def test_who_ends_leaves_no_slot_unused(receiver: Receiver, settings: Any) -> No
     assert not Delivery.objects.exclude(status__in=["sent", "pending"]).exists()
     last = Attempt.objects.latest("started_at").started_at
     assert Gate.objects.get(key="bot").next_slot_at - last < timedelta(seconds=0.5)
+
+
+@pytest.mark.parametrize(("rate", "after"), [(25.0, 20.0), (6.0, 5.0), (2.0, 2.0)])
+def test_a_429_lowers_the_rate_as_it_is_and_not_as_a_worker_remembers_it(
+    rate: float, after: float
+) -> None:
+    """P16: one that has sent only replies so far knows no rate; at 0 nobody could send any more."""
+    ensure_pacing()
+    Gate.objects.filter(key="bot").update(rate=rate)
+
+    async def hold() -> None:
+        ledger = Ledger()
+        await ledger.open()
+        await ledger.hold_bot(wait=timedelta(seconds=1))
+        await ledger.hold_bot(wait=timedelta(seconds=1))  # once per closing
+        await ledger.close()
+
+    asyncio.run(hold())
+
+    assert Gate.objects.get(key="bot").rate == after
 
 
 def test_a_clock_that_was_put_back_holds_nobody_up(receiver: Receiver) -> None:

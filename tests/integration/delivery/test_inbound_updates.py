@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 from django.test import override_settings
 
 from config.sealed import SealedError
-from delivery import services
+from delivery import clock, selectors, services
 from delivery.inbound import (
     InboundButton,
     InboundMembership,
@@ -162,6 +162,20 @@ def test_an_error_is_tried_three_times_and_holds_back_its_own_chat_only() -> Non
     assert (failed.tries, failed.handled_at) == (3, NOW)
     assert failed.error == "RuntimeError; try 3 of 3"
     assert not Delivery.objects.filter(dedupe_key="reply:1:0").exists()
+
+
+@pytest.mark.django_db
+def test_what_could_not_be_handled_is_told_for_a_day() -> None:
+    """The alert `poison`: somebody's /stop may be among it."""
+    now = clock.now()
+    updates.store_updates(payloads=[message(1, "fail"), message(2, "fail")], now=now)
+    for _ in range(updates.MAX_TRIES):
+        assert selectors.standing().poison == 0
+        updates.handle_waiting(now=now)
+
+    assert selectors.standing().poison == 1
+    InboundUpdate.objects.update(handled_at=now - timedelta(hours=25))
+    assert selectors.standing().poison == 0
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ import pytest
 from delivery.domain.outcome import Consequence, Kind, judge
 from delivery.gateways import Call
 from delivery.telegram import TelegramGateway
-from tests.integration.delivery.scripted import Peer, Talk, serving
+from tests.integration.delivery.scripted import Peer, Talk, leap, serving
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 SENT = {
@@ -119,7 +119,7 @@ TABLE: list[tuple[str, Talk, int | None, Kind, Consequence | None]] = [
     ("200 ok false", answers(200, {"ok": False}), 200, U, None),
     ("200 a list", answers(200, [1]), 200, U, None),
     ("200 strange result", answers(200, {"ok": True, "result": {"x": 1}}), 200, U, None),
-    ("redirect", answers(307, "", "Location: /elsewhere\r\n"), 307, R, FAIL),
+    ("redirect", answers(307, "", "Location: /elsewhere\r\n"), 307, R, Consequence.RETRY),
     ("silence", silent, None, U, None),
     ("half an answer, then silence", half_an_answer, 200, U, None),
     ("half an answer, then closed", cut_answer, 200, U, None),
@@ -153,13 +153,23 @@ def test_call_and_verdict(
         async with serving(talk) as server:
             return await send(server.url), len(server.seen)
 
-    call, seen = asyncio.run(scenario())
+    call, seen = leap(scenario())
     assert call.started
     assert call.status == status
     assert seen <= 1  # never repeated
     verdict = judge(started=call.started, status=call.status, body=call.body)
     assert (verdict.kind, verdict.consequence) == (kind, consequence)
     assert bool(call.cause) == (status is None or talk in (half_an_answer, cut_answer))
+
+
+@pytest.mark.parametrize(("header", "asked"), [("7", 7), ("soon", None), ("", None)])
+def test_the_header_of_a_429_is_heard(header: str, asked: float | None) -> None:
+    async def scenario() -> Call:
+        headers = f"Retry-After: {header}\r\n" if header else ""
+        async with serving(answers(429, "<html>slow down</html>", headers)) as server:
+            return await send(server.url)
+
+    assert leap(scenario()).retry_after == asked
 
 
 async def _refused() -> Call:
@@ -249,7 +259,7 @@ def test_a_call_ends_by_its_total_even_when_bytes_trickle() -> None:
             begun = loop.time()
             return await send(server.url), loop.time() - begun
 
-    call, seconds = asyncio.run(scenario())
+    call, seconds = leap(scenario())
     assert call.cause
     assert seconds < 1.5
 

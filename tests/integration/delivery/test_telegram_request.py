@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -100,20 +101,32 @@ async def _send_all(talk: Talk, lanes: int, pauses: tuple[float, ...]) -> tuple[
 
 
 Sending = Callable[..., tuple[list[Wire], Server]]
+Running = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Sending:
-    """Sends all by some lanes; connections are idle for just the pauses, however busy we are."""
+def leaping(monkeypatch: pytest.MonkeyPatch) -> Running:
+    """Runs a scenario in which connections are idle for just its pauses, however busy we are."""
 
-    def run(
-        talk: Talk, lanes: int = 10, pauses: tuple[float, ...] = PAUSES
-    ) -> tuple[list[Wire], Server]:
+    def run(scenario: Coroutine[Any, Any, Any]) -> Any:
         with asyncio.Runner(loop_factory=VirtualTime) as runner:
             clock = runner.get_loop().time
             monkeypatch.setattr(telegram_request, "monotonic", clock)
             monkeypatch.setattr(aiohttp.connector, "monotonic", clock)
-            return runner.run(_send_all(talk, lanes, pauses))
+            return runner.run(scenario)
+
+    return run
+
+
+@pytest.fixture
+def sent(leaping: Running) -> Sending:
+    """Sends all by some lanes."""
+
+    def run(
+        talk: Talk, lanes: int = 10, pauses: tuple[float, ...] = PAUSES
+    ) -> tuple[list[Wire], Server]:
+        done: tuple[list[Wire], Server] = leaping(_send_all(talk, lanes, pauses))
+        return done
 
     return run
 
@@ -147,7 +160,7 @@ def test_a_server_that_behaves_keeps_its_connections(sent: Sending) -> None:
     assert server.connections < SENDS / 2
 
 
-def test_quiet_is_demanded_before_a_connection_is_used_again() -> None:
+def test_quiet_is_demanded_before_a_connection_is_used_again(leaping: Running) -> None:
     async def scenario() -> int:
         async with serving(stays) as server, initialized(AiohttpRequest()) as request:
             await send(request, server.url, 1)
@@ -156,10 +169,10 @@ def test_quiet_is_demanded_before_a_connection_is_used_again() -> None:
             await send(request, server.url, 3)
             return server.connections
 
-    assert asyncio.run(scenario()) == 2
+    assert leaping(scenario()) == 2
 
 
-def test_an_idle_limit_is_learnt_from_a_closed_connection() -> None:
+def test_an_idle_limit_is_learnt_from_a_closed_connection(leaping: Running) -> None:
     async def scenario() -> tuple[float, int]:
         request = AiohttpRequest()
         async with serving(closes_when_idle(0.1)) as server, initialized(request):
@@ -170,7 +183,7 @@ def test_an_idle_limit_is_learnt_from_a_closed_connection() -> None:
             assert isinstance(connector, telegram_request.FreshConnector)
             return connector._idle_limit, server.connections
 
-    limit, connections = asyncio.run(scenario())
+    limit, connections = leaping(scenario())
     assert connections == 2
     assert limit < 0.2
 

@@ -77,6 +77,47 @@ def test_a_correction_after_the_message_asks_staff_once(status: str, reason: str
     assert Delivery.objects.count() == 1
 
 
+def test_what_staff_send_again_falls_with_its_fact() -> None:
+    """Its journey is over and waits on nothing; it would have gone out in the morning all the same.
+
+    Since the first copy may have arrived, staff are asked to apologise.
+    """
+    make.make_sequence()
+    make.make_fact()
+    services.tick(now=make.NOW)
+    row = Delivery.objects.get()
+    make.settle(row, at=make.NOW, status="unknown", reason="no_answer")
+    row.tries.create(fence=1, started_at=make.NOW, finished_at=make.NOW, outcome="unknown")
+    services.tick(now=make.NOW)
+    assert delivery_services.send_again(delivery_ids=[row.pk], now=make.NOW)
+
+    correct(Journey.objects.get())
+    services.tick(now=LATER)
+
+    row.refresh_from_db()
+    assert (row.status, row.reason) == ("cancelled", "corrected")
+    assert StaffTask.objects.get().kind == "false_activation"
+
+
+def test_what_staff_take_back_falls_with_its_fact() -> None:
+    """They withdrew it, its journey went on, and then they let it go out after all."""
+    make.make_sequence()
+    make.make_fact()
+    services.tick(now=make.NOW)
+    row = Delivery.objects.get()
+    delivery_services.withdraw(delivery_ids=[row.pk])
+    services.tick(now=make.NOW)
+    before = row.due_at - timedelta(minutes=1)
+    assert delivery_services.take_back(delivery_ids=[row.pk], now=before) == 1
+
+    correct(Journey.objects.get())
+    services.tick(now=LATER)
+
+    row.refresh_from_db()
+    assert (row.status, row.reason) == ("cancelled", "corrected")
+    assert not StaffTask.objects.exists()
+
+
 def test_a_message_on_the_wire_while_its_fact_falls_is_told_to_staff_later() -> None:
     """It could not be stopped any more."""
     make.make_sequence()

@@ -30,6 +30,10 @@ def refusal(code: int, text: str, **parameters: Any) -> dict[str, Any]:
         pytest.param(True, 200, None, Kind.UNKNOWN, id="200 with garbage"),
         pytest.param(True, 200, {"ok": False}, Kind.UNKNOWN, id="200 that says no"),
         pytest.param(True, 200, {"ok": True, "result": True}, Kind.UNKNOWN, id="200, no message"),
+        pytest.param(
+            True, 200, {"ok": True, "result": {"message_id": 2**70}}, Kind.UNKNOWN, id="200, odd id"
+        ),
+        pytest.param(True, 202, None, Kind.UNKNOWN, id="202 of a proxy"),
         pytest.param(True, 200, {"ok": True, "result": {"message_id": 5}}, Kind.SENT, id="sent"),
         pytest.param(True, 403, None, Kind.REJECTED, id="403 without words"),
     ],
@@ -75,7 +79,12 @@ def test_a_refusal_for_good(code: int, text: str, reason: Reason, reachability: 
 
 @pytest.mark.parametrize(
     ("parameters", "seconds"),
-    [({"retry_after": 7}, 7), ({}, 30), ({"retry_after": "x"}, 30), ({"retry_after": 3600}, 3600)],
+    [
+        ({"retry_after": 7}, 7),
+        ({"retry_after": 90_000}, 90_000),
+        ({}, 30),
+        *(({"retry_after": odd}, 30) for odd in ("x", -1, 1e300, 10**12, float("inf"), True)),
+    ],
 )
 def test_too_many_requests_holds_everybody(parameters: dict[str, Any], seconds: int) -> None:
     verdict = judge(started=True, status=429, body=refusal(429, "Too Many Requests", **parameters))
@@ -84,6 +93,15 @@ def test_too_many_requests_holds_everybody(parameters: dict[str, Any], seconds: 
     assert verdict.retry_after == timedelta(seconds=seconds)
     result = result_of(verdict, attempts=MAX_ATTEMPTS, fraction=0)
     assert (result.status, result.counted) == (Status.PENDING, False)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 30), (600.0, 600), (1e12, 30)])
+def test_a_proxy_that_is_asked_too_often_says_in_a_header_how_long(
+    asked: float | None, seconds: int
+) -> None:
+    verdict = judge(started=True, status=429, body=None, asked=asked)
+
+    assert verdict.retry_after == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("code", [401, 404])
@@ -117,13 +135,21 @@ def test_a_group_that_moves_on_and_on_is_given_up() -> None:
     assert result_of(verdict, attempts=8, fraction=0).status is Status.DEAD
 
 
-@pytest.mark.parametrize("status", [400, 403, 407, 413])
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 403, 407, 413])
 @pytest.mark.parametrize("body", [None, {}, {"ok": False}])
 def test_a_page_of_a_proxy_says_nothing_of_the_chat(status: int, body: Any) -> None:
     verdict = judge(started=True, status=status, body=body)
 
     assert (verdict.kind, verdict.consequence) == (Kind.REJECTED, Consequence.RETRY)
     assert verdict.reachability == ""
+
+
+def test_what_no_database_takes_is_not_written_down() -> None:
+    body = {"error_code": 10**12, "description": "Bad\0 Request: \ud83d x"}
+
+    verdict = judge(started=True, status=400, body=body)
+
+    assert (verdict.error_code, verdict.description) == (400, "Bad Request: ? x")
 
 
 def test_misdirected_is_tried_again() -> None:

@@ -132,11 +132,6 @@ def test_allowed_lateness(rate: float, expected: float | None) -> None:
     assert (allowed.total_seconds() if allowed else None) == expected
 
 
-@pytest.mark.parametrize(("rate", "expected"), [(25, 20), (6, 5), (4, 4), (0.5, 0.5)])
-def test_a_429_lowers_the_rate_and_never_raises_it(rate: float, expected: float) -> None:
-    assert pacing.lowered(rate) == expected
-
-
 @given(
     chats=st.lists(st.integers(0, 5), max_size=40),
     rate=st.floats(0.5, 900),
