@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from attendance.domain import hints
 from attendance.domain.hints import Expected, Guest, Hint
-from attendance.domain.identity import name_key
+from attendance.domain.identity import email_key, name_key
 from attendance.domain.intervals import Interval
 from attendance.domain.kinds import (
     EndpointKind,
@@ -37,6 +37,7 @@ from attendance.domain.settlement import (
 from attendance.models import (
     AttendancePolicy,
     ClassSession,
+    Conference,
     Endpoint,
     SyncRun,
 )
@@ -45,6 +46,7 @@ from attendance.selectors.roster import Roster, read_roster
 _PEOPLE = frozenset(
     {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
 )
+_NAMELESS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
 _ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
 
 
@@ -111,7 +113,7 @@ def evidence(*, session: ClassSession) -> Evidence:
     people, stays, unknown = _seen(session, devices)
     settles_from = settling_starts(ends_at=session.ends_at, stays=people)
     runs = _runs(session.starts_at, settles_from)
-    row, policy = _policy(session, runs[-1] if runs else None)
+    row, policy = _policy(session, runs)
     roster = read_roster(session=session, seen=stays)
     guests = _hints(unknown, roster.expected)
     by_name = _trust_names(guests, unknown, stays) if policy.names_prove_presence else frozenset()
@@ -160,22 +162,37 @@ def _read_so_far(
 
 
 def _in_stray_call(session: ClassSession, expected: Iterable[int]) -> frozenset[int]:
-    """Who was meanwhile in a call of the class's host that belongs to no class.
+    """Who was meanwhile in a call of the class's host, or on its link, that belongs to no class.
 
-    The link of a class may be replaced while some are in it by the old one. What staff decided
-    about a call stands.
+    The link of a class may be replaced while some are in it by the old one, and staff may still
+    be asked about a call on it: whoever showed no whole address there could be anyone. What they
+    decided about a call stands.
     """
-    if not session.organizer_email:
-        return frozenset()
-    rows = Endpoint.objects.filter(
-        learner__in=list(expected),
+    link = session.meeting_code
+    stray = Endpoint.objects.filter(
         started_at__lt=session.ends_at,
         ended_at__gt=session.starts_at,
-        conference__organizer_email=session.organizer_email,
         conference__decided_by="",
         conference__matches=None,
+    ).values_list("learner_id", "conference__organizer_email", "conference__meeting_code")
+    # Two statements made one: with an OR it would read every endpoint there is.
+    nobodys = stray.filter(learner=None, kind__in=_NAMELESS, identifier_key="")
+    rows = stray.filter(learner__in=list(expected)).union(
+        nobodys.filter(conference__meeting_code=link).exclude(conference__meeting_code="")
     )
-    return frozenset(pk for pk in rows.values_list("learner_id", flat=True) if pk is not None)
+    hosts = _hosts(session) if rows else set()
+    found = {pk for pk, host, code in rows if email_key(host) in hosts or (link and code == link)}
+    return frozenset(expected if None in found else (pk for pk in found if pk is not None))
+
+
+def _hosts(session: ClassSession) -> set[str]:
+    """Whose calls may be the class's: the organiser's, and whoever opened those that are.
+
+    The organiser of an event on a shared calendar is that calendar.
+    """
+    calls = Conference.objects.filter(matches__session=session)
+    opened = calls.values_list("organizer_email", flat=True)
+    return {email_key(host) for host in (session.organizer_email, *opened)} - {""}
 
 
 def _is_too_few(roster: Roster, stays: Mapping[int, Sequence[Interval]]) -> bool:
@@ -252,7 +269,7 @@ def _trust_names(
     return frozenset(counted)
 
 
-def _policy(session: ClassSession, newest: SyncRun | None) -> tuple[AttendancePolicy, Policy]:
+def _policy(session: ClassSession, runs: Sequence[SyncRun]) -> tuple[AttendancePolicy, Policy]:
     """The version that held when the class began, with the wait that Google's lag asks for."""
     rows = AttendancePolicy.objects.filter(
         Q(valid_from=None) | Q(valid_from__lte=session.starts_at), course=session.course_id
@@ -268,7 +285,9 @@ def _policy(session: ClassSession, newest: SyncRun | None) -> tuple[AttendancePo
         declined_is_excused=row.declined_is_excused,
         names_prove_presence=row.names_prove_presence,
     )
-    lag = newest.lag_p99_seconds if newest else None
+    # Only a complete reading measures; one that failed makes Google no faster.
+    measured = [run.lag_p99_seconds for run in runs if run.state == RunState.COMPLETE]
+    lag = measured[-1] if measured else None
     waits = waits_for(policy=policy, lag_p99=None if lag is None else timedelta(seconds=lag))
     return row, replace(policy, settle_missed=waits)
 

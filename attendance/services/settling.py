@@ -259,10 +259,17 @@ def _replace(work: _Work, before: Outcome | None, after: Outcome) -> None:
     if before is not None:
         work.replaced.append(before.pk)
     work.new.append(after)
-    corrects = before is not None and before.effective and before.outcome != after.outcome
+    corrects = before is not None and before.effective and _takes_back(before, after)
     newly = after.effective and (before is None or not before.effective or corrects)
     if corrects or newly:
         work.changes.append(Change(after, corrects))
+
+
+def _takes_back(before: Outcome, after: Outcome) -> bool:
+    """Say whether what was concluded is true no more: of who was seen after all, if briefly, no
+    absence is said without staff."""
+    seen = Flag.BRIEF in after.flags and Flag.BRIEF not in before.flags
+    return before.outcome != after.outcome or seen
 
 
 def _keep(work: _Work, before: Outcome, after: Outcome) -> None:

@@ -10,7 +10,7 @@ import pytest
 from attendance import services
 from attendance.domain.calendar import parse_event
 from attendance.domain.kinds import IdentityKind
-from attendance.models import AttendancePolicy
+from attendance.models import AttendancePolicy, ReviewItem
 from attendance.services import review
 from attendance.services.questions import answer_known
 from attendance.services.timetable import store_events
@@ -157,3 +157,20 @@ def test_a_room_is_asked_about_once_and_holds_nobody() -> None:
     assert open_items("guest") == []
     assert outcome_of(rosa, first).outcome == outcome_of(rosa, second).outcome == "missed"
     assert outcome_of(amir, second).outcome == "attended"
+
+
+def test_a_visitor_of_one_course_is_asked_about_again_there_and_nowhere_else() -> None:
+    course, _ = make_course("Rosa Maro")
+    other, (amir,) = make_course("Amir Lindt")
+    here, there = make_class(course), make_class(other)
+    stay(here, name="iPad")
+    stay(there, name="iPad")
+    judge(here)
+    now = judge(there)
+    for item in open_items("guest"):
+        review.decide(item=item, choice="visitor", by=BY, now=now)
+
+    review.reopen(item=ReviewItem.objects.get(kind="guest", course=course), by=BY, now=now)
+    services.settle_session(session_id=there.pk, now=now)
+
+    assert (outcome_of(amir, there).outcome, facts(amir)) == ("missed", ["missed"])
