@@ -28,6 +28,7 @@ from attendance.domain.settlement import (
     Conclusion,
     LearnerEvidence,
     Reading,
+    call_lasts_until,
     conclude,
     log_is_complete,
     settling_starts,
@@ -46,6 +47,7 @@ from attendance.selectors.roster import Roster, read_roster
 _PEOPLE = frozenset(
     {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
 )
+_CALL_AT_MOST = timedelta(hours=12)
 _NAMELESS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
 _ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
 
@@ -114,6 +116,8 @@ def evidence(*, session: ClassSession) -> Evidence:
     settles_from = settling_starts(ends_at=session.ends_at, stays=people)
     runs = _runs(session.starts_at, settles_from)
     row, policy = _policy(session, runs)
+    lasts = max(_call_lasts_until(session) - settles_from, timedelta())
+    policy = replace(policy, settle_missed=policy.settle_missed + lasts)
     roster = read_roster(session=session, seen=stays)
     guests = _hints(unknown, roster.expected)
     by_name = _trust_names(guests, unknown, stays) if policy.names_prove_presence else frozenset()
@@ -290,6 +294,20 @@ def _policy(session: ClassSession, runs: Sequence[SyncRun]) -> tuple[AttendanceP
     lag = measured[-1] if measured else None
     waits = waits_for(policy=policy, lag_p99=None if lag is None else timedelta(seconds=lag))
     return row, replace(policy, settle_missed=waits)
+
+
+def _call_lasts_until(session: ClassSession) -> datetime:
+    """Who stays for the next class on the same link is seen only when they leave that."""
+    if not session.meeting_code:
+        return session.ends_at
+    following = ClassSession.objects.confirmed().filter(
+        course=session.course_id,
+        meeting_code=session.meeting_code,
+        starts_at__gte=session.ends_at,
+        starts_at__lt=session.ends_at + _CALL_AT_MOST,
+    )
+    periods = following.order_by("starts_at").values_list("starts_at", "ends_at")
+    return call_lasts_until(ends_at=session.ends_at, following=list(periods))
 
 
 def _runs(starts_at: datetime, settles_from: datetime) -> list[SyncRun]:
