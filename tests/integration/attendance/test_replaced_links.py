@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from attendance.domain.kinds import IdentityKind
@@ -63,7 +65,7 @@ def test_a_shared_calendar_organises_its_classes_and_opens_no_call(organizer: st
     assert (outcome_of(rosa, held).outcome, facts(rosa)) == ("pending", [])
 
 
-def in_question(course: Course, held: ClassSession, **seen: str) -> None:
+def in_question(course: Course, held: ClassSession, **seen: Any) -> None:
     """A second call on the link of a class, which somebody of another domain opened."""
     other = make_class(course)
     stay(other, **seen)
