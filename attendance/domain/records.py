@@ -257,9 +257,8 @@ def _digest(*parts: str) -> str:
 
 def _stay(hint: str, at: datetime, identity: Mapping[str, Any]) -> str:
     """Name an endpoint that Google did not name: whoever came twice, or on two devices, has two."""
-    return (
-        f"unnamed:{hint[:100]}:{at.isoformat()}:{str(identity.get('uniqueQualifier') or '')[:20]}"
-    )
+    qualifier = str(identity.get("uniqueQualifier") or "")
+    return f"unnamed:{hint[:100]}:{at.isoformat()}:{qualifier[:20]}"
 
 
 def _stand_in(hint: str, at: datetime) -> str:
