@@ -18,6 +18,8 @@ from attendance.domain.intervals import Interval
 from attendance.domain.kinds import (
     EndpointKind,
     Flag,
+    ReviewKind,
+    ReviewState,
     RunState,
     SessionStatus,
     Source,
@@ -40,6 +42,7 @@ from attendance.models import (
     ClassSession,
     Conference,
     Endpoint,
+    ReviewItem,
     SyncRun,
 )
 from attendance.selectors.roster import Roster, read_roster
@@ -83,7 +86,7 @@ class Evidence:
     stays: Mapping[int, Sequence[Interval]]  # learner id → stays on all devices
     guests: Sequence[tuple[Guest, Hint]]
     by_name: frozenset[int] = frozenset()  # counted on a guest's word
-    in_stray_call: frozenset[int] = frozenset()  # of the same host, that is no class
+    in_question: frozenset[int] = frozenset()  # in a call that is no class, or in a report
     devices: Sequence[Device] = ()  # all of them, by their start
     runs: Sequence[SyncRun] = ()  # readings of the log that speak of it, and the newest of all
 
@@ -100,7 +103,7 @@ class Evidence:
             identified=learner_id in self.identified,
             held_by_guest=who is not None
             and (
-                learner_id in self.in_stray_call
+                learner_id in self.in_question
                 or any(found.could_be(who, guest) for guest, found in self.guests)
             ),
             verdict=verdict,
@@ -142,7 +145,7 @@ def evidence(*, session: ClassSession) -> Evidence:
         stays=stays,
         guests=guests,
         by_name=by_name,
-        in_stray_call=_in_stray_call(session, roster.expected),
+        in_question=_in_stray_call(session, roster.expected) | _reported(session),
         devices=devices,
         runs=runs,
     )
@@ -187,6 +190,14 @@ def _in_stray_call(session: ClassSession, expected: Iterable[int]) -> frozenset[
     hosts = _hosts(session) if rows else set()
     found = {pk for pk, host, code in rows if email_key(host) in hosts or (link and code == link)}
     return frozenset(expected if None in found else (pk for pk in found if pk is not None))
+
+
+def _reported(session: ClassSession) -> frozenset[int]:
+    """Of whom a report of Google's says that they were there, and staff have not said yet."""
+    rows = ReviewItem.objects.filter(
+        kind=ReviewKind.REPORT, state=ReviewState.OPEN, session=session, learner__isnull=False
+    )
+    return frozenset(pk for pk in rows.values_list("learner_id", flat=True) if pk is not None)
 
 
 def _hosts(session: ClassSession) -> set[str]:
