@@ -96,7 +96,8 @@ def settle_session(*, session_id: int, now: datetime, late_counts: bool = False)
     """Evaluate one class now, whether it is due or not. Safe to run twice.
 
     `late_counts`: a person's decision brought the change, so an outcome that is frozen for
-    late records follows it, too. Facts go out within 72 hours of the class all the same.
+    late records follows it, too. Facts go out within 72 hours of the class all the same, but what
+    was said before is taken back at any time.
     """
     session = ClassSession.objects.select_for_update(no_key=True).get(pk=session_id)
     return SettleReport() if now < session.ends_at else _settle(session, now, late_counts)
