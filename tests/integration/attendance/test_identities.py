@@ -174,3 +174,26 @@ def test_a_visitor_of_one_course_is_asked_about_again_there_and_nowhere_else() -
     services.settle_session(session_id=there.pk, now=now)
 
     assert (outcome_of(amir, there).outcome, facts(amir)) == ("missed", ["missed"])
+
+
+@pytest.mark.parametrize("sure", [True, False], ids=["confirmed", "named to the bot"])
+def test_a_masked_address_may_be_any_of_a_learners(sure: bool) -> None:
+    """Who joins with another address than the imported one is held back by its mask as well."""
+    course, (rosa, amir, bea) = make_course("Rosa Maro", "Amir Lindt", "Bea Brandt")
+    session = make_class(course)
+    services.suggest_address(
+        learner=rosa, email="bunny@work.example", origin="bot", now=session.starts_at
+    )
+    if sure:
+        services.confirm_identity(
+            learner=rosa, kind=IdentityKind.ALIAS, value="bunny@work.example", course=None, by=BY,
+            now=session.starts_at,
+        )  # fmt: skip
+    stay(session, email=amir.email)
+    stay(session, email="bu***@w***.example", name="Bunny")
+
+    judge(session)
+
+    assert (facts(rosa), facts(bea)) == ([], ["missed"])
+    (item,) = open_items("guest")
+    assert item.evidence["candidates"] == [rosa.pk]
