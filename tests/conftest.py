@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -20,8 +20,11 @@ QUIET = [
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 
+# A machine that stands still for a moment is no fault of what is tested.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 #: What a machine plays by itself: hundreds of stories in the check, thousands in `make stories`.
-settings.register_profile("long")
+settings.register_profile("long", parent=settings.get_profile("calm"))
+settings.load_profile("calm")
 
 
 def pytest_configure() -> None:

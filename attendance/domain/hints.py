@@ -35,6 +35,7 @@ class Expected:
     learner: int
     name: str = ""  # as a name key
     email: str = ""
+    others: frozenset[str] = frozenset()  # further addresses: theirs for sure, or as they say
     seen: bool = False  # on a device of their own, in this class
     suggested: frozenset[str] = frozenset()  # marks that somebody named, and nobody confirmed
     rejected: frozenset[str] = frozenset()  # marks that staff said are not theirs
@@ -88,12 +89,16 @@ def guest_key(*, guest: Guest, course_id: int) -> str:
 
 
 def _of_mask(guest: Guest, possible: Sequence[Expected], same: Sequence[Expected]) -> Hint:
-    fitting = [who for who in possible if fits_mask(mask=guest.identifier, email=who.email)]
+    fitting = [who for who in possible if _fits(guest.identifier, who)]
     if len(fitting) == 1 and _is_exact(guest, fitting[0]):
         return _these(STRONG, fitting, "masked_address_and_name")
     if fitting:
         return _these(WEAK, fitting, "masked_address")
     return _these(WEAK, same, "name") if same else Hint(NOTHING, frozenset(), "stranger")
+
+
+def _fits(mask: str, who: Expected) -> bool:
+    return any(fits_mask(mask=mask, email=address) for address in (who.email, *who.others))
 
 
 def _same_name(guest: Guest, roster: Sequence[Expected]) -> list[Expected]:

@@ -167,7 +167,7 @@ def _parse_event(item: Mapping[str, Any], event: Mapping[str, Any], index: int) 
     code, name = meeting_code(text.get("meeting_code", "")), text.get("display_name", "")
     event_id = text.get("calendar_event_id", "")
     conference_id = text.get("conference_id", "") or _stand_in(event_id or code, ended_at)
-    endpoint_id = text.get("endpoint_id", "") or _stand_in(identifier, ended_at)
+    endpoint_id = text.get("endpoint_id", "") or _stay(identifier, ended_at, identity)
     digest = _digest(str(identity["time"]), endpoint_id, conference_id)
     return EndpointRecord(
         customer_id=str(identity.get("customerId", "")),
@@ -255,6 +255,12 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
+def _stay(hint: str, at: datetime, identity: Mapping[str, Any]) -> str:
+    """Name an endpoint that Google did not name: whoever came twice, or on two devices, has two."""
+    qualifier = str(identity.get("uniqueQualifier") or "")
+    return f"unnamed:{hint[:100]}:{at.isoformat()}:{qualifier[:20]}"
+
+
 def _stand_in(hint: str, at: datetime) -> str:
-    """Name a call or an endpoint that Google did not name: stable when it is read again."""
+    """Name a call that Google did not name: stable when it is read again."""
     return f"unnamed:{hint[:100]}:{at:%Y-%m-%d}" if hint else f"unnamed:{at.isoformat()}"

@@ -20,6 +20,8 @@ OVERRUN_AT_MOST = timedelta(minutes=60)
 # Google may be later than the policy waits, but the wait is not lengthened beyond this.
 LAG_AT_MOST = timedelta(hours=6)
 _LAG_MARGIN = timedelta(minutes=30)
+# Over a break of so long between two classes on one link people stay in the call.
+BREAK_AT_MOST = timedelta(minutes=30)
 # How long a guest who could be anyone keeps absences undecided.
 GUEST_HOLDS_FOR = timedelta(hours=24)
 # Below this share of at least so many expected learners, staff are asked before anyone is missed.
@@ -94,6 +96,19 @@ def settling_starts(*, ends_at: datetime, stays: Sequence[Interval]) -> datetime
     """Return T0: the end of the class, later if the call ran over, by at most an hour."""
     newest = max((end for _, end in stays), default=ends_at)
     return max(ends_at, min(newest, ends_at + OVERRUN_AT_MOST))
+
+
+def call_lasts_until(*, ends_at: datetime, following: Sequence[Interval]) -> datetime:
+    """Return until when the call of a class may last that runs on through those that follow it.
+
+    `following`: the classes of its course on its link, in their order. The log tells of nobody
+    who is still in a call.
+    """
+    for starts_at, until in following:
+        if starts_at > ends_at + BREAK_AT_MOST:
+            break
+        ends_at = max(ends_at, until)
+    return ends_at
 
 
 def waits_for(*, policy: Policy, lag_p99: timedelta | None) -> timedelta:

@@ -13,11 +13,13 @@ from django.db.models import Q
 
 from attendance.domain import hints
 from attendance.domain.hints import Expected, Guest, Hint
-from attendance.domain.identity import name_key
+from attendance.domain.identity import email_key, name_key
 from attendance.domain.intervals import Interval
 from attendance.domain.kinds import (
     EndpointKind,
     Flag,
+    ReviewKind,
+    ReviewState,
     RunState,
     SessionStatus,
     Source,
@@ -28,6 +30,7 @@ from attendance.domain.settlement import (
     Conclusion,
     LearnerEvidence,
     Reading,
+    call_lasts_until,
     conclude,
     log_is_complete,
     settling_starts,
@@ -37,7 +40,9 @@ from attendance.domain.settlement import (
 from attendance.models import (
     AttendancePolicy,
     ClassSession,
+    Conference,
     Endpoint,
+    ReviewItem,
     SyncRun,
 )
 from attendance.selectors.roster import Roster, read_roster
@@ -45,6 +50,8 @@ from attendance.selectors.roster import Roster, read_roster
 _PEOPLE = frozenset(
     {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
 )
+_CALL_AT_MOST = timedelta(hours=12)
+_NAMELESS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
 _ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
 
 
@@ -79,7 +86,7 @@ class Evidence:
     stays: Mapping[int, Sequence[Interval]]  # learner id → stays on all devices
     guests: Sequence[tuple[Guest, Hint]]
     by_name: frozenset[int] = frozenset()  # counted on a guest's word
-    in_stray_call: frozenset[int] = frozenset()  # of the same host, that is no class
+    in_question: frozenset[int] = frozenset()  # in a call that is no class, or in a report
     devices: Sequence[Device] = ()  # all of them, by their start
     runs: Sequence[SyncRun] = ()  # readings of the log that speak of it, and the newest of all
 
@@ -96,7 +103,7 @@ class Evidence:
             identified=learner_id in self.identified,
             held_by_guest=who is not None
             and (
-                learner_id in self.in_stray_call
+                learner_id in self.in_question
                 or any(found.could_be(who, guest) for guest, found in self.guests)
             ),
             verdict=verdict,
@@ -111,7 +118,9 @@ def evidence(*, session: ClassSession) -> Evidence:
     people, stays, unknown = _seen(session, devices)
     settles_from = settling_starts(ends_at=session.ends_at, stays=people)
     runs = _runs(session.starts_at, settles_from)
-    row, policy = _policy(session, runs[-1] if runs else None)
+    row, policy = _policy(session, runs)
+    lasts = max(_call_lasts_until(session) - settles_from, timedelta())
+    policy = replace(policy, settle_missed=policy.settle_missed + lasts)
     roster = read_roster(session=session, seen=stays)
     guests = _hints(unknown, roster.expected)
     by_name = _trust_names(guests, unknown, stays) if policy.names_prove_presence else frozenset()
@@ -136,7 +145,7 @@ def evidence(*, session: ClassSession) -> Evidence:
         stays=stays,
         guests=guests,
         by_name=by_name,
-        in_stray_call=_in_stray_call(session, roster.expected),
+        in_question=_in_stray_call(session, roster.expected) | _reported(session),
         devices=devices,
         runs=runs,
     )
@@ -160,22 +169,45 @@ def _read_so_far(
 
 
 def _in_stray_call(session: ClassSession, expected: Iterable[int]) -> frozenset[int]:
-    """Who was meanwhile in a call of the class's host that belongs to no class.
+    """Who was meanwhile in a call of the class's host, or on its link, that belongs to no class.
 
-    The link of a class may be replaced while some are in it by the old one. What staff decided
-    about a call stands.
+    The link of a class may be replaced while some are in it by the old one, and staff may still
+    be asked about a call on it: whoever showed no whole address there could be anyone. What they
+    decided about a call stands.
     """
-    if not session.organizer_email:
-        return frozenset()
-    rows = Endpoint.objects.filter(
-        learner__in=list(expected),
+    link = session.meeting_code
+    stray = Endpoint.objects.filter(
         started_at__lt=session.ends_at,
         ended_at__gt=session.starts_at,
-        conference__organizer_email=session.organizer_email,
         conference__decided_by="",
         conference__matches=None,
+    ).values_list("learner_id", "conference__organizer_email", "conference__meeting_code")
+    # Two statements made one: with an OR it would read every endpoint there is.
+    nobodys = stray.filter(learner=None, kind__in=_NAMELESS, identifier_key="")
+    rows = stray.filter(learner__in=list(expected)).union(
+        nobodys.filter(conference__meeting_code=link).exclude(conference__meeting_code="")
+    )
+    hosts = _hosts(session) if rows else set()
+    found = {pk for pk, host, code in rows if email_key(host) in hosts or (link and code == link)}
+    return frozenset(expected if None in found else (pk for pk in found if pk is not None))
+
+
+def _reported(session: ClassSession) -> frozenset[int]:
+    """Of whom a report of Google's says that they were there, and staff have not said yet."""
+    rows = ReviewItem.objects.filter(
+        kind=ReviewKind.REPORT, state=ReviewState.OPEN, session=session, learner__isnull=False
     )
     return frozenset(pk for pk in rows.values_list("learner_id", flat=True) if pk is not None)
+
+
+def _hosts(session: ClassSession) -> set[str]:
+    """Whose calls may be the class's: the organiser's, and whoever opened those that are.
+
+    The organiser of an event on a shared calendar is that calendar.
+    """
+    calls = Conference.objects.filter(matches__session=session)
+    opened = calls.values_list("organizer_email", flat=True)
+    return {email_key(host) for host in (session.organizer_email, *opened)} - {""}
 
 
 def _is_too_few(roster: Roster, stays: Mapping[int, Sequence[Interval]]) -> bool:
@@ -252,7 +284,7 @@ def _trust_names(
     return frozenset(counted)
 
 
-def _policy(session: ClassSession, newest: SyncRun | None) -> tuple[AttendancePolicy, Policy]:
+def _policy(session: ClassSession, runs: Sequence[SyncRun]) -> tuple[AttendancePolicy, Policy]:
     """The version that held when the class began, with the wait that Google's lag asks for."""
     rows = AttendancePolicy.objects.filter(
         Q(valid_from=None) | Q(valid_from__lte=session.starts_at), course=session.course_id
@@ -268,9 +300,25 @@ def _policy(session: ClassSession, newest: SyncRun | None) -> tuple[AttendancePo
         declined_is_excused=row.declined_is_excused,
         names_prove_presence=row.names_prove_presence,
     )
-    lag = newest.lag_p99_seconds if newest else None
+    # Only a complete reading measures; one that failed makes Google no faster.
+    measured = [run.lag_p99_seconds for run in runs if run.state == RunState.COMPLETE]
+    lag = measured[-1] if measured else None
     waits = waits_for(policy=policy, lag_p99=None if lag is None else timedelta(seconds=lag))
     return row, replace(policy, settle_missed=waits)
+
+
+def _call_lasts_until(session: ClassSession) -> datetime:
+    """Who stays for the next class on the same link is seen only when they leave that."""
+    if not session.meeting_code:
+        return session.ends_at
+    following = ClassSession.objects.confirmed().filter(
+        course=session.course_id,
+        meeting_code=session.meeting_code,
+        starts_at__gte=session.ends_at,
+        starts_at__lt=session.ends_at + _CALL_AT_MOST,
+    )
+    periods = following.order_by("starts_at").values_list("starts_at", "ends_at")
+    return call_lasts_until(ends_at=session.ends_at, following=list(periods))
 
 
 def _runs(starts_at: datetime, settles_from: datetime) -> list[SyncRun]:

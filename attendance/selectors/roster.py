@@ -13,6 +13,7 @@ from attendance.domain.identity import email_key, identity_mark, name_key
 from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, IdentityStatus
 from attendance.models import ClassSession, Enrolment, LearnerIdentity
 
+_ADDRESSES = frozenset({IdentityKind.EMAIL, IdentityKind.ALIAS})
 # By these somebody would have been recognised; a name alone would not have been enough.
 _RECOGNISED_BY = frozenset(
     {IdentityKind.EMAIL, IdentityKind.ALIAS, IdentityKind.GOOGLE_USER_ID, IdentityKind.PHONE}
@@ -33,11 +34,14 @@ def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
     enrolled = enrolled_in(session=session)
     refusals = set(session.declined)
     marks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    others: dict[int, set[str]] = defaultdict(set)
     identified, declined = set(), set()
     identities = LearnerIdentity.objects.filter(
         Q(course=session.course_id) | Q(course=None), learner_id__in=enrolled
     ).values_list("learner_id", "kind", "value_key", "status")
     for pk, kind, value, status in identities:
+        if kind in _ADDRESSES and status != IdentityStatus.REJECTED:
+            others[pk].add(value)
         if status in SURE_IDENTITIES:
             identified |= {pk} if kind in _RECOGNISED_BY else set()
             declined |= {pk} if value in refusals else set()
@@ -49,6 +53,7 @@ def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
             learner=pk,
             name=name_key(name),
             email=email,
+            others=frozenset(others[pk]),
             seen=pk in seen,
             suggested=frozenset(marks[IdentityStatus.SUGGESTED][pk]),
             rejected=frozenset(marks[IdentityStatus.REJECTED][pk]),

@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Protocol
 
+from django.db.models import Q
 from django.utils import timezone
 
 from attendance.domain.kinds import (
@@ -31,7 +32,7 @@ from attendance.models import (
 )
 from attendance.services import identities
 from attendance.services.corrections import correct_outcome
-from attendance.services.matching import make_due
+from attendance.services.matching import link_known, make_due
 from attendance.services.settling import take_back
 
 LEAVE = "leave"
@@ -125,7 +126,9 @@ class GuestAnswers:
                 identities.forget_links(identity=row, now=now)
                 row.delete()
         else:
-            for outsider in Outsider.objects.filter(mark=item.mark):
+            # A name or a masked address means somebody in one course only.
+            theirs = Q(course=None) | Q(course=item.course_id)
+            for outsider in Outsider.objects.filter(theirs, mark=item.mark):
                 identities.forget_outsider(outsider=outsider, now=now)
 
     def _outsider(self, item: ReviewItem, kind: EndpointKind, *, by: str, now: datetime) -> None:
@@ -237,6 +240,7 @@ class CallAnswers:
                 confidence=1.0,
             )
         Conference.objects.filter(pk=conference.pk).update(decided_by=by)
+        link_known(now=now)  # names and masked addresses mean somebody in its course
         return False
 
     def undo(self, item: ReviewItem, *, by: str, now: datetime) -> None:

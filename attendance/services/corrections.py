@@ -34,10 +34,10 @@ def correct_outcome(
 ) -> Outcome:
     """Write what a person says about a learner in a class; it has effect at once.
 
-    Facts go out as for any outcome, within 72 hours of the class's end: what was said before is
-    withdrawn by `corrected`. The records never overwrite it; `take_back` lets them speak again.
-    Raises ValueError for an outcome that nobody can decide, or a class that is not over. The same
-    decision again changes nothing.
+    Facts go out as for any outcome, within 72 hours of the class's end; what was said before is
+    withdrawn by `corrected`, also later. The records never overwrite it; `take_back` lets them
+    speak again. Raises ValueError for an outcome that nobody can decide, or a class that is not
+    over. The same decision again changes nothing.
     """
     if outcome not in DECIDABLE:
         raise ValueError(f"{outcome} is no decision")

@@ -37,11 +37,14 @@ def publish(*, session: ClassSession, changes: Sequence[Change], now: datetime) 
     """Write the facts of these changes; return how many are new.
 
     A fact has a key of learner and class, so it goes out once, also when an outcome flips back.
-    Facts fire within 72 hours of the class's end; later changes are for the statistics.
+    Facts fire within 72 hours of the class's end; later changes are for the statistics, and what
+    was said is taken back at any time.
     """
     expires_at = session.ends_at + FACTS_FIRE_FOR
-    if now >= expires_at or not changes:
+    if not changes:
         return 0
+    if now >= expires_at:
+        return _take_back(session, changes, now)
     learners = [change.outcome.learner_id for change in changes]
     promised = pledged(learner_ids=learners, session_ids=[session.pk])
     history = _history(session, learners)
@@ -66,6 +69,35 @@ def publish(*, session: ClassSession, changes: Sequence[Change], now: datetime) 
         )
     ]
     return _add(events)
+
+
+def _take_back(session: ClassSession, changes: Sequence[Change], now: datetime) -> int:
+    """Say of what others were told of these outcomes that it is not so."""
+    withdrawn = [change.outcome for change in changes if change.corrects]
+    told = AttendanceEvent.objects.filter(
+        session=session,
+        learner__in=[outcome.learner_id for outcome in withdrawn],
+        outcome__isnull=False,
+    )
+    learners = set(told.values_list("learner_id", flat=True))
+    kind = EventKind.CORRECTED
+    return _add(
+        [
+            AttendanceEvent(
+                kind=kind.value,
+                learner_id=outcome.learner_id,
+                session=session,
+                outcome=outcome,
+                key=_key(kind, outcome),
+                occurred_at=session.ends_at,
+                recorded_at=now,
+                expires_at=now + FACTS_FIRE_FOR,
+                trace=telemetry.traceparent(),
+            )
+            for outcome in withdrawn
+            if outcome.learner_id in learners
+        ]
+    )
 
 
 def publish_outcomes(*, session: ClassSession, now: datetime) -> int:

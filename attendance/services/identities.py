@@ -175,6 +175,7 @@ def forget_outsider(*, outsider: Outsider, now: datetime) -> None:
     make_due(sessions_of_mark(mark=outsider.mark, course=outsider.course), now)
     shown.update(kind=EndpointKind.HUMAN.value)
     outsider.delete()
+    link_known(now=now)  # of another course it may stand
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from attendance.models import AttendanceEvent, ClassSession, Learner, Outcome, P
 from config import telemetry
 
 IS_NEWS_FOR = timedelta(hours=72)
+BY_STAFF = "staff:"  # how the source begins of what a person said
 _SETTLED = [PledgeState.KEPT, PledgeState.BROKEN, PledgeState.EXCUSED]
 _PROMISED = [PledgeState.YES, *_SETTLED]
 
@@ -102,10 +103,10 @@ def excuse_pledge(*, learner: Learner, session: ClassSession, by: str, now: date
     found, _ = Pledge.objects.update_or_create(
         learner=learner,
         session=session,
-        defaults={"state": PledgeState.EXCUSED.value, "source": f"staff:{by}"[:32]},
+        defaults={"state": PledgeState.EXCUSED.value, "source": f"{BY_STAFF}{by}"[:32]},
         create_defaults={
             "state": PledgeState.EXCUSED.value,
-            "source": f"staff:{by}"[:32],
+            "source": f"{BY_STAFF}{by}"[:32],
             "asked_at": now,
         },
     )
@@ -113,15 +114,20 @@ def excuse_pledge(*, learner: Learner, session: ClassSession, by: str, now: date
 
 
 def close_pledges(*, session: ClassSession, outcomes: Iterable[Outcome]) -> None:
-    """Say of each promise what became of it, from outcomes that have effect. Safe to repeat."""
+    """Say of each promise what became of it, from outcomes that changed. Safe to repeat.
+
+    Where what had effect was withdrawn and nothing is known now, the promise stands again. To
+    what a person excused nobody is held any more.
+    """
     became: dict[PledgeState, list[int]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.effective:
-            became[_kept(OutcomeKind(outcome.outcome))].append(outcome.learner_id)
+        state = _kept(OutcomeKind(outcome.outcome)) if outcome.effective else PledgeState.YES
+        became[state].append(outcome.learner_id)
     for state, learners in became.items():
-        Pledge.objects.filter(session=session, learner_id__in=learners, state__in=_PROMISED).update(
-            state=state.value
-        )
+        promised = Pledge.objects.filter(session=session, learner_id__in=learners)
+        promised.filter(state__in=_PROMISED).exclude(
+            state=PledgeState.EXCUSED, source__startswith=BY_STAFF
+        ).update(state=state.value)
 
 
 def _kept(outcome: OutcomeKind) -> PledgeState:

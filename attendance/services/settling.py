@@ -96,7 +96,8 @@ def settle_session(*, session_id: int, now: datetime, late_counts: bool = False)
     """Evaluate one class now, whether it is due or not. Safe to run twice.
 
     `late_counts`: a person's decision brought the change, so an outcome that is frozen for
-    late records follows it, too. Facts go out within 72 hours of the class all the same.
+    late records follows it, too. Facts go out within 72 hours of the class all the same, but what
+    was said before is taken back at any time.
     """
     session = ClassSession.objects.select_for_update(no_key=True).get(pk=session_id)
     return SettleReport() if now < session.ends_at else _settle(session, now, late_counts)
@@ -259,10 +260,17 @@ def _replace(work: _Work, before: Outcome | None, after: Outcome) -> None:
     if before is not None:
         work.replaced.append(before.pk)
     work.new.append(after)
-    corrects = before is not None and before.effective and before.outcome != after.outcome
+    corrects = before is not None and before.effective and _takes_back(before, after)
     newly = after.effective and (before is None or not before.effective or corrects)
     if corrects or newly:
         work.changes.append(Change(after, corrects))
+
+
+def _takes_back(before: Outcome, after: Outcome) -> bool:
+    """Say whether what was concluded is true no more: of who was seen after all, if briefly, no
+    absence is said without staff."""
+    seen = Flag.BRIEF in after.flags and Flag.BRIEF not in before.flags
+    return before.outcome != after.outcome or seen
 
 
 def _keep(work: _Work, before: Outcome, after: Outcome) -> None:

@@ -77,7 +77,7 @@ def sync(
     _close_broken_off(now)
     report = _read_calendars(door, now=now, since=since, until=until)
     report = _read_log(door, report, now=now, since=since, until=until)
-    match(now=now)
+    match(now=now)  # what a reading that failed has brought, or the calendars
     answer_known(now=now)
     return report
 
@@ -193,6 +193,8 @@ def _read_window(
         if abs(run.clock_skew_seconds or 0) > SKEW_AT_MOST:
             log.warning("attendance.clock_skew", extra={"seconds": run.clock_skew_seconds})
         run.lag_p50_seconds, run.lag_p95_seconds, run.lag_p99_seconds = measured_lag(now=now)
+        # Before it counts as read: nobody may be missed whose record is here, and not yet theirs.
+        match(now=now)
         _finish(run, RunState.COMPLETE, now)
     return report, run
 

@@ -135,13 +135,14 @@ def name_address(*, contact: Contact, email: str, now: datetime) -> ReviewItem |
 
 @transaction.atomic
 def dispute(*, journey: Journey, now: datetime) -> bool:
-    """A learner says "I was there": the journey waits, and a person is asked.
+    """A learner says "I was there": what that class caused waits, and a person is asked.
 
     False where the journey has no class to dispute. Safe to run twice.
     """
     if journey.session is None:
         return False
-    holding.pause(journey=journey, reason=Reason.DISPUTED, now=now)
+    caused = Journey.objects.filter(learner=journey.learner, session=journey.session)
+    holding.pause_all(journeys=caused, reason=Reason.DISPUTED, now=now)
     attendance.open_dispute(
         learner=journey.learner,
         session=journey.session,

@@ -44,6 +44,7 @@ _RULE_OF: Mapping[str, str] = {
     Reason.SEQUENCE_STOPPED: "sequence_live",
     Reason.DRY_RUN: "sequence_live",
     Reason.FACT_EXPIRED: "fact_happened",
+    Reason.CORRECTED: "fact_happened",
     Reason.NO_TRIGGER: "trigger_matched",
     Reason.WRONG_COURSE: "trigger_matched",
     Reason.TIMES_NOT_REACHED: "trigger_matched",

@@ -15,9 +15,11 @@ from delivery.domain.states import Status
 from delivery.models import Delivery
 from nurture.domain import conditions
 from nurture.domain.catching_up import Policy, catch_up
-from nurture.domain.journey import Decision, Event
+from nurture.domain.journey import Decision as Next
+from nurture.domain.journey import Event
 from nurture.domain.reasons import Reason
-from nurture.models import Journey, JourneyStatus
+from nurture.domain.sequence import WaitKind
+from nurture.models import Decision, Journey, JourneyStatus
 from nurture.services.endings import exit_journey
 from nurture.services.guard import all_at_once, one_journey
 from nurture.services.journeys import (
@@ -28,6 +30,7 @@ from nurture.services.journeys import (
     plan_next,
     situation_of,
     thaw,
+    was_in_time,
 )
 from nurture.services.situation import Situation
 from nurture.services.world import World
@@ -142,7 +145,10 @@ def _catch_up(journey: Journey, paused_at: datetime, policy: Policy, world: Worl
         finish(found, Event.FINISH)
         return
 
-    def ask(step: str, anchor: datetime, waited: str, then: datetime) -> Decision:
+    in_time = current if _came_before(journey, current, paused_at, world) else None
+
+    def ask(step: str, anchor: datetime, waited: str, then: datetime) -> Next:
+        waited = waited or ("time" if step == in_time else "")
         return found.decide(current=step, waited=waited, anchor=anchor, now=then)
 
     resumption = catch_up(
@@ -154,9 +160,27 @@ def _catch_up(journey: Journey, paused_at: datetime, policy: Policy, world: Worl
     if resumption.current is None:
         finish(found, Event.FINISH)
     else:
-        plan_next(
-            journey=journey, world=world, current=resumption.current, waited=resumption.waited
-        )
+        waited = resumption.waited or ("time" if resumption.current == in_time else "")
+        plan_next(journey=journey, world=world, current=resumption.current, waited=waited)
+
+
+def _came_before(journey: Journey, current: str, paused_at: datetime, world: World) -> bool:
+    """Whether the moment of this step had come before it was held, or its message is still ahead:
+    it only waits for its hours, so nothing of it was missed."""
+    step = next((row for row in world.spec(journey.version_id).steps if row.key == current), None)
+    if step is None or step.wait.kind != WaitKind.BEFORE_NEXT_SESSION:
+        return False
+    told = Decision.objects.filter(
+        journey=journey, step_key=current, code=Reason.STEP_PLANNED,
+        delivery__status=Status.CANCELLED,
+    )  # fmt: skip
+    last = told.select_related("delivery").order_by("-id").first()
+    following = world.next_session(journey.course_id)
+    if last is None or last.delivery is None or following is None:
+        return False
+    moment = following.starts_at - step.wait.duration
+    waits = moment < paused_at or last.delivery.due_at > world.now
+    return waits and was_in_time(journey, last.delivery, world)
 
 
 def _where(journey: Journey, here: Situation) -> str | None:

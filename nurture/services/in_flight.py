@@ -16,7 +16,13 @@ from nurture.domain.reasons import Reason
 from nurture.domain.sequence import InFlight, SequenceSpec
 from nurture.models import Journey, JourneyStatus, Sequence, SequenceVersion
 from nurture.services.endings import exit_journey
-from nurture.services.journeys import change_version, locked, open_journeys, plan_next
+from nurture.services.journeys import (
+    change_version,
+    locked,
+    open_journeys,
+    plan_next,
+    was_in_time,
+)
 from nurture.services.world import World
 
 
@@ -117,9 +123,11 @@ def _move(journeys: list[Journey], version: SequenceVersion, world: World) -> No
     for journey in journeys:
         journey.moves_to = version
         change_version(journey, world, at=journey.step_key)
-        free = journey.waiting_on is None or journey.waiting_on.dedupe_key in withdrawn
+        planned = journey.waiting_on
+        free = planned is None or planned.dedupe_key in withdrawn
         if free and journey.status == JourneyStatus.ACTIVE:
-            plan_next(journey=journey, world=world, current=journey.step_key)
+            waited = "time" if planned and was_in_time(journey, planned, world) else ""
+            plan_next(journey=journey, world=world, current=journey.step_key, waited=waited)
 
 
 def _count(sorted_out: dict[str, list[Journey]]) -> InFlightReport:

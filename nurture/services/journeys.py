@@ -320,15 +320,16 @@ def replan(*, journey: Journey, why: Reason, world: World) -> bool:
     if not withdraw(journey=journey, reason=withdrawn, world=world):
         return False
     world.writes.note_of(journey, why, world.now, step_key=journey.step_key, delivery=planned)
-    waited = "time" if planned and _was_in_time(journey, planned, world) else ""
+    waited = "time" if planned and was_in_time(journey, planned, world) else ""
     plan_next(journey=journey, world=world, current=journey.step_key, waited=waited)
     return True
 
 
-def _was_in_time(journey: Journey, planned: Delivery, world: World) -> bool:
+def was_in_time(journey: Journey, planned: Delivery, world: World) -> bool:
     """Whether the moment before the class has gone by while its message waited for its hours.
 
-    The class must be the one that it was planned for: another one has a moment of its own.
+    The class must be the one that it was planned for: another one has a moment of its own. Such
+    a step is planned on with `waited="time"`; decided about from its wait it would be past.
     """
     here, following = situation_of(journey, world), world.next_session(journey.course_id)
     step = None if isinstance(here, Reason) else here.step(journey.step_key)

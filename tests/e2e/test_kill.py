@@ -66,7 +66,7 @@ def test_a_killed_sender_loses_nothing_and_repeats_nothing(receiver: Receiver) -
 
 
 def test_a_stop_by_signal_leaves_no_unknown(receiver: Receiver) -> None:
-    for _ in range(80):
+    for _ in range(MESSAGES):  # two seconds of work: time enough for a slow machine to say stop
         make_delivery()
     process = start_sender(receiver)
     receiver.await_count(20)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from attendance import services
-from attendance.models import ClassSession
+from attendance.models import ClassSession, SyncRun
 from attendance.services import review
 from attendance.services.matching import link_known
 from tests.factories.classes import (
@@ -98,3 +98,36 @@ def test_a_reading_that_ends_before_the_wait_is_over_does_not_cover_the_class() 
     assert not outcome_of(amir, session).effective
     judge(session, after=timedelta(minutes=41))
     assert facts(amir) == ["partial"]
+
+
+def test_a_reading_that_broke_off_makes_google_no_faster() -> None:
+    """Half a page of late records wakes the class; the other half may be yours."""
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=amir.email)
+    now = session.ends_at + timedelta(minutes=181)
+    read_log(at=now)
+    SyncRun.objects.update(lag_p99_seconds=5 * 3600)
+    SyncRun.objects.create(
+        source="meet", kind="routine", state="partial", failure="transient", started_at=now,
+        window_start_at=now - timedelta(hours=6), window_end_at=now, finished_at=now,
+    )  # fmt: skip
+
+    link_known(now=now)
+    services.settle_session(session_id=session.pk, now=now)
+
+    assert (outcome_of(rosa, session).reason, facts(rosa)) == ("not_settled_yet", [])
+
+
+def test_who_is_seen_briefly_after_all_is_not_missed_any_more() -> None:
+    """Of who was there for a moment no absence is said, so what was said is taken back."""
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    session = make_class(course)
+    stay(session, email=amir.email)
+    judge(session)
+    assert facts(rosa) == ["missed"]
+
+    stay(session, email=rosa.email, end=1.5)
+    judge(session, after=timedelta(hours=5))
+
+    assert (facts(rosa), len(open_items("brief"))) == (["missed", "corrected"], 1)

@@ -10,7 +10,7 @@ import pytest
 from attendance import services
 from attendance.domain.calendar import parse_event
 from attendance.domain.kinds import IdentityKind
-from attendance.models import AttendancePolicy
+from attendance.models import AttendancePolicy, ReviewItem
 from attendance.services import review
 from attendance.services.questions import answer_known
 from attendance.services.timetable import store_events
@@ -157,3 +157,43 @@ def test_a_room_is_asked_about_once_and_holds_nobody() -> None:
     assert open_items("guest") == []
     assert outcome_of(rosa, first).outcome == outcome_of(rosa, second).outcome == "missed"
     assert outcome_of(amir, second).outcome == "attended"
+
+
+def test_a_visitor_of_one_course_is_asked_about_again_there_and_nowhere_else() -> None:
+    course, _ = make_course("Rosa Maro")
+    other, (amir,) = make_course("Amir Lindt")
+    here, there = make_class(course), make_class(other)
+    stay(here, name="iPad")
+    stay(there, name="iPad")
+    judge(here)
+    now = judge(there)
+    for item in open_items("guest"):
+        review.decide(item=item, choice="visitor", by=BY, now=now)
+
+    review.reopen(item=ReviewItem.objects.get(kind="guest", course=course), by=BY, now=now)
+    services.settle_session(session_id=there.pk, now=now)
+
+    assert (outcome_of(amir, there).outcome, facts(amir)) == ("missed", ["missed"])
+
+
+@pytest.mark.parametrize("sure", [True, False], ids=["confirmed", "named to the bot"])
+def test_a_masked_address_may_be_any_of_a_learners(sure: bool) -> None:
+    """Who joins with another address than the imported one is held back by its mask as well."""
+    course, (rosa, amir, bea) = make_course("Rosa Maro", "Amir Lindt", "Bea Brandt")
+    session = make_class(course)
+    services.suggest_address(
+        learner=rosa, email="bunny@work.example", origin="bot", now=session.starts_at
+    )
+    if sure:
+        services.confirm_identity(
+            learner=rosa, kind=IdentityKind.ALIAS, value="bunny@work.example", course=None, by=BY,
+            now=session.starts_at,
+        )  # fmt: skip
+    stay(session, email=amir.email)
+    stay(session, email="bu***@w***.example", name="Bunny")
+
+    judge(session)
+
+    assert (facts(rosa), facts(bea)) == ([], ["missed"])
+    (item,) = open_items("guest")
+    assert item.evidence["candidates"] == [rosa.pk]

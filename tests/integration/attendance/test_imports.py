@@ -12,7 +12,15 @@ from attendance.models import Endpoint, LearnerIdentity, ReviewItem
 from attendance.services import review, upsert_learners
 from attendance.services.identities import reject_identity
 from attendance.services.roster import Person
-from tests.factories.classes import STARTS, judge, make_class, make_course, outcome_of, stay
+from tests.factories.classes import (
+    STARTS,
+    facts,
+    judge,
+    make_class,
+    make_course,
+    outcome_of,
+    stay,
+)
 from tests.factories.imports import HISTORY, NOW, REPORT, everything, line, refused, run
 
 pytestmark = pytest.mark.django_db
@@ -182,6 +190,20 @@ def test_staff_answer_what_a_report_asks(tmp_path: Path) -> None:
     review.decide(item=nobody, choice="leave", by="ann", now=NOW)
     again = run(tmp_path, "import_report", content, "--session", "ev1")
     assert (again["asked"], again["asked_before"]) == (0, 2)
+
+
+def test_of_whom_a_report_says_that_they_were_there_staff_are_heard_first(tmp_path: Path) -> None:
+    """Nobody is told that they were missed while that lies in the queue."""
+    course, (rosa, bea, cleo) = make_course("Rosa Maro", "Bea Luz", "Cleo Paz")
+    session = make_class(course, event_id="ev1")
+    stay(session, email=cleo.email)
+    run(tmp_path, "import_report", REPORT + "Rosa,Maro,,1 hr,18:00,19:00\n", "--session", "ev1")
+
+    now = judge(session)
+
+    assert (facts(rosa), facts(bea)) == ([], ["missed"])
+    review.decide(item=ReviewItem.objects.get(), choice="attended", by="ann", now=now)
+    assert "attended" in facts(rosa)
 
 
 def test_a_report_of_the_console_puts_devices_together(tmp_path: Path) -> None:

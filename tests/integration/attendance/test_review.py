@@ -307,7 +307,7 @@ def test_names_count_for_presence_only_where_the_course_says_so() -> None:
     assert outcome_of(amir, session).outcome == "missed"
 
 
-def test_a_late_record_beyond_three_days_is_a_question_and_no_fact() -> None:
+def test_a_late_record_beyond_three_days_is_a_question_whose_answer_only_takes_back() -> None:
     course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
     session = make_class(course)
     stay(session, email=amir.email)
@@ -320,7 +320,7 @@ def test_a_late_record_beyond_three_days_is_a_question_and_no_fact() -> None:
     (item,) = open_items("late_record")
     review.decide(item=item, choice="attended", by=BY, now=now)
     assert outcome_of(rosa, session).outcome == "attended"
-    assert facts(rosa) == ["missed"]
+    assert facts(rosa) == ["missed", "corrected"]
     assert Outcome.objects.filter(learner=rosa).count() == 2
 
 

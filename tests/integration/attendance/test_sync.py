@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -166,3 +167,36 @@ def test_a_record_that_comes_late_corrects_who_was_there(
 
     assert missed() < wrong
     assert AttendanceEvent.objects.filter(kind="corrected", learner__email=person.email).exists()
+
+
+def test_a_log_counts_as_read_only_when_its_records_are_somebodys(
+    world: World, fake: FakeGoogle, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A settler in another process may come between any two transactions of a reading."""
+    newest = max(world.classes, key=lambda held: held.starts_at).event_id
+    email = next(
+        e for (e, event), kind in world.truth.items() if (event, kind) == (newest, "attended")
+    )
+    person = next(row for row in world.learners if row.email == email)
+    late = [row for row in fake.records if person.joins_as in str(row.body)]
+    fake.records = [row for row in fake.records if row not in late]
+    read(google, at=NOW - timedelta(hours=1))
+    for record in late:
+        (event,) = record.body["events"]
+        event["parameters"] = [p for p in event["parameters"] if p["name"] != "display_name"]
+    fake.records += late
+    reading = import_module("attendance.services.sync")
+    match = reading.match
+
+    def settle_first(*, now: datetime) -> int:
+        services.settle(now=now)
+        return int(match(now=now))
+
+    monkeypatch.setattr(reading, "match", settle_first)
+
+    read(google)
+
+    said = AttendanceEvent.objects.filter(learner__email=email, session__event_id=newest)
+    assert "attended" in (kinds := set(said.values_list("kind", flat=True)))
+    assert not kinds & {"missed", "corrected"}
+    assert missed() > 0

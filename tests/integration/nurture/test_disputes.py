@@ -57,3 +57,21 @@ def test_what_staff_hold_besides_stays_held(journey: Journey) -> None:
 
     journey.refresh_from_db()
     assert journey.status == "paused"
+
+
+def test_another_sequence_that_speaks_of_the_class_waits_as_well() -> None:
+    """Else she reads that she was missed after she has said that she was there."""
+    contact, held = make.make_contact(), make.make_session()
+    make.make_sequence()
+    make.make_sequence(make.PLAIN.replace("missed-class", "other"))
+    make.make_fact(contact=contact, session=held)
+    tick(now=make.NOW)
+    of_class = Journey.objects.order_by("pk")
+    assert of_class.count() == 2
+
+    assert conversation.dispute(journey=of_class[0], now=make.NOW)
+
+    assert set(of_class.values_list("status", flat=True)) == {"paused"}
+    review.decide(item=ReviewItem.objects.get(), choice="leave", by="ann", now=make.NOW)
+    tick(now=make.NOW)
+    assert set(of_class.values_list("status", flat=True)) == {"active"}

@@ -376,3 +376,13 @@ def test_a_class_is_explained_by_either_name() -> None:
     assert explain_session(email=email, session_id="no", now=make.NOW).verdict == "unknown_class"
     nobody = explain_session(email="nobody@x.org", session_id="no", now=make.NOW)
     assert nobody.verdict == "unknown_learner"
+
+
+def test_a_correction_that_another_worker_had_first_is_told_as_one() -> None:
+    contact = make.make_contact()
+    fact = last_class(contact)
+    make.make_fact("corrected", contact=contact, session=fact.session, processed_at=make.NOW)
+
+    tick()
+
+    assert (ask(contact).verdict, ask(contact).rule) == ("corrected", "fact_happened")

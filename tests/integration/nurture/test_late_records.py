@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from attendance import services as attendance
+from attendance.domain.kinds import OutcomeKind
 from attendance.models import AttendanceEvent, ClassSession, Learner
+from config import audit
 from delivery.models import Delivery
 from nurture.models import Journey, StaffTask
 from nurture.services import tick
@@ -92,3 +94,25 @@ def test_a_record_of_five_hours_after_it_was_said_is_one_false_activation(
     assert Delivery.objects.get().status == "sent"
     assert StaffTask.objects.get().kind == "false_activation"
     assert "Sorry for the mix-up" in StaffTask.objects.get().note
+
+
+def test_what_staff_find_out_after_days_ends_what_is_still_to_come(session: ClassSession) -> None:
+    """A sequence may speak for a week of a class; facts begin nothing after three days."""
+    later = "  - key: later\n    wait: {after: 5d}\n    text: We still miss you.\n"
+    make.make_sequence(make.PLAIN + later)
+    now = act(session, after=timedelta(minutes=200))
+    make.settle(Delivery.objects.get(), at=now)
+    tick(now=now)
+    assert Delivery.objects.get(status="pending").text == "We still miss you."
+    now = session.ends_at + timedelta(hours=80)
+
+    attendance.correct_outcome(
+        learner=Learner.objects.get(), session=session, outcome=OutcomeKind.ATTENDED, by="ann",
+        note="I saw her.", now=now,
+    )  # fmt: skip
+    tick(now=now)
+
+    assert not Delivery.objects.filter(status="pending").exists()
+    assert Journey.objects.get().exit_reason == "corrected"
+    assert StaffTask.objects.get().kind == "false_activation"
+    assert "absence_not_taken_back" not in {one.rule for one in audit.examine()}

@@ -82,6 +82,15 @@ def test_a_record_with_next_to_nothing_is_read_the_same_each_time() -> None:
     assert read(record(meeting_code="abc")).conference_id == "unnamed:abc:2026-06-02"
 
 
+def test_two_stays_on_devices_that_google_did_not_name_are_two() -> None:
+    """Else the second, of a minute, would be all that is known of the first, of an hour."""
+    one = record(identifier="rosa@x.org", conference_id="C1", duration_seconds=3000)
+    other = record(identifier="rosa@x.org", conference_id="C1", duration_seconds=60)
+    other["id"] |= {"time": "2026-06-02T23:00:00.000Z", "uniqueQualifier": "7"}
+
+    assert read(one).endpoint_id != read(other).endpoint_id
+
+
 def test_the_actors_address_stands_in_for_a_masked_one() -> None:
     item = record(identifier="ro***@x.org", identifier_type="email_address")
     item["actor"] = {"email": "rosa@x.org"}

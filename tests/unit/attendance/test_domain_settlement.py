@@ -14,6 +14,7 @@ from attendance.domain.settlement import (
     ClassEvidence,
     LearnerEvidence,
     Reading,
+    call_lasts_until,
     conclude,
     log_is_complete,
     settling_starts,
@@ -253,3 +254,13 @@ def test_landmarks(earlier_oldest_first: str, outcome: str, expected: list[Event
 
 def test_every_reason_is_explained() -> None:
     assert set(EXPLAIN) == set(Reason)
+
+
+def test_a_call_may_last_through_the_classes_that_follow_without_a_long_break() -> None:
+    hour, half = timedelta(hours=1), timedelta(minutes=30)
+    through = [(T0, T0 + hour), (T0 + hour + half, T0 + 2 * hour)]
+
+    assert call_lasts_until(ends_at=T0, following=[]) == T0
+    assert call_lasts_until(ends_at=T0, following=through) == T0 + 2 * hour
+    later = (T0 + 3 * hour, T0 + 4 * hour)
+    assert call_lasts_until(ends_at=T0, following=[*through, later]) == T0 + 2 * hour
