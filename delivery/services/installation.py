@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from delivery.domain.reasons import Reason
 from delivery.domain.states import IN_FLIGHT, Status
 from delivery.models import OPEN, Attempt, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
+
+_LENGTH = 32  # of Installation.system_identifier
 
 
 def arm(*, now: datetime) -> str:
@@ -115,23 +118,41 @@ def simulate_until(*, at: datetime) -> bool:
 
 
 def _present() -> dict[str, object]:
+    bot = settings.BOT_TOKEN.partition(":")[0]
+    return {
+        "environment": settings.ENVIRONMENT,
+        "bot_id": int(bot) if bot.isdigit() else None,
+        "system_identifier": _identity(_whole_name()),
+    }
+
+
+def _whole_name() -> str:
+    """The number that PostgreSQL gave the server when it was made, and the database there."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         system: str = cursor.fetchone()[0]
         cursor.execute("SELECT current_database()")
         database: str = cursor.fetchone()[0]
-    bot = settings.BOT_TOKEN.partition(":")[0]
-    return {
-        "environment": settings.ENVIRONMENT,
-        "bot_id": int(bot) if bot.isdigit() else None,
-        "system_identifier": f"{system}/{database}"[:32],
-    }
+    return f"{system}/{database}"
+
+
+def _identity(whole: str) -> str:
+    """`server/database` in as many letters as are kept of it: of a long name the hash.
+
+    Cut off, `telbot_production` and `telbot_production_copy` would be one and the same.
+    """
+    if len(whole) <= _LENGTH:
+        return whole
+    system, _, database = whole.partition("/")
+    return f"{system}/{hashlib.sha256(database.encode()).hexdigest()}"[:_LENGTH]
 
 
 def _difference(stored: Installation, present: dict[str, object]) -> str:
     if stored.environment != present["environment"]:
         return f"it was armed for {stored.environment}, this is {present['environment']}"
-    if stored.system_identifier != present["system_identifier"]:
+    if stored.system_identifier != present["system_identifier"] and (
+        stored.system_identifier != _whole_name()[:_LENGTH]  # as code before kept long names
+    ):
         return "it was armed on another database server or under another name"
     both = stored.bot_id is not None and present["bot_id"] is not None
     if both and stored.bot_id != present["bot_id"] and settings.ENVIRONMENT != "local":

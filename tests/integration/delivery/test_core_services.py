@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from delivery import clock, queries, services
 from delivery.domain.states import TRANSITIONS, Status, may_become
 from delivery.domain.windows import EVERY_DAY, Window, is_open
-from delivery.models import Attempt, Consent, Delivery, Gate
+from delivery.models import Attempt, Consent, Delivery, Gate, Installation
 from delivery.services import installation
 from tests.factories.delivery import LONG_AGO, make_chat, make_delivery
 
@@ -234,6 +234,30 @@ def test_a_new_database_arms_itself_and_a_copy_of_another_sends_nothing(settings
     assert (in_flight.status, in_flight.lease_until) == ("unknown", None)
     assert installation.arm(now=LONG_AGO) == ""
     assert Gate.objects.get(key="bot:fence").closed_until.year == 2000
+
+
+def test_a_copy_on_the_same_server_is_one_however_its_name_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Promise 7: of a long name the beginning does not tell two databases apart."""
+    original = "7412345678901234567/telbot_production"
+    monkeypatch.setattr(installation, "_whole_name", lambda: original)
+    assert installation.arm(now=LONG_AGO) == ""
+    assert installation.arm(now=LONG_AGO) == ""
+
+    monkeypatch.setattr(installation, "_whole_name", lambda: f"{original}_copy")
+
+    assert "under another name" in installation.arm(now=LONG_AGO)
+
+
+def test_who_was_armed_while_long_names_were_cut_off_stays_armed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(installation, "_whole_name", lambda: "7412345678901234567/telbot_staging")
+    installation.arm(now=LONG_AGO)
+    Installation.objects.update(system_identifier="7412345678901234567/telbot_stagi")
+
+    assert installation.arm(now=LONG_AGO) == ""
 
 
 @pytest.mark.parametrize(("ended", "armed"), [("cancelled", True), ("sent", False)])
