@@ -219,6 +219,21 @@ def test_a_chat_that_got_nothing_but_answers_before_it_was_unlinked_is_theirs_to
     assert (answer.text, old.reachability) == ("", "gone")
 
 
+def test_what_staff_tried_out_as_they_would_read_it_is_emptied() -> None:
+    """A test goes to a chat of staff; only its words tell as whom it was looked at (P22)."""
+    ben = make.make_contact(name="Ben O'Lind").learner
+    texts = ("Hi Ben, we missed you.", "Dear Mr O&#39;LIND!", "Hi Benita, we missed you.")
+    tests = [make_delivery(text=text, is_test=True) for text in texts]
+    answer = make_delivery(text="Ben Nevis is a mountain.")
+
+    privacy.erase(learner=ben, now=LATER)
+
+    for row in (*tests, answer):
+        row.refresh_from_db()
+    assert [row.text for row in tests] == ["", "", texts[2]]
+    assert answer.text
+
+
 def test_outcomes_of_who_was_erased_are_never_judged_anew(rosa: Learner) -> None:
     privacy.erase(learner=rosa, now=LATER)
     before = set(rosa.outcomes.values_list("pk", "revision", "outcome", "is_current"))
