@@ -238,7 +238,7 @@ def found(*words: str) -> dict[str, int]:
     """
     sealed_in: dict[str, list[str]] = {}
     for column in stock.columns():
-        sealed_in.setdefault(column.table, []).append(column.field.column)
+        sealed_in.setdefault(column.table, []).append(str(column.field.column))
     tables = [name for name in connection.introspection.table_names() if name != "django_session"]
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:

@@ -27,11 +27,10 @@ from delivery import services as delivery
 from delivery.models import Chat, Delivery, InboundUpdate
 from nurture import services
 from nurture.models import Contact, Decision, Journey
-from nurture.services import contacts, links, privacy, stored
+from nurture.services import contacts, privacy, stored
 from nurture.voice import Voice
 from nurture.words import WORDS as BOT_WORDS
 from tests.factories import nurture as make
-from tests.factories.delivery import make_delivery
 from tests.factories.privacy import (
     CALENDAR,
     CHAT,
@@ -199,39 +198,6 @@ def test_no_file_and_no_log_brings_them_back(rosa: Learner) -> None:
     assert not new.exclude(learner=None).exists()
     assert new.count() == 2  # that somebody was there is kept
     assert found("amir").keys() == amirs.keys()
-
-
-def test_a_chat_that_got_nothing_but_answers_before_it_was_unlinked_is_theirs_too() -> None:
-    """Somebody linked a chat, asked the bot, and has another one since."""
-    ben = make.make_contact(name="Ben Lind", linked=False).learner
-    old = Chat.objects.create(telegram_id=CHAT + 5)
-    asked = links.open_link(token=links.create(learner=ben, now=NOW), chat=old, now=NOW)
-    assert isinstance(asked, links.AskIsThisYou)
-    links.confirm(chat=old, link_id=asked.link_id, yes=True, now=NOW)
-    answer = make_delivery(chat=old, text="You are Ben Lind.", category="own_data")
-    Contact.objects.filter(learner=ben).update(chat=None)
-    assert [row["id"] for row in stored.stored_about(learner=ben)["chats"]] == [CHAT + 5]
-
-    privacy.erase(learner=ben, now=LATER)
-
-    answer.refresh_from_db()
-    old.refresh_from_db()
-    assert (answer.text, old.reachability) == ("", "gone")
-
-
-def test_what_staff_tried_out_as_they_would_read_it_is_emptied() -> None:
-    """A test goes to a chat of staff; only its words tell as whom it was looked at (P22)."""
-    ben = make.make_contact(name="Ben O'Lind").learner
-    texts = ("Hi Ben, we missed you.", "Dear Mr O&#39;LIND!", "Hi Benita, we missed you.")
-    tests = [make_delivery(text=text, is_test=True) for text in texts]
-    answer = make_delivery(text="Ben Nevis is a mountain.")
-
-    privacy.erase(learner=ben, now=LATER)
-
-    for row in (*tests, answer):
-        row.refresh_from_db()
-    assert [row.text for row in tests] == ["", "", texts[2]]
-    assert answer.text
 
 
 def test_outcomes_of_who_was_erased_are_never_judged_anew(rosa: Learner) -> None:
