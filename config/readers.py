@@ -84,12 +84,15 @@ def dsn(raw: str) -> str:
 
 def server(*schemes: str) -> Callable[[str], str]:
     """A reader of a server's URL with one of these schemes; empty: none is named."""
+    expected = f"expected a URL with one of {', '.join(schemes)}, its password percent-encoded"
 
     def read(raw: str) -> str:
         url = raw.strip()
-        if url and urlsplit(url).scheme not in schemes:
-            raise ValueError(f"expected a URL with one of {', '.join(schemes)}")
-        return url
+        with suppress(ValueError):  # what urlsplit says quotes the password
+            parts = urlsplit(url)
+            if not url or (parts.scheme in schemes and parts.port != 0):  # no number: it raises
+                return url
+        raise ValueError(expected)
 
     return read
 

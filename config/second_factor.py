@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b32encode
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import segno
 from django import forms
@@ -64,7 +65,8 @@ class Required:
         inside = request.path.startswith(reverse("admin:index"))
         open_pages = {reverse(name) for name in OPEN}
         if inside and request.path not in open_pages and is_required(request):
-            return redirect(f"{reverse('second_factor')}?next={request.path}")
+            onward = urlencode({"next": request.get_full_path()}, safe="/")
+            return redirect(f"{reverse('second_factor')}?{onward}")
         return self.get_response(request)
 
 
@@ -118,9 +120,9 @@ def verify(request: HttpRequest) -> HttpResponse:
 def set_up(request: HttpRequest) -> HttpResponse:
     """Show the QR code of a new phone; once its first code fits, show the recovery codes, once."""
     user: Any = request.user
-    phone, _ = TOTPDevice.objects.get_or_create(
-        user=user, confirmed=False, defaults={"name": "phone"}
-    )
+    new = TOTPDevice.objects.filter(user=user, confirmed=False).order_by("pk")
+    # Two pages that were opened at once may have made two; both go on with the same one.
+    phone = new.first() or TOTPDevice.objects.create(user=user, confirmed=False, name="phone")
 
     def accepts(code: str) -> TOTPDevice | None:
         return phone if code.isdigit() and phone.verify_token(code) else None

@@ -250,6 +250,7 @@ SECURE_REFERRER_POLICY = "same-origin"  # addresses name learners by number
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2  # bytes of a form; nothing takes files
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # the editor posts a whole sequence, some 30 for each step
 if not IS_LOCAL:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = urlsplit(PUBLIC_URL).scheme == "https"

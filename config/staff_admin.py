@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -31,6 +33,17 @@ for theirs in (
         admin.site.unregister(theirs)
 
 
+def _by_superuser(request: HttpRequest) -> bool:
+    """Whether a superuser asks."""
+    user: Any = request.user
+    return bool(user.is_superuser)
+
+
+def _is_theirs(request: HttpRequest, row: User | None) -> bool:
+    """Whether somebody may lay hands on a user, as far as it hangs on who that is."""
+    return row is None or not row.is_superuser or _by_superuser(request)
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):
     """Staff."""
@@ -40,6 +53,21 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "roles", "is_active", "seen")
     list_filter = ("is_active", "is_superuser", "groups")
+
+    # Whoever may change users could make themselves a superuser, or take one's name and password.
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Only superusers make superusers."""
+        own = () if _by_superuser(request) else ("is_superuser",)
+        return [*super().get_readonly_fields(request, obj), *own]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Superusers, with their passwords, are for each other alone."""
+        return _is_theirs(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Likewise, one by one and from the list."""
+        return _is_theirs(request, obj) and super().has_delete_permission(request, obj)
 
     @admin.display(description="roles")
     def roles(self, row: User) -> str:

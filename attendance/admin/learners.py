@@ -34,7 +34,7 @@ from attendance.services.identities import (
     normal_value,
 )
 from attendance.services.matching import link_known
-from config.console.pages import Console, ReadOnlyInline, Titled
+from config.console.pages import PERSONAL, Console, ReadOnlyInline, Titled
 from config.console.words import absolute as moment
 from config.console.zones import ZoneField
 
@@ -93,6 +93,10 @@ class IdentityInline(TabularInline):
     hide_title = True
     fields = ("kind", "value_key", "course", "status", "origin")
     readonly_fields = ("origin",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As on the pages of identities: they are nothing but personal data."""
+        return request.user.has_perm(PERSONAL) and super().has_view_permission(request, obj)
 
 
 class LearnerOutcomeInline(ReadOnlyInline):

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 
 SAMPLE = 10
 TYPED_OVER = 100  # more than this is confirmed by typing the number
-UNDONE_AT_ONCE = 900  # a form may have 1,000 fields
+UNDONE_AT_ONCE = 900  # each is a field of the form that undoes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from delivery.admin.base import (
     WHOSE,
     ToChats,
     chat_of,
+    is_number,
     state_of,
     words_of,
 )
@@ -250,7 +251,8 @@ class DeliveryAdmin(ToChats, Decided):
         self, request: HttpRequest, opts: Any, object_id: str
     ) -> HttpResponseRedirect:
         """Whatever leads to a delivery of the past leads into the archive."""
-        if models.ArchivedDelivery.objects.filter(pk=unquote(object_id)).exists():
+        key = unquote(object_id)
+        if is_number(key) and models.ArchivedDelivery.objects.filter(pk=key).exists():
             at = reverse("admin:delivery_archiveddelivery_change", args=[object_id])
             return HttpResponseRedirect(at)
         return super()._get_obj_does_not_exist_redirect(request, opts, object_id)

@@ -17,10 +17,14 @@ from config.console.pages import Console, may
 from config.console.words import moment, pill
 from delivery import models, services
 from delivery.models import UNTIL_OPENED
-from delivery.services.gates import FENCE
+from delivery.services.gates import FENCE, SWITCH
 
-#: Opening it by hand would send once more what the original has sent since the copy was made.
-BY_COMMAND = "only manage.py post_restore, which asks until when the original sent"
+#: Gates that are not turned in the list, and what turns them. Who opened that of a copy would send
+#: once more what the original has sent since; with that of the switch, all while it says off.
+ELSEWHERE = {
+    FENCE: "only manage.py post_restore, which asks until when the original sent",
+    SWITCH: "only the switch “deliver”: on the page Rollout, or manage.py switch deliver",
+}
 
 
 @admin.register(models.Gate)
@@ -61,10 +65,10 @@ class GateAdmin(Console):
     def ask(
         self, request: HttpRequest, queryset: QuerySet[models.Gate], question: Question
     ) -> HttpResponse | None:
-        """As everywhere; the fence of a copy stays as it is."""
-        fence = queryset.filter(key=FENCE)
-        asked = replace(question, left=[(row.key, BY_COMMAND) for row in fence])
-        return self.confirm(request, queryset.exclude(key=FENCE), asked)
+        """As everywhere; what is turned elsewhere stays as it is."""
+        others = queryset.filter(key__in=ELSEWHERE)
+        asked = replace(question, left=[(row.key, ELSEWHERE[row.key]) for row in others])
+        return self.confirm(request, queryset.exclude(key__in=ELSEWHERE), asked)
 
     def heading(self, row: models.Gate) -> str:
         """By its key."""

@@ -15,7 +15,7 @@ from delivery.domain.states import IN_FLIGHT, Status
 from delivery.models import DRY_STREAMS, OPEN, Attempt, Delivery, Gate, Installation
 from delivery.services.gates import FENCE, close_gate, open_gate
 
-IDENTIFIER_LENGTH = 32
+_LENGTH = 32  # of Installation.system_identifier
 
 
 def arm(*, now: datetime) -> str:
@@ -120,25 +120,33 @@ def simulate_until(*, at: datetime) -> bool:
 
 
 def _present() -> dict[str, object]:
+    bot = settings.BOT_TOKEN.partition(":")[0]
+    return {
+        "environment": settings.ENVIRONMENT,
+        "bot_id": int(bot) if bot.isdigit() else None,
+        "system_identifier": _identity(_whole_name()),
+    }
+
+
+def _whole_name() -> str:
+    """The number that PostgreSQL gave the server when it was made, and the database there."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         system: str = cursor.fetchone()[0]
         cursor.execute("SELECT current_database()")
         database: str = cursor.fetchone()[0]
-    bot = settings.BOT_TOKEN.partition(":")[0]
-    return {
-        "environment": settings.ENVIRONMENT,
-        "bot_id": int(bot) if bot.isdigit() else None,
-        "system_identifier": _identifier(system, database),
-    }
+    return f"{system}/{database}"
 
 
-def _identifier(system: str, database: str) -> str:
-    """The server and the database in 32 letters, as the column has: a long name by its digest."""
-    whole = f"{system}/{database}"
-    if len(whole) <= IDENTIFIER_LENGTH:
+def _identity(whole: str) -> str:
+    """`server/database` in as many letters as are kept of it: of a long name the hash.
+
+    Cut off, `telbot_production` and `telbot_production_copy` would be one and the same.
+    """
+    if len(whole) <= _LENGTH:
         return whole
-    return f"{system}/{sha256(database.encode()).hexdigest()}"[:IDENTIFIER_LENGTH]
+    system, _, database = whole.partition("/")
+    return f"{system}/{sha256(database.encode()).hexdigest()}"[:_LENGTH]
 
 
 def _difference(stored: Installation, present: dict[str, object]) -> str:

@@ -167,7 +167,7 @@ class PublishingPages:
     def _revert(self, request: HttpRequest, sequence: Sequence) -> str:
         """Make an older state the draft; return what stands in the way."""
         wanted = request.POST.get("edit", "")
-        edit = sequence.edits.filter(pk=wanted).first() if wanted.isdigit() else None
+        edit = sequence.edits.filter(pk=wanted).first() if wanted.isdecimal() else None
         if edit is None:
             return "Choose a state to go back to."
         try:

@@ -285,7 +285,7 @@ class ScenarioAdmin(Titled):
         if not self.has_add_permission(request):
             raise PermissionDenied
         wanted = request.GET.get("sequence", "")
-        sequence = Sequence.objects.filter(pk=wanted).first() if wanted.isdigit() else None
+        sequence = Sequence.objects.filter(pk=wanted).first() if wanted.isdecimal() else None
         if sequence is None:
             rows = Sequence.objects.order_by("name")
             return self._show(request, "choose", title="A scenario of which sequence?", rows=rows)

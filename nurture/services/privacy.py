@@ -17,9 +17,9 @@ from django.db.models import Q
 from attendance import services as attendance
 from attendance.models import Learner
 from delivery import services as delivery
-from delivery.models import Chat, Delivery
+from delivery.models import ArchivedDelivery, Chat, Delivery
 from nurture.domain.reasons import Reason
-from nurture.models import Contact, ContactTag, Decision, LinkToken, StaffTask
+from nurture.models import Contact, ContactTag, Decision, LinkToken, StaffChat, StaffTask
 from nurture.services import journeys, stored
 from nurture.services.endings import exit_journey
 from nurture.services.world import World
@@ -48,11 +48,14 @@ def erase(*, learner: Learner, now: datetime, last_reply: bool = False) -> Erase
     contact = Contact.objects.select_for_update(no_key=True).get(learner=row)
     chats = list(Chat.objects.filter(pk__in=stored.chats_of(learner=row)).order_by("pk"))
     done = {"log_entries": _log_entries(_named_in_logs(row, chats))}
+    tests = _shown_in_tests(row)
     done |= attendance.erase_learner(learner=row, now=now)
     done |= _nurture(row, contact, now)
     elsewhere = Delivery.objects.filter(decisions__learner=row).exclude(chat__in=chats)
     counts = [delivery.scrub(deliveries=Delivery.objects.filter(pk__in=elsewhere.values("pk")))]
-    counts.append({"archived": delivery.scrub_archive(delivery_ids=_planned_for(row))})
+    counts.append(delivery.scrub(deliveries=Delivery.objects.filter(pk__in=tests)))
+    past = [*_planned_for(row), *tests]
+    counts.append({"archived": delivery.scrub_archive(delivery_ids=past)})
     for chat in chats:
         stays = last_reply and chat.pk == contact.chat_id
         counts.append(delivery.forget_chat(chat=chat, now=now, last_reply=stays))
@@ -67,6 +70,21 @@ def erase(*, learner: Learner, now: datetime, last_reply: bool = False) -> Erase
 def _planned_for(learner: Learner) -> list[int]:
     rows = Decision.objects.filter(learner=learner, delivery__isnull=False)
     return [pk for pk in rows.values_list("delivery_id", flat=True) if pk is not None]
+
+
+def _shown_in_tests(learner: Learner) -> list[int]:
+    """Tests in chats of staff, of now and of the archive, that read as they would to this learner.
+
+    Nothing else tells whose values are in them.
+    """
+    words = _whole({learner.email, *re.findall(r"\w{2,}", learner.name)})
+    staff = StaffChat.objects.filter(chat__isnull=False)  # by whose chats the archive is read
+    past = ArchivedDelivery.objects.filter(chat__in=staff.values("chat"))
+    return [
+        pk
+        for rows in (Delivery.objects.all(), past)
+        for pk in rows.filter(is_test=True, text__iregex=words).values_list("pk", flat=True)
+    ]
 
 
 def foresee(*, learner: Learner, now: datetime) -> Erased:
@@ -101,9 +119,14 @@ def _named_in_logs(learner: Learner, chats: Iterable[Chat]) -> set[str]:
     return {*words, *(str(chat.telegram_id) for chat in chats)} - {"", "0"}
 
 
+def _whole(words: Iterable[str]) -> str:
+    """A pattern of PostgreSQL's for any of these words, not as a part of another."""
+    named = "|".join(re.escape(word) for word in sorted(words))
+    return rf"(^|[^[:alnum:]])({named})($|[^[:alnum:]])"
+
+
 def _log_entries(words: Iterable[str]) -> int:
     """The admin's log keeps who did what and when, but names nobody who was erased."""
-    named = "|".join(re.escape(word) for word in sorted(words))
-    whole = rf"(^|[^[:alnum:]])({named})($|[^[:alnum:]])"
+    whole = _whole(words)
     rows = LogEntry.objects.filter(Q(object_repr__iregex=whole) | Q(change_message__iregex=whole))
     return rows.update(object_repr="erased", change_message="")

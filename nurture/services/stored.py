@@ -35,8 +35,13 @@ def chats_of(*, learner: Learner) -> set[int]:
     decided = Decision.objects.filter(learner=learner, delivery__isnull=False)
     archived = Chat.objects.filter(archived__in=decided.values("delivery_id"))
     linked = Chat.objects.filter(contact__learner=learner)
+    # A chat that was unlinked before any sequence wrote to it: what it got were answers alone.
+    used = LinkToken.objects.filter(learner=learner, used_at__isnull=False)
+    once = Chat.objects.filter(pk__in=used.values("asked_chat"))
     others = Contact.objects.exclude(learner=learner).filter(chat__isnull=False)
-    found = {pk for rows in (written, archived, linked) for pk in rows.values_list("pk", flat=True)}
+    found = {
+        pk for rows in (written, archived, linked, once) for pk in rows.values_list("pk", flat=True)
+    }
     return found - set(others.filter(chat__in=found).values_list("chat_id", flat=True))
 
 

@@ -232,14 +232,21 @@ def _in_chat(rosa: Learner) -> None:
 
 
 def found(*words: str) -> dict[str, int]:
-    """In how many rows of which table one of these words stands, in any column, also sealed."""
+    """In how many rows of which table one of these words stands, in any column, also sealed.
+
+    What is sealed is looked into, and not at: one in a thousand times it reads "rosa" by chance.
+    """
+    sealed_in: dict[str, list[str]] = {}
+    for column in stock.columns():
+        sealed_in.setdefault(column.table, []).append(str(column.field.column))
     tables = [name for name in connection.introspection.table_names() if name != "django_session"]
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
         for table in tables:
             cursor.execute(
-                f'SELECT count(*) FROM "{table}" AS t WHERE t::text ILIKE ANY(%s)',
-                [[f"%{word}%" for word in words]],
+                f'SELECT count(*) FROM "{table}" AS t'
+                " WHERE (to_jsonb(t) - %s::text[])::text ILIKE ANY(%s)",
+                [sealed_in.get(table, []), [f"%{word}%" for word in words]],
             )
             counts[table] = cursor.fetchone()[0]
     for column in stock.columns():

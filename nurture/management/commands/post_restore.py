@@ -6,6 +6,8 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from delivery import clock
 from nurture.management.base import JsonCommand, instant
 from nurture.services.restored import take_over
@@ -28,8 +30,13 @@ class Command(JsonCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Re-arm, and say what a person has to decide now."""
-        until = instant("--until", options["until"]) if options["until"] else None
-        told = take_over(until=until, now=clock.now())
+        until, now = instant("--until", options["until"]) if options["until"] else None, clock.now()
+        if until is not None and until > now:  # all that is owed would be in doubt, for good
+            raise CommandError(
+                f"--until: {options['until']} is still to come; say when the original sent last. "
+                "Nothing was changed."
+            )
+        told = take_over(until=until, now=now)
         words = [
             f"Armed. {told.in_flight} deliveries were in flight, {told.due} were due:"
             " they are unknown now, and nobody sends them again but staff."

@@ -105,7 +105,8 @@ def test_two_of_one_chat_in_flight_are_found() -> None:
         ("waits_on_what_was_seen", "UPDATE nurture_deliveries SET observed_at = now()"),
         (
             "decided_without_a_word",
-            "UPDATE user_nurture_journeys SET started_at = now();"  # older ones may have lost theirs
+            # Of an old one they may have been let go.
+            "UPDATE user_nurture_journeys SET started_at = now();"
             "ALTER TABLE nurture_decision DISABLE TRIGGER USER; DELETE FROM nurture_decision;"
             "ALTER TABLE nurture_decision ENABLE TRIGGER USER",
         ),

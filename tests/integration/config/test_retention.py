@@ -132,6 +132,8 @@ def test_figures_and_pages_stay_true(client: Client) -> None:
         for model in ("delivery", "archiveddelivery")
     )
     assert client.get(old)["Location"] == new
+    mistyped = reverse("admin:delivery_delivery_change", args=["17x"])
+    assert client.get(mistyped)["Location"] == reverse("admin:index")
     assert row.text in client.get(new).content.decode()
 
 

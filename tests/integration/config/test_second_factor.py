@@ -96,6 +96,31 @@ def test_a_one_time_code_leads_to_the_phone_and_works_once(client: Client, ann: 
     assert other.post(VERIFY, {"code": recovery[0]}).headers["Location"] == INDEX
 
 
+def test_a_link_with_a_filter_leads_to_its_rows_after_the_code(client: Client, ann: User) -> None:
+    """As an alert has them: what stands behind the question mark comes along."""
+    log_in(client)
+    TOTPDevice.objects.create(user=ann, confirmed=True)
+    code = one_time_code()
+    TOTPDevice.objects.create(user=ann, confirmed=True)
+    wanted = f"{reverse('admin:delivery_delivery_changelist')}?status__exact=failed&due_at__gte=1+1"
+
+    asked = client.get(wanted).headers["Location"]
+
+    assert client.post(asked, {"code": code}).headers["Location"] == wanted
+
+
+def test_who_opened_two_pages_at_once_still_sets_up_a_phone(client: Client, ann: User) -> None:
+    log_in(client)
+    client.post(VERIFY, {"code": one_time_code()})
+    for _ in range(2):
+        TOTPDevice.objects.create(user=ann, confirmed=False, name="phone")
+
+    assert client.get(SET_UP).status_code == 200
+    client.post(SET_UP, {"code": code_of(TOTPDevice.objects.order_by("pk")[0])})
+
+    assert TOTPDevice.objects.get(user=ann).confirmed
+
+
 def test_only_staff_get_a_one_time_code(ann: User) -> None:
     User.objects.create_user("learner")
 

@@ -227,15 +227,19 @@ def test_a_search_finds_the_deliveries_of_a_person() -> None:
 
 
 def test_the_fence_of_a_copy_is_nobodys_to_open_from_the_list() -> None:
-    """Who opens all gates at once leaves it closed: only post_restore asks what went out since."""
-    keys = ("bot:fence", "bot:switch")
+    """Who opens all gates at once leaves it closed: only post_restore asks what went out since.
+
+    So does the kill switch: everything would go out while each page says that it is off.
+    """
+    keys = ("bot", "bot:fence", "bot:switch")
     gates = [services.close_gate(key=key, reason="a copy", by="fence") for key in keys]
     client, name = staff(), "admin:delivery_gate_changelist"
 
     asked = act(client, name, "open_again", *gates)
     assert "Open 1 gate" in asked
     assert "only manage.py post_restore" in asked
+    assert "manage.py switch deliver" in asked
     act(client, name, "open_again", *gates, confirmed="1")
 
-    closed = Gate.objects.filter(closed_until__gt=clock.now())
-    assert list(closed.values_list("key", flat=True)) == ["bot:fence"]
+    closed = Gate.objects.filter(closed_until__gt=clock.now()).order_by("key")
+    assert list(closed.values_list("key", flat=True)) == ["bot:fence", "bot:switch"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,25 @@ def test_an_author_saves_a_draft(client_of: Callable[[str], Client]) -> None:
     page = client.get(answer.url).content.decode()
     assert "unpublished changes" in page
     assert "Where were you," in page
+
+
+def test_a_long_sequence_is_written_in_the_editor_too(client_of: Callable[[str], Client]) -> None:
+    """The page posts every field of every step."""
+    step = "  - {{key: day{}, wait: {{after: 1d}}, expires: 24h, text: 'Day {}.'}}\n"
+    days = "".join(step.format(day, day) for day in range(1, 41))
+    sequence = make.make_sequence(make.PLAIN.partition("steps:")[0] + "steps:\n" + days)
+    client = client_of("author")
+    page = client.get(address(sequence)).content.decode()
+    names = dict.fromkeys(re.findall(r'<(?:input|select|textarea)[^>]* name="([^"]+)"', page), "")
+    fields = MultiValueDict({name: [value] for name, value in names.items()})
+    fields.update(form_of(sequence))  # as it stands, with the empty fields between
+    fields["steps.40.text"] = "The last day."
+
+    assert len(fields) > 1000
+    assert send(client, sequence, fields, "save").status_code == 302
+    sequence.refresh_from_db()
+    assert sequence.draft_version is not None
+    assert sequence.draft_version.steps.get(key="day40").text == "The last day."
 
 
 def test_every_key_is_in_the_page(client_of: Callable[[str], Client]) -> None:

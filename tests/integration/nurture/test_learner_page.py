@@ -221,6 +221,20 @@ def test_who_may_only_look_is_offered_nothing_else() -> None:
     assert 'name="name"' not in read(staff2(), edit)
 
 
+@pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("operator", True)])
+def test_by_what_somebody_is_recognised_is_for_who_may_see_it(role: str, sees: bool) -> None:
+    """P28: neither on the page of a learner nor on that of the form."""
+    contact = make.make_contact()
+    LearnerIdentity.objects.create(
+        learner=contact.learner, kind="alias", value_key="rosa.home@mail.example",
+        status="staff_confirmed", created_at=clock.now(),
+    )  # fmt: skip
+    client = staff(role)
+    edit = reverse("admin:attendance_learner_edit", args=[contact.learner_id])
+    for page in (page_of(contact), edit):
+        assert ("rosa.home@mail.example" in read(client, page)) is sees
+
+
 def invitation_of(contact: Contact) -> str:
     """Where an invitation is made."""
     return reverse("admin:attendance_learner_invite", args=[contact.learner_id])

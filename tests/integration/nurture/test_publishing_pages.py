@@ -200,7 +200,9 @@ def test_an_author_makes_an_older_state_the_draft_again() -> None:
     assert client.post(page(sequence, "versions"), values).status_code == 302
     sequence.refresh_from_db()
     assert sequence.draft_version.checksum == first.checksum
-    assert "Choose a state" in words(client.post(page(sequence, "versions"), {"edit": "x"}))
+    for mistyped in ("x", "²", "9" * 30):
+        answer = client.post(page(sequence, "versions"), {"edit": mistyped})
+        assert "Choose a state" in words(answer)
 
 
 def test_a_publisher_switches_the_mode() -> None:

@@ -70,6 +70,7 @@ def test_a_webhook_secret_as_render_generates_it_fits_telegram() -> None:
         pytest.param("STAGING_ALLOWED_CHATS", "12,x", "chat ids", id="chat that is no number"),
         pytest.param("DATABASE_URL", "mysql://db/telbot", "postgres", id="another database"),
         pytest.param("REDIS_URL", "localhost:6379", "redis", id="no URL of Redis"),
+        pytest.param("REDIS_URL", "redis://r:637x", "redis", id="a port that is none"),
         pytest.param("BACKUP_S3_URL", "http://k:s@s3.x/b", "https://KEY", id="open storage"),
         pytest.param("BACKUP_S3_URL", "https://s3.x/b", "https://KEY", id="storage without key"),
         pytest.param("BACKUP_S3_URL", "https://k:s@s3.x", "https://KEY", id="no bucket"),
@@ -96,10 +97,13 @@ def test_a_secret_is_never_repeated_in_the_refusal() -> None:
     values = {
         "TELEGRAM_WEBHOOK_SECRET": "pass word", "GOOGLE_SERVICE_ACCOUNT_JSON": "{top",
         "BACKUP_S3_URL": "https://key:hush\u2100hush@s3.x/b",
+        "DATABASE_URL": "postgresql://u:hush/hush@db/telbot",  # read as host u and port hush
+        "REDIS_URL": "redis://:hush\u2100hush@redis",
     }  # fmt: skip
     with pytest.raises(ImproperlyConfigured) as refused:
         env.read(values)
 
+    assert "DATABASE_URL: expected a URL with one of postgres" in str(refused.value)
     assert "hush" not in str(refused.value)
     assert "pass word" not in str(refused.value)
     assert "top" not in str(refused.value).replace("stop", "")
