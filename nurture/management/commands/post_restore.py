@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
+
+from django.core.management.base import CommandError
 
 from delivery import clock
 from nurture.management.base import JsonCommand, instant
 from nurture.services.restored import take_over
+
+CLOCKS_DIFFER = timedelta(minutes=1)  # the moment is read from a log, by another clock
 
 
 class Command(JsonCommand):
@@ -29,7 +34,13 @@ class Command(JsonCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Re-arm, and say what a person has to decide now."""
         until = instant("--until", options["until"]) if options["until"] else None
-        told = take_over(until=until, now=clock.now())
+        now = clock.now()
+        if until is not None and until > now + CLOCKS_DIFFER:
+            raise CommandError(
+                f"--until: {until.isoformat()} is yet to come (it is {now:%Y-%m-%dT%H:%MZ}); all"
+                " that is planned until then would be given up. Nothing was changed."
+            )
+        told = take_over(until=until, now=now)
         words = [
             f"Armed. {told.in_flight} deliveries were in flight, {told.due} were due:"
             " they are unknown now, and nobody sends them again but staff."
