@@ -15,7 +15,7 @@ from config.sealed import SealedError
 from delivery import clock, consequences, selectors, sender, services
 from delivery.domain.reasons import Reason
 from delivery.ledger import Ledger
-from delivery.models import Attempt, Chat, Consent, Delivery, Gate
+from delivery.models import Attempt, Chat, Delivery, Gate
 from delivery.rows import Held
 from delivery.services.gates import ensure_pacing
 from delivery.telegram import gateway
@@ -48,23 +48,6 @@ def test_everything_due_goes_out_once_and_is_on_record(receiver: Receiver) -> No
     assert not Delivery.objects.exclude(status="sent", settled_at__isnull=False).exists()
     assert drain() == {}
     assert receiver.total == 30
-
-
-def test_what_ended_without_a_call_is_counted_too(receiver: Receiver) -> None:
-    """Refused at the last look, expired, or left in the air by a worker that died."""
-    make_delivery()
-    Consent.objects.filter(chat=make_delivery().chat).update(granted=False)
-    make_delivery(expires_at=LONG_AGO + timedelta(hours=1))
-    lost = make_delivery()
-    Delivery.objects.filter(pk=lost.pk).update(
-        status="leased", fence=1, leased_by="7", lease_until=LONG_AGO
-    )
-    Delivery.objects.filter(pk=lost.pk).update(status="sending", intent_at=clock.now())
-    Attempt.objects.create(delivery_id=lost.pk, fence=1, started_at=clock.now())
-
-    assert drain() == {"sent": 1, "skipped": 1, "expired": 1, "unknown": 1}
-    assert receiver.total == 1
-    assert drain() == {}
 
 
 def test_a_chat_whose_id_is_damaged_holds_up_nobody_else(receiver: Receiver, settings: Any) -> None:
