@@ -10,8 +10,11 @@ from contextlib import redirect_stdout
 from typing import Any, TextIO
 
 import django
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line, get_commands
 from django.core.management.base import CommandError, SystemCheckError
+from django.db import DatabaseError
 
 OURS = frozenset({"attendance", "config", "delivery", "django_dramatiq", "nurture"})
 STOPPED = "The command stopped; standard error says why."
@@ -67,12 +70,16 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _execute(argv: Sequence[str]) -> None:
-    from django.conf import settings  # a wrong setting stops the boot here
+    from django.conf import settings
 
     from config import embedded, logs, metrics
     from config.sealed import stock
 
-    if settings.USES_EMBEDDED_SERVERS:
+    try:
+        embedded_servers = settings.USES_EMBEDDED_SERVERS  # a wrong setting stops the boot here
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
+    if embedded_servers:
         embedded.ensure(settings.LOCAL_DIR)
     _set_up()
     if _reads_people(argv) and (problem := stock.problem()):
@@ -81,7 +88,24 @@ def _execute(argv: Sequence[str]) -> None:
         logs.log_crashes()
     if argv[1:2] == ["runbot"]:  # neither requests nor tasks, which would begin it by themselves
         metrics.meters()
-    execute_from_command_line(list(argv))
+    try:
+        execute_from_command_line(list(argv))
+    except (DatabaseError, psycopg.Error) as error:
+        if LASTING.intersection(argv[1:2]) or not (known := _known(error)):
+            raise
+        sys.exit(f"{known} What was finished before is kept; run the command again then.")
+
+
+def _known(error: Exception) -> str:
+    """What somebody can do about a database that is away or behind; "" where it is neither."""
+    from config import views
+
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    if isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "57P").startswith("57P"):
+        return f"The database does not answer: {' '.join(str(error).split()).rstrip('.')}."
+    if isinstance(cause, psycopg.ProgrammingError) and (pending := views.migrations_problem()):
+        return f"The database is not as this code needs it: {pending}."
+    return ""
 
 
 def _set_up() -> None:

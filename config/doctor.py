@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 import delivery.selectors
@@ -57,6 +57,8 @@ def safely(name: str, check: Callable[[], Item]) -> Item:
     """Run one check; where it fails itself, that is what is told."""
     try:
         return check()
+    except (DatabaseError, redis.RedisError) as error:  # away or behind: no fault of the check
+        return Item(name=name, verdict="fail", value=_one_line(error), source="the connection")
     except Exception as error:
         log.exception("doctor.check_failed", extra={"check": name})
         return Item(name=name, verdict="fail", value=_one_line(error), source="the check itself")

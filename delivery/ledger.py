@@ -214,8 +214,8 @@ class Ledger:
     ) -> tuple[list[str], list[Held]]:
         """Write what came of tries and what is about to be tried, in one statement and commit.
 
-        Returns the states of tries that took effect, and those of `intents` that are `sending`
-        now: the caller writes to Telegram for these only. The rest is ended or put off.
+        Returns the states that were reached, and those of `intents` that are `sending` now: the
+        caller writes to Telegram for these only. The rest is ended or put off.
         """
         await self._advance_simulation()
         statement = queries.commit(
@@ -227,7 +227,7 @@ class Ledger:
             found = await self._all(*statement)
         # By fence, too: who stood still past a lease may hold a delivery anew and as it was before.
         looked = {(row["id"], row["fence"]): row for row in found if row.get("verdict")}
-        await self._end([row for row in looked.values() if row["verdict"] in rows.ENDING])
+        ended = await self._end([row for row in looked.values() if row["verdict"] in rows.ENDING])
         await self._put_off([row for row in looked.values() if row["verdict"] in rows.PUT_OFF])
         going = []
         for held in intents:
@@ -235,7 +235,7 @@ class Ledger:
             if row and row["verdict"] == "go" and row["attempts"] is not None:
                 held.attempts = row["attempts"]
                 going.append(held)
-        return [row["recorded"] for row in found if row.get("recorded")], going
+        return [row["recorded"] for row in found if row.get("recorded")] + ended, going
 
     async def intend(self, batch: Sequence[Held]) -> list[Held]:
         """Commit the intent of what may still go; see `commit`."""
@@ -245,30 +245,18 @@ class Ledger:
         """Write what came of tries; see `commit`."""
         return (await self.commit(results=entries))[0]
 
-    async def _end(self, refused: Sequence[dict[str, Any]]) -> None:
+    async def _end(self, refused: Sequence[dict[str, Any]]) -> list[str]:
         if not refused:
-            return
+            return []
         ends = [rows.ending(row) for row in refused]
-        await self._run(
-            queries.END_LEASED,
-            {
-                "ids": [row["id"] for row in refused],
-                "fences": [row["fence"] for row in refused],
-                "statuses": [status.value for status, _ in ends],
-                "reasons": [str(reason) for _, reason in ends],
-            },
-        )
+        statuses, reasons = [end.value for end, _ in ends], [str(reason) for _, reason in ends]
+        said = {**rows.keys_of(refused), "statuses": statuses, "reasons": reasons}
+        return await self._reached(queries.END_LEASED, said)
 
     async def _put_off(self, waiting: Sequence[dict[str, Any]]) -> None:
         if waiting:
-            await self._run(
-                queries.RELEASE_LEASED,
-                {
-                    "ids": [row["id"] for row in waiting],
-                    "fences": [row["fence"] for row in waiting],
-                    "ats": [rows.again_at(row) for row in waiting],
-                },
-            )
+            again = [rows.again_at(row) for row in waiting]
+            await self._run(queries.RELEASE_LEASED, {**rows.keys_of(waiting), "ats": again})
 
     async def release(self, batch: Sequence[Held]) -> None:
         """Give back what was leased and not intended."""
@@ -282,18 +270,22 @@ class Ledger:
                 },
             )
 
-    async def tidy(self) -> None:
-        """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate."""
+    async def tidy(self) -> list[str]:
+        """Rescue what dead workers held, end what expired, settle old unknowns, raise the rate.
+
+        Returns the states that deliveries reached by that.
+        """
         await self._advance_simulation()
         await self.follow_clock()
         for ahead in await self._all(queries.CLOCK_WENT_BACK):
             await self._run(queries.LOOK_AGAIN, ahead)
-        await self._run(queries.RESCUE_LEASED, {"most": MAX_DEATHS})
-        await self._run(queries.RESCUE_SENDING)
-        await self._run(queries.EXPIRE)
+        reached = await self._reached(queries.RESCUE_LEASED, {"most": MAX_DEATHS})
+        reached += await self._reached(queries.RESCUE_SENDING)
+        reached += await self._reached(queries.EXPIRE)
         await self._run(queries.SETTLE_UNKNOWN, {"quarantine": QUARANTINE})
         configured = {"configured": settings.TELEGRAM_SENDS_PER_SECOND}
         await self._run(gate_queries.RECOVER_RATE, configured)
+        return reached
 
     async def soonest(self) -> float | None:
         """Seconds until a delivery that is due by plan may be claimed; None if there is none."""
@@ -364,6 +356,9 @@ class Ledger:
     async def _all(self, sql: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         async with self._session() as db, postgres.answering():
             return await _all(db, sql, values)
+
+    async def _reached(self, sql: str, values: dict[str, Any] | None = None) -> list[str]:
+        return [row["status"] for row in await self._all(sql, values)]
 
     async def _maybe(self, sql: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
         async with self._session() as db, postgres.answering():

@@ -265,6 +265,7 @@ UPDATE nurture_deliveries d
   FROM unnest(%(ids)s::bigint[], %(fences)s::int[], %(statuses)s::text[], %(reasons)s::text[])
        AS e(id, fence, status, reason)
  WHERE d.id = e.id AND d.fence = e.fence AND d.status = (SELECT 'leased')
+RETURNING d.status
 """
 
 # Nothing was written: back into the queue, at `at` or as it was.
@@ -297,6 +298,7 @@ UPDATE nurture_deliveries d
        deaths = d.deaths + 1, fence = d.fence + 1,
        lease_until = NULL, leased_by = '', slot_at = NULL
  WHERE d.status = 'leased' AND {_DEAD}
+RETURNING d.status
 """
 
 RESCUE_SENDING = f"""
@@ -309,6 +311,7 @@ WITH d AS (
 UPDATE delivery_attempt a
    SET finished_at = clock_timestamp(), outcome = 'unknown', description = 'the worker died'
   FROM d WHERE a.delivery_id = d.id AND a.fence = d.fence AND a.outcome = ''
+RETURNING 'unknown' AS status
 """
 
 # Slots lie a few seconds ahead. Where the next one is far away the database's clock was put back,
@@ -345,6 +348,7 @@ UPDATE nurture_deliveries SET status = 'expired', reason = 'expired', settled_at
     SELECT id FROM nurture_deliveries
      WHERE status = 'pending' AND expires_at <= (SELECT telbot_now())
      ORDER BY expires_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+RETURNING status
 """
 
 # The soonest moment at which a delivery that is due by plan may be claimed: put off by pacing, or

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -159,6 +159,11 @@ def ending(row: Mapping[str, Any]) -> tuple[Status, Reason]:
     if row["verdict"] == "unreachable":
         return Status.SKIPPED, _UNREACHABLE[row["reachability"]]
     return Status.SKIPPED, _SKIPPED[row["verdict"]]
+
+
+def keys_of(found: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Which deliveries, by their leases."""
+    return {"ids": [row["id"] for row in found], "fences": [row["fence"] for row in found]}
 
 
 def again_at(row: Mapping[str, Any]) -> datetime | None:

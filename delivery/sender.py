@@ -15,7 +15,7 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,7 @@ RECONNECT_SECONDS = 20.0
 
 @dataclass(kw_only=True)
 class Sender:
-    """One drain of the queue. `counts` grows by end state as results take effect."""
+    """One drain of the queue. `counts` grows by end state, as it ends deliveries, tried or not."""
 
     gateway: Gateway
     until_empty: bool = False
@@ -115,7 +115,7 @@ class Sender:
         self._raise_of_work()
         if _now() >= self._tidy_at:
             self._tidy_at = _now() + TIDY_EVERY
-            await self.ledger.tidy()
+            self._count(await self.ledger.tidy())
             await self._consequences.probe()
         if not self._is_claiming and self._claims_in <= 0:
             self._is_claiming = True
@@ -240,10 +240,10 @@ class Sender:
         self._commits[number] = max(len(entries), len(intents))
         self._troubles += is_trouble
         try:
-            took_effect, going = await self.ledger.commit(results=entries, intents=intents)
+            reached, going = await self.ledger.commit(results=entries, intents=intents)
             for held in going:
                 self._calls.begin(held)
-            self.counts.update(s for s in took_effect if s != Status.PENDING)
+            self._count(reached)
             del self._commits[number]
             for entry in entries:
                 await self._consequences.follow(entry)
@@ -253,6 +253,9 @@ class Sender:
             raise
         finally:
             self._troubles -= is_trouble
+
+    def _count(self, reached: Sequence[str]) -> None:
+        self.counts.update(status for status in reached if status != Status.PENDING)
 
     def _hear_end(self) -> None:
         """A call ended: wake up where that makes something worth doing."""

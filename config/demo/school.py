@@ -25,6 +25,7 @@ class School:
     weeks: int = 4
     learners: int = 24
     seed: int = 7
+    played: bool = True  # its past is there as a whole
 
     def world(self) -> World:
         """Everything Google would know of it."""

@@ -77,14 +77,14 @@ def end_refused(refused: Sequence[dict[str, Any]]) -> None:
             "statuses": [status.value for status, _ in ends],
             "reasons": [str(reason) for _, reason in ends],
         }
-        _run(queries.END_LEASED, {**keys_of(refused), **said})
+        _run(queries.END_LEASED, {**rows.keys_of(refused), **said})
 
 
 def put_off(waiting: Sequence[dict[str, Any]]) -> None:
     """Give back leased deliveries that may not go yet."""
     if waiting:
         again = [rows.again_at(row) for row in waiting]
-        _run(queries.RELEASE_LEASED, {**keys_of(waiting), "ats": again})
+        _run(queries.RELEASE_LEASED, {**rows.keys_of(waiting), "ats": again})
 
 
 def _record(sent: Sequence[dict[str, Any]]) -> None:
@@ -92,11 +92,6 @@ def _record(sent: Sequence[dict[str, Any]]) -> None:
         return
     results = [{"id": row["id"], "fence": row["fence"], **_SENT} for row in sent]
     _run(*queries.commit(results=results, intents=(), lease=_LEASE))
-
-
-def keys_of(found: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
-    """Which deliveries, by their leases."""
-    return {"ids": [row["id"] for row in found], "fences": [row["fence"] for row in found]}
 
 
 def _run(sql: str, values: dict[str, Any] | None = None) -> int:

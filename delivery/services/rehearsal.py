@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from delivery import queries
 from delivery.domain.reasons import Reason
 from delivery.domain.states import Status
-from delivery.rows import ENDING, PUT_OFF
-from delivery.services.recording import end_refused, keys_of, put_off
+from delivery.rows import ENDING, PUT_OFF, keys_of
+from delivery.services.recording import end_refused, put_off
 
 _LEASE = timedelta(minutes=5)
 _LOOK_AGAIN = timedelta(minutes=1)

@@ -34,6 +34,7 @@ MOST_A_WEEK = 7
 #: A message that is of use for less than this is late after any hiccup.
 SHORTEST_USE = timedelta(minutes=10)
 _ABSENCE = frozenset({Fact.MISSED, Fact.MISSED_PLEDGED})
+BUTTON_ACTIONS = frozenset({"dispute", "pledge_next"})
 _ONCE = frozenset({Fact.FIRST_ATTENDED, Fact.RETURNED})
 _MOST_QUESTIONS = 10  # 2^10 answers are still looked at
 
@@ -318,6 +319,14 @@ def _dispute(spec: SequenceSpec) -> Iterator[Finding]:
             yield _warning("no_dispute", said, step.key)
 
 
+def _buttons(spec: SequenceSpec) -> Iterator[Finding]:
+    for step in _messages(spec):
+        for text, action in (button for row in step.buttons for button in row):
+            if action not in BUTTON_ACTIONS and not action.startswith("https://"):
+                said = f"Its button {text!r} does nothing: there is no action {action!r}."
+                yield _error("button_does_nothing", said, step.key)
+
+
 def _messages(spec: SequenceSpec) -> list[Step]:
     return [step for step in spec.steps if step.enabled and step.kind is StepKind.MESSAGE]
 
@@ -333,4 +342,5 @@ _CHECKS: tuple[Callable[[SequenceSpec], Iterator[Any]], ...] = (
     _words,
     _languages,
     _dispute,
+    _buttons,
 )

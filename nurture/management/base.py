@@ -17,7 +17,7 @@ from attendance.models import Learner
 from delivery import clock
 from nurture.services.simulation import blast_radius
 
-MOST_BYTES = 16 * 1024**2  # of a file, which is read whole; a hundred thousand learners
+MOST_BYTES = 16 * 1024**2  # of a file, which is read whole
 
 
 class JsonCommand(BaseCommand):

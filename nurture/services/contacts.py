@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from django.db import transaction
 
 from attendance import services as attendance
 from attendance.domain.identity import email_key
-from attendance.domain.imports import Problem, Row, batches
+from attendance.domain.imports import Problem, Row, batches, csv_rows
 from attendance.models import Enrolment, Learner
 from config.console.zone_names import known_zones
 from delivery import services as delivery
@@ -75,38 +74,20 @@ class _Seen:
 
 
 @transaction.atomic
-def import_learners(*, content: str, now: datetime) -> Imported:
+def import_learners(*, content: str, now: datetime, dry_run: bool = False) -> Imported:
     """Make or update every learner of a CSV, or none: raises ImportRefusedError with all mistakes.
 
     Columns: email, name, and if need be timezone (IANA), telegram_chat_id, courses (calendar ids
     with `;` between). A chat id counts as linked, started and consented, except that a consent
     once withdrawn stays withdrawn. An empty zone or chat id keeps what is known. Running it again
-    changes nothing.
+    changes nothing; `dry_run` does everything and takes it back.
     """
-    return write_learners(rows=_read(content), now=now)
-
-
-def _read(content: str) -> list[LearnerRow]:
-    reader = csv.reader(io.StringIO(content.removeprefix("\ufeff")), strict=True)
-    problems: list[str] = []
-    rows: list[LearnerRow] = []
-    seen = _Seen()
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        _check_header(names)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            row = _row(reader.line_num, names, cells, seen)
-            if isinstance(row, LearnerRow):
-                rows.append(row)
-            else:
-                problems += row
-    except csv.Error as error:
-        problems.append(f"line {reader.line_num}: not readable as CSV ({error})")
-    if problems:
-        raise ImportRefusedError(problems)
-    return rows
+    lines = io.StringIO(content.removeprefix("\ufeff"), newline="")
+    rows = check_learners(rows=csv_rows(lines, required=REQUIRED, optional=OPTIONAL))
+    done = write_learners(rows=rows, now=now)
+    if dry_run:
+        transaction.set_rollback(True)
+    return done
 
 
 def check_learners(*, rows: Iterable[Row | Problem]) -> list[LearnerRow]:
@@ -118,7 +99,7 @@ def check_learners(*, rows: Iterable[Row | Problem]) -> list[LearnerRow]:
         if isinstance(row, Problem):
             problems.append(str(row))
             continue
-        learner = _row(row.number, list(row.cells), list(row.cells.values()), seen)
+        learner = _row(row, seen)
         if isinstance(learner, LearnerRow):
             found.append(learner)
         else:
@@ -128,28 +109,15 @@ def check_learners(*, rows: Iterable[Row | Problem]) -> list[LearnerRow]:
     return found
 
 
-def _check_header(names: list[str]) -> None:
-    problems = [f"line 1: the column {name} is missing" for name in REQUIRED if name not in names]
-    known = {*REQUIRED, *OPTIONAL}
-    problems += [f"line 1: unknown column {name!r}" for name in names if name not in known]
-    twice = {name for name in names if names.count(name) > 1}
-    problems += [f"line 1: the column {name} is there twice" for name in sorted(twice & known)]
-    if problems:
-        raise ImportRefusedError(problems)
-
-
-def _row(line: int, names: list[str], cells: list[str], seen: _Seen) -> LearnerRow | list[str]:
-    """The row, or what is wrong with it."""
-    if len(cells) > len(names):
-        return [f"line {line}: {len(cells)} cells, but the header names {len(names)} columns"]
-    cell = dict(zip(names, (text.strip() for text in cells), strict=False))
-    problems = list(_problems(cell, seen, line))
-    if problems:
-        return [f"line {line}: {problem}" for problem in problems]
+def _row(row: Row, seen: _Seen) -> LearnerRow | list[str]:
+    """The learner of this row, or what is wrong with it."""
+    cell = {name: row.cell(name) for name in row.cells}
+    if problems := list(_problems(cell, seen, row.number)):
+        return [str(Problem(number=row.number, what=what)) for what in problems]
     chat = cell.get("telegram_chat_id", "")
     courses = (part.strip() for part in cell.get("courses", "").split(";"))
     return LearnerRow(
-        line=line,
+        line=row.number,
         email=cell["email"],
         name=cell.get("name", ""),
         time_zone=cell.get("timezone", ""),
@@ -174,7 +142,15 @@ def _problems(cell: Mapping[str, str], seen: _Seen, line: int) -> Iterator[str]:
         yield "the name is longer than 200 characters"
     if zone and zone not in known_zones():
         yield f"unknown time zone {zone!r}"
+    yield from _storage_problems(cell)
     yield from _chat_problems(cell.get("telegram_chat_id", ""), seen, line)
+
+
+def _storage_problems(cell: Mapping[str, str]) -> Iterator[str]:
+    if any(len(course.strip()) > 320 for course in cell.get("courses", "").split(";")):
+        yield "a calendar id in courses is longer than 320 characters; put ; between them"
+    if any("\0" in text for text in cell.values()):
+        yield "it holds a zero character, which cannot be stored"
 
 
 def _chat_problems(text: str, seen: _Seen, line: int) -> Iterator[str]:

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from argparse import ArgumentParser
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -97,13 +98,18 @@ class Command(BaseCommand):
                 "This database holds learners that are not the demo's, so the demo leaves it "
                 "alone. Play it in a world of its own: LOCAL_DIR=.local-demo make demo"
             )
-        if known and stored is not None:
+        if known and stored is not None and stored.played:
             self.stdout.write(f"The school of {stored.made_at[:16]} goes on (RESET=1 begins anew).")
             return stored
-        stored = school.School(made_at=datetime.now(UTC).isoformat())
+        if known:
+            self.stdout.write("Its beginning was broken off, so the demo begins anew.")
+            self._reset()
         client.stop()
+        stored = school.School(made_at=datetime.now(UTC).isoformat(), played=False)
         school.save(stored, local_dir=settings.LOCAL_DIR)
         self._begin(stored.world())
+        stored = replace(stored, played=True)
+        school.save(stored, local_dir=settings.LOCAL_DIR)
         return stored
 
     def _begin(self, world: World) -> None:

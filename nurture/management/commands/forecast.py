@@ -13,6 +13,8 @@ from nurture.management.base import JsonCommand, learner_of, moment
 from nurture.services.simulation import forecast
 from nurture.services.simulation.forecasting import DAYS
 
+MOST_DAYS = 366
+
 
 class Command(JsonCommand):
     """Across all sequences, with windows, caps and gates as they are, if nothing new happens."""
@@ -28,6 +30,8 @@ class Command(JsonCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look ahead, and tell."""
+        if not 1 <= options["days"] <= MOST_DAYS:
+            raise CommandError(f"--days: say how many, from 1 to {MOST_DAYS}.")
         learner = learner_of(options["email"])
         if learner is None:
             raise CommandError(f"There is no learner with the address {options['email']!r}.")

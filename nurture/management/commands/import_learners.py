@@ -5,14 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-
+from attendance.management.importing import ImportCommand, open_lines, refusal, refusing
 from delivery import clock
-from nurture.management.base import JsonCommand, read_text
 from nurture.services import contacts
 
 
-class Command(JsonCommand):
+class Command(ImportCommand):
     """All lines, or none."""
 
     help = (
@@ -26,19 +24,17 @@ class Command(JsonCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import, and say how many learners are new."""
-        content = read_text(options["file"])
+        content = "".join(open_lines(options["file"]))
         try:
-            done = contacts.import_learners(content=content, now=clock.now())
+            with refusing():
+                done = contacts.import_learners(
+                    content=content, now=clock.now(), dry_run=options["dry_run"]
+                )
         except contacts.ImportRefusedError as refused:
-            lines = "\n".join(refused.problems)
-            raise CommandError(f"Nothing was imported; mend these lines:\n{lines}") from None
+            raise refusal(refused.problems) from None
         said = f"{done.created} created, {done.updated} updated, {done.unchanged} unchanged."
         if done.erased:
             said += (
                 f" {done.erased} left out: they were erased; see readmit_learner if they come back."
             )
-        self.say(
-            said,
-            done.as_dict(),
-            as_json=options["json"],
-        )
+        self.say(said, done.as_dict(), options)

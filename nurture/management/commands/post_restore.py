@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -11,6 +12,8 @@ from django.core.management.base import CommandError
 from delivery import clock
 from nurture.management.base import JsonCommand, instant
 from nurture.services.restored import take_over
+
+CLOCKS_DIFFER = timedelta(minutes=1)  # the moment is read from a log, by another clock
 
 
 class Command(JsonCommand):
@@ -30,11 +33,12 @@ class Command(JsonCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Re-arm, and say what a person has to decide now."""
-        until, now = instant("--until", options["until"]) if options["until"] else None, clock.now()
-        if until is not None and until > now:  # all that is owed would be in doubt, for good
+        until = instant("--until", options["until"]) if options["until"] else None
+        now = clock.now()
+        if until is not None and until > now + CLOCKS_DIFFER:
             raise CommandError(
-                f"--until: {options['until']} is still to come; say when the original sent last. "
-                "Nothing was changed."
+                f"--until: {until.isoformat()} is yet to come (it is {now:%Y-%m-%dT%H:%MZ}); all"
+                " that is planned until then would be given up. Nothing was changed."
             )
         told = take_over(until=until, now=now)
         words = [

@@ -263,7 +263,7 @@ def test_what_is_useless_by_now_expires(receiver: Receiver) -> None:
     """P10."""
     delivery = make_delivery(expires_at=LONG_AGO + timedelta(hours=1))
 
-    assert drain() == {}
+    assert drain() == {"expired": 1}
 
     delivery.refresh_from_db()
     assert receiver.total == 0

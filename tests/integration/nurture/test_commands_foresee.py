@@ -119,9 +119,10 @@ def test_the_days_ahead_of_a_learner() -> None:
         (["pause", "learner:nobody@example.org"], "there is no learner with the address"),
         (["pause", "stream:none", "--dry-run"], "no sequence has the slug"),
         (["forecast", "nobody@example.org"], "There is no learner with the address"),
+        (["forecast", "nobody@example.org", "--days", "9999999"], "from 1 to 366"),
     ],
 )
-def test_who_is_not_known_is_said(arguments: list[str], said: str) -> None:
+def test_what_makes_no_sense_is_said(arguments: list[str], said: str) -> None:
     """And nothing changes."""
     with pytest.raises(CommandError, match=said):
         call_command(*arguments)

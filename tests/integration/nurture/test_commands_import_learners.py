@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from attendance.management import importing
 from attendance.models import Enrolment, Learner
 from delivery.models import Chat, Consent
 from delivery.services import has_consent, meet_chat, set_consent
-from nurture.management import base
 from nurture.models import Contact
 
 pytestmark = pytest.mark.django_db
@@ -22,12 +22,13 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HEADER = "email,name,timezone,telegram_chat_id,courses\n"
 
 
-def _import(tmp_path: Path, content: str) -> dict[str, Any]:
+def _import(tmp_path: Path, content: str, *options: str) -> dict[str, Any]:
     file = tmp_path / "learners.csv"
     file.write_text(content, encoding="utf-8")
     out = StringIO()
-    call_command("import_learners", str(file), "--json", stdout=out)
+    call_command("import_learners", str(file), "--json", *options, stdout=out)
     said: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+    assert said.pop("dry_run") == ("--dry-run" in options)
     return said
 
 
@@ -51,6 +52,21 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
     """The last three may be left out."""
     assert _import(tmp_path, "email,name\nana@example.com,Ana\n")["created"] == 1
     assert Contact.objects.get().chat is None
+
+
+def test_a_spreadsheet_with_semicolons_is_read(tmp_path: Path) -> None:
+    """As many save it; courses are in quotes there."""
+    content = HEADER.replace(",", ";") + 'ana@x.org;"Luz; Ana";Europe/Madrid;77;"a@x;b@x"\n'
+    assert _import(tmp_path, content) == {"created": 1, "updated": 0, "unchanged": 0}
+    assert Learner.objects.get().name == "Luz; Ana"
+    assert Enrolment.objects.count() == 2
+
+
+def test_a_trial_says_what_would_change_and_changes_nothing(tmp_path: Path) -> None:
+    content = HEADER + "ana@x.org,Ana,Europe/Madrid,77,a@x\n"
+    assert _import(tmp_path, content, "--dry-run")["created"] == 1
+    assert not Learner.objects.exists()
+    assert not Chat.objects.exists()
 
 
 def test_a_withdrawn_consent_stays_withdrawn(tmp_path: Path) -> None:
@@ -80,6 +96,8 @@ def test_a_withdrawn_consent_stays_withdrawn(tmp_path: Path) -> None:
         ("b@x.org,Bea,,99,", "line 3: the chat 99 is linked to another learner"),
         ("c@x.org,Cleo,,98,", "line 3: this learner is linked to another chat"),
         ("b@x.org,Bea,,,,,more", "line 3: 7 cells"),
+        (f"b@x.org,Bea,,,{'c' * 321}", "line 3: a calendar id in courses is longer than 320"),
+        ("b@x.org,B\0a,,,", "line 3: it holds a zero character"),
     ],
 )
 def test_one_bad_line_refuses_the_file(tmp_path: Path, line: str, reason: str) -> None:
@@ -109,7 +127,7 @@ def test_a_wrong_header_is_named(tmp_path: Path, header: str, reason: str) -> No
 def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "MOST_BYTES", 100)
+    monkeypatch.setattr(importing, "MOST_BYTES", 100)
 
     with pytest.raises(CommandError, match="larger than 100 bytes"):
         _import(tmp_path, HEADER + "a@example.org,Rosa\n" * 9)

@@ -146,6 +146,11 @@ DISPUTE = "buttons: [[{text: I was there, action: dispute}]]"
             ("half_translated", "b", "warning"),
         ),
         (ABSENCE, ONE, ("no_dispute", "a", "warning")),
+        (
+            TRIGGER,
+            "  - {key: a, text: Hi., buttons: [[{text: Yes, action: pledgenext}]]}\n",
+            ("button_does_nothing", "a", "error"),
+        ),
     ],
 )  # fmt: skip
 def test_a_seeded_fault_is_found(head: str, steps: str, expected: tuple[str, str, str]) -> None:
