@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from attendance.domain import hints
 from attendance.domain.hints import Expected, Guest, Hint
@@ -51,6 +51,7 @@ _PEOPLE = frozenset(
     {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
 )
 _CALL_AT_MOST = timedelta(hours=12)
+_REPORT = "a report"  # where for others the host of their call stands
 _NAMELESS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
 _ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
 
@@ -145,7 +146,7 @@ def evidence(*, session: ClassSession) -> Evidence:
         stays=stays,
         guests=guests,
         by_name=by_name,
-        in_question=_in_stray_call(session, roster.expected) | _reported(session),
+        in_question=_in_question(session, roster.expected),
         devices=devices,
         runs=runs,
     )
@@ -168,12 +169,13 @@ def _read_so_far(
     }
 
 
-def _in_stray_call(session: ClassSession, expected: Iterable[int]) -> frozenset[int]:
+def _in_question(session: ClassSession, expected: Iterable[int]) -> frozenset[int]:
     """Who was meanwhile in a call of the class's host, or on its link, that belongs to no class.
 
     The link of a class may be replaced while some are in it by the old one, and staff may still
     be asked about a call on it: whoever showed no whole address there could be anyone. What they
-    decided about a call stands.
+    decided about a call stands. So it is with those of whom a report of Google's says that they
+    were there, until staff have said.
     """
     link = session.meeting_code
     stray = Endpoint.objects.filter(
@@ -182,22 +184,21 @@ def _in_stray_call(session: ClassSession, expected: Iterable[int]) -> frozenset[
         conference__decided_by="",
         conference__matches=None,
     ).values_list("learner_id", "conference__organizer_email", "conference__meeting_code")
-    # Two statements made one: with an OR it would read every endpoint there is.
     nobodys = stray.filter(learner=None, kind__in=_NAMELESS, identifier_key="")
+    reported = ReviewItem.objects.filter(
+        kind=ReviewKind.REPORT, state=ReviewState.OPEN, session=session, learner__isnull=False
+    ).values_list("learner_id", Value(_REPORT), Value(""))
+    # Three statements made one: with an OR it would read every endpoint there is.
     rows = stray.filter(learner__in=list(expected)).union(
-        nobodys.filter(conference__meeting_code=link).exclude(conference__meeting_code="")
+        nobodys.filter(conference__meeting_code=link).exclude(conference__meeting_code=""), reported
     )
     hosts = _hosts(session) if rows else set()
-    found = {pk for pk, host, code in rows if email_key(host) in hosts or (link and code == link)}
+    found = {
+        pk
+        for pk, host, code in rows
+        if host == _REPORT or email_key(host) in hosts or (link and code == link)
+    }
     return frozenset(expected if None in found else (pk for pk in found if pk is not None))
-
-
-def _reported(session: ClassSession) -> frozenset[int]:
-    """Of whom a report of Google's says that they were there, and staff have not said yet."""
-    rows = ReviewItem.objects.filter(
-        kind=ReviewKind.REPORT, state=ReviewState.OPEN, session=session, learner__isnull=False
-    )
-    return frozenset(pk for pk in rows.values_list("learner_id", flat=True) if pk is not None)
 
 
 def _hosts(session: ClassSession) -> set[str]:

@@ -35,7 +35,7 @@ from tests.factories.classes import (
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:attendance_classsession_changelist")
 READINGS = reverse("admin:attendance_syncrun_changelist")
-MOST_QUERIES = 18
+MOST_QUERIES = 17
 
 
 def staff(client: Client, role: str) -> User:
