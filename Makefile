@@ -123,7 +123,7 @@ test-browser: setup ## Tests in a real Chromium
 
 .PHONY: faults
 faults: setup ## Kills, stops and restarts against a receiver that counts; SHORT=1: under 3 min
-	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 2 --dist worksteal,-o log_cli=true --log-cli-level=INFO) \
+	SHORT=$(SHORT) $(BIN)/pytest -q -m faults $(if $(SHORT),-n 4 --dist worksteal,-o log_cli=true --log-cli-level=INFO) \
 	  $$(grep -rl --include='test_*.py' 'mark\.faults' tests)
 
 .PHONY: rehearse-rollback

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -80,8 +81,13 @@ def read(text: str) -> SequenceSpec:
     return read_file(text).spec
 
 
+@lru_cache(maxsize=64)
 def read_file(text: str) -> SequenceFile:
-    """The same, with its scenarios."""
+    """The same, with its scenarios.
+
+    Page, check, difference and publication of a draft read one text several times; what was found
+    is never changed, so it is kept.
+    """
     reader = _Reader()
     try:
         if bomb := values.bomb(text):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django.apps import apps as installed
@@ -19,8 +19,10 @@ def set_up_roles(*, registry: Any = installed) -> list[str]:
     `registry` is a migration's own where one calls. Members of the groups stay. Safe to run at any
     time and again: it sets, it does not add.
     """
+    there = _ours(registry)
     for deed in DEEDS:
-        _make(registry, *deed.permission.split("."), model=deed.model, words=deed.words)
+        if there.get(deed.permission) != (deed.model, deed.words):
+            _make(registry, *deed.permission.split("."), model=deed.model, words=deed.words)
     known = _known(registry)
     missing: set[str] = set()
     for role, patterns in ROLES.items():
@@ -42,6 +44,15 @@ def remove_roles(*, registry: Any = installed) -> None:
         ).delete()
 
 
+def _ours(registry: Any) -> dict[str, tuple[str, str]]:
+    """Model and words of each permission of our own that is there, in one statement."""
+    rows = registry.get_model("auth", "Permission").objects.filter(
+        codename__in=[deed.permission.partition(".")[2] for deed in DEEDS]
+    )
+    found = rows.values_list("content_type__app_label", "codename", "content_type__model", "name")
+    return {f"{app}.{codename}": (model, name) for app, codename, model, name in found}
+
+
 def _make(registry: Any, app: str, codename: str, *, model: str, words: str) -> None:
     kinds = registry.get_model("contenttypes", "ContentType").objects
     kind, _ = kinds.get_or_create(app_label=app, model=model)
@@ -61,7 +72,7 @@ def _match(patterns: Iterable[str], known: dict[str, int]) -> tuple[set[int], se
     found: set[int] = set()
     missing: set[str] = set()
     for pattern in patterns:
-        fitting = {pk for name, pk in known.items() if fnmatchcase(name, pattern)}
+        fitting = {known[name] for name in fnmatch.filter(known, pattern)}
         found |= fitting
         missing |= set() if fitting else {pattern}
     return found, missing
