@@ -210,8 +210,8 @@ class EnrolmentAdmin(KeepsItsOwner):
     list_select_related = ("learner", "course")
     list_filter = ("course",)
     search_fields = ("learner__email", "learner__name__words", "course__title")
-    fields = (learner_of, "course", "starts_at", "ends_at")
-    readonly_fields = (learner_of,)
+    fields = (learner_of, "course", "starts_at", "ends_at", "noted_at")
+    readonly_fields = (learner_of, "noted_at")
     list_display_links = ("course",)
     ordering = ("-pk",)
 

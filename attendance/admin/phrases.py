@@ -37,6 +37,7 @@ _RULES: Mapping[str, str] = {
     "class_online": "It has a Meet link, or a call",
     "settling_time_over": "The settling time is over",
     "declined": "Declined the invitation, which the policy excuses",
+    "enrolled_by_then": "We knew of the enrolment when the class began",
     "identity_verified": "There is an address by which we could have seen them",
     "log_complete": "Google's log was read past the settling time",
     "google_answers": "Google answers",

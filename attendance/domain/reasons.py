@@ -27,6 +27,7 @@ class Reason(StrEnum):
     GUEST_NEVER_RESOLVED = "guest_never_resolved"
     NO_VERIFIED_IDENTITY = "no_verified_identity"
     NOT_ENROLLED = "not_enrolled"
+    NOTED_LATER = "noted_later"
     SESSION_CANCELLED = "session_cancelled"
     NO_MEET_LINK = "no_meet_link"
 
@@ -51,6 +52,7 @@ WOULD_CHANGE: Mapping[Reason, str] = {
     Reason.GUEST_NEVER_RESOLVED: "A person who says who the guest was, or what call.",
     Reason.NO_VERIFIED_IDENTITY: "An address by which the learner can be recognised.",
     Reason.NOT_ENROLLED: "An enrolment that covers the start of the class.",
+    Reason.NOTED_LATER: "A person who says that the learner should have been there.",
     Reason.SESSION_CANCELLED: "The class being put back into the calendar.",
     Reason.NO_MEET_LINK: "A Meet link in the calendar, or a call that proves to be this event.",
 }
@@ -74,6 +76,7 @@ EXPLAIN: Mapping[Reason, str] = {
     Reason.GUEST_NEVER_RESOLVED: "Someone who could be this learner was not resolved in a day.",
     Reason.NO_VERIFIED_IDENTITY: "No verified identity, so the learner could not have been seen.",
     Reason.NOT_ENROLLED: "The learner was not enrolled when the class began.",
+    Reason.NOTED_LATER: "The class had begun before an import told us of the enrolment.",
     Reason.SESSION_CANCELLED: "The class was cancelled.",
     Reason.NO_MEET_LINK: "An event without a Meet link and without a call is no class to judge.",
 }

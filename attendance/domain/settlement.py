@@ -64,6 +64,7 @@ class LearnerEvidence:
     held_by_guest: bool
     verdict: Verdict
     declined: bool = False  # said no to the invitation, where the policy excuses that
+    noted_later: bool = False  # the class had begun when we heard of the enrolment
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ def _absence_rules(
     few = (unknown if given_up else pending, Reason.FEW_SEEN)
     return (
         *_common_rules(learner, session),
+        _fact("enrolled_by_then", not learner.noted_later, unknown, Reason.NOTED_LATER),
         _fact("identity_verified", learner.identified, unknown, Reason.NO_VERIFIED_IDENTITY),
         Rule(
             "settling_time_over",

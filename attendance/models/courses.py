@@ -77,6 +77,9 @@ class Enrolment(models.Model):
     # Null: from the first class on. An import knows only that somebody is enrolled.
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
+    # When an import added it to a course whose classes we judged already; nobody is missed in a
+    # class that began before. Null: it was there from the beginning, or staff said when it began.
+    noted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [

@@ -87,6 +87,7 @@ class Evidence:
     stays: Mapping[int, Sequence[Interval]]  # learner id → stays on all devices
     guests: Sequence[tuple[Guest, Hint]]
     by_name: frozenset[int] = frozenset()  # counted on a guest's word
+    noted_later: frozenset[int] = frozenset()  # than it began
     in_question: frozenset[int] = frozenset()  # in a call that is no class, or in a report
     devices: Sequence[Device] = ()  # all of them, by their start
     runs: Sequence[SyncRun] = ()  # readings of the log that speak of it, and the newest of all
@@ -109,6 +110,7 @@ class Evidence:
             ),
             verdict=verdict,
             declined=learner_id in self.declined,
+            noted_later=learner_id in self.noted_later,
         )
         return learner, conclude(learner=learner, session=self.known, policy=self.policy, now=now)
 
@@ -143,6 +145,7 @@ def evidence(*, session: ClassSession) -> Evidence:
         expected=roster.expected,
         identified=roster.identified,
         declined=roster.declined if policy.declined_is_excused else frozenset(),
+        noted_later=roster.noted_later,
         stays=stays,
         guests=guests,
         by_name=by_name,

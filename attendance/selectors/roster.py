@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import Q
 
@@ -20,6 +22,14 @@ _RECOGNISED_BY = frozenset(
 )
 
 
+class Enrolled(NamedTuple):
+    """Somebody of a course; `noted_at`: see the model."""
+
+    email: str
+    name: str
+    noted_at: datetime | None
+
+
 @dataclass(frozen=True)
 class Roster:
     """The learners who were enrolled when a class began."""
@@ -27,6 +37,7 @@ class Roster:
     expected: Mapping[int, Expected]
     identified: frozenset[int]  # we could have seen them
     declined: frozenset[int]
+    noted_later: frozenset[int] = frozenset()  # than the class began
 
 
 def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
@@ -47,27 +58,29 @@ def read_roster(*, session: ClassSession, seen: Container[int]) -> Roster:
             declined |= {pk} if value in refusals else set()
         else:
             marks[status][pk].add(identity_mark(kind=IdentityKind(kind), value=value))
-    declined |= {pk for pk, (email, _) in enrolled.items() if email_key(email) in refusals}
+    declined |= {pk for pk, who in enrolled.items() if email_key(who.email) in refusals}
     expected = {
         pk: Expected(
             learner=pk,
-            name=name_key(name),
-            email=email,
+            name=name_key(who.name),
+            email=who.email,
             others=frozenset(others[pk]),
             seen=pk in seen,
             suggested=frozenset(marks[IdentityStatus.SUGGESTED][pk]),
             rejected=frozenset(marks[IdentityStatus.REJECTED][pk]),
         )
-        for pk, (email, name) in enrolled.items()
+        for pk, who in enrolled.items()
     }
-    return Roster(expected, frozenset(identified), frozenset(declined))
+    begins = session.starts_at
+    later = {pk for pk, who in enrolled.items() if who.noted_at and who.noted_at > begins}
+    return Roster(expected, frozenset(identified), frozenset(declined), frozenset(later))
 
 
-def enrolled_in(*, session: ClassSession) -> dict[int, tuple[str, str]]:
-    """Return who was enrolled when the class began: learner id → address and name."""
+def enrolled_in(*, session: ClassSession) -> dict[int, Enrolled]:
+    """Return who was enrolled when the class began, by learner id."""
     begun = Q(starts_at__isnull=True) | Q(starts_at__lte=session.starts_at)
     open_then = Q(ends_at__isnull=True) | Q(ends_at__gt=session.starts_at)
     rows = Enrolment.objects.filter(begun, open_then, course=session.course_id).values_list(
-        "learner_id", "learner__email", "learner__name"
+        "learner_id", "learner__email", "learner__name", "noted_at"
     )
-    return {pk: (email, name) for pk, email, name in rows}
+    return {pk: Enrolled(email, name, noted) for pk, email, name, noted in rows}

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from attendance.domain.identity import email_key
 from attendance.domain.kinds import SURE_IDENTITIES, IdentityKind, IdentityStatus
-from attendance.models import AttendancePolicy, Course, Enrolment, Learner, LearnerIdentity
+from attendance.models import (
+    AttendancePolicy,
+    ClassSession,
+    Course,
+    Enrolment,
+    Learner,
+    LearnerIdentity,
+)
 from attendance.services.erased import erased_among
 
 
@@ -35,7 +43,8 @@ def upsert_learner(*, email: str, name: str, calendar_ids: Iterable[str], now: d
     """Make or update the learner with this address and enrol them in these calendars.
 
     The address counts as verified: whoever imports vouches for it. Enrolments are added, never
-    ended, and hold from the first class on, since an import does not know when they began.
+    ended, and hold from the first class on, since an import does not know when they began; but
+    once classes of a course were judged, who is added is not missed in one that began before.
     Raises BadEmailError. The same call again changes nothing.
     """
     person = Person(email=email, name=name, calendar_ids=calendar_ids)
@@ -69,7 +78,8 @@ def upsert_learners(*, people: Iterable[Person], now: datetime) -> dict[str, Lea
             (learners[key].pk, courses[name.strip()].pk)
             for key, names in wanted.items()
             for name in names
-        }
+        },
+        now=now,
     )
     return learners
 
@@ -120,17 +130,25 @@ def _verify(learners: Mapping[str, Learner], *, now: datetime) -> None:
     )
 
 
-def _enrol(pairs: Set[tuple[int, int]]) -> None:
+def _enrol(pairs: Set[tuple[int, int]], *, now: datetime) -> None:
     """Enrol each (learner, course) that is not enrolled now."""
+    courses = {course for _, course in pairs}
+    judged = ClassSession.objects.filter(course=OuterRef("pk"), settled_at__isnull=False)
+    running = set(
+        Course.objects.filter(Exists(judged), pk__in=courses).values_list("pk", flat=True)
+    )
     known = set(
         Enrolment.objects.filter(
             learner__in={learner for learner, _ in pairs},
-            course__in={course for _, course in pairs},
+            course__in=courses,
             ends_at=None,
         ).values_list("learner_id", "course_id")
     )
     Enrolment.objects.bulk_create(
-        [Enrolment(learner_id=pair[0], course_id=pair[1]) for pair in sorted(pairs - known)],
+        [
+            Enrolment(learner_id=one, course_id=of, noted_at=now if of in running else None)
+            for one, of in sorted(pairs - known)
+        ],
         ignore_conflicts=True,
     )
 

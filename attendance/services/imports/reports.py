@@ -102,8 +102,8 @@ def _unique_names(session: ClassSession) -> dict[str, int]:
     """Names that only one of those who were enrolled then has: as given, or confirmed by staff."""
     enrolled = enrolled_in(session=session)
     owners: dict[str, set[int]] = defaultdict(set)
-    for pk, (_, name) in enrolled.items():
-        owners[name_key(name)].add(pk)
+    for pk, who in enrolled.items():
+        owners[name_key(who.name)].add(pk)
     confirmed = LearnerIdentity.objects.filter(
         kind=IdentityKind.DISPLAY_NAME,
         course=session.course_id,

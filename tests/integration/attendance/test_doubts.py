@@ -131,3 +131,31 @@ def test_who_is_seen_briefly_after_all_is_not_missed_any_more() -> None:
     judge(session, after=timedelta(hours=5))
 
     assert (facts(rosa), len(open_items("brief"))) == (["missed", "corrected"], 1)
+
+
+def test_who_joins_a_running_course_is_missed_in_no_class_that_had_begun() -> None:
+    """An import says who is in a course and not since when; having been there counts."""
+    course, (rosa, amir) = make_course("Rosa Maro", "Amir Lindt")
+    first = make_class(course)
+    stay(first, email=amir.email)
+    yesterday = make_class(course, weeks=1)
+    stay(yesterday, email=amir.email)
+    stay(yesterday, email="lena@school.example")
+    judge(first)
+
+    ben, lena = (
+        services.upsert_learner(
+            email=f"{name}@school.example", name=name, calendar_ids=[course.calendar_id],
+            now=yesterday.ends_at,
+        )
+        for name in ("ben", "lena")
+    )  # fmt: skip
+    judge(yesterday)
+
+    assert facts(rosa) == ["missed", "missed"]
+    assert (facts(ben), outcome_of(ben, yesterday).reason) == ([], "noted_later")
+    assert outcome_of(lena, yesterday).outcome == "attended"
+    following = make_class(course, weeks=2)
+    stay(following, email=amir.email)
+    judge(following)
+    assert facts(ben) == ["missed"]

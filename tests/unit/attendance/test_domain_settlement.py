@@ -47,6 +47,9 @@ def test_missed_is_said_when_every_rule_holds() -> None:
         ),
         pytest.param({}, {"online": False}, LAG, "unknown", Reason.NO_MEET_LINK, id="link"),
         pytest.param(
+            {"noted_later": True}, {}, LAG, "unknown", Reason.NOTED_LATER, id="noted later"
+        ),
+        pytest.param(
             {"identified": False}, {}, LAG, "unknown", Reason.NO_VERIFIED_IDENTITY, id="identity"
         ),
         pytest.param(
