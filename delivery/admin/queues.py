@@ -91,7 +91,8 @@ class DeadAdmin(QueueAdmin):
     actions = ("again", "drop")
     told = (
         "Each of these certainly did not go out: it failed as often as it may be tried, or workers"
-        " died while they held it. Their journeys have gone on."
+        " died while they held it. Their journeys have gone on. Only if one of its tries is called"
+        " unknown, as it was sent again since, that copy may have arrived."
     )
     means = (
         ("Send again", "It is owed once more with all its tries, unless it is of no use any more."),
