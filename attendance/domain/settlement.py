@@ -22,6 +22,7 @@ LAG_AT_MOST = timedelta(hours=6)
 _LAG_MARGIN = timedelta(minutes=30)
 # Over a break of so long between two classes on one link people stay in the call.
 BREAK_AT_MOST = timedelta(minutes=30)
+CALL_AT_MOST = timedelta(hours=12)  # and so long after the end of one, at most
 # How long a guest who could be anyone keeps absences undecided.
 GUEST_HOLDS_FOR = timedelta(hours=24)
 # Below this share of at least so many expected learners, staff are asked before anyone is missed.
@@ -105,11 +106,12 @@ def call_lasts_until(*, ends_at: datetime, following: Sequence[Interval]) -> dat
     `following`: the classes of its course on its link, in their order. The log tells of nobody
     who is still in a call.
     """
+    at_most = ends_at + CALL_AT_MOST
     for starts_at, until in following:
         if starts_at > ends_at + BREAK_AT_MOST:
             break
         ends_at = max(ends_at, until)
-    return ends_at
+    return min(ends_at, at_most)
 
 
 def waits_for(*, policy: Policy, lag_p99: timedelta | None) -> timedelta:

@@ -26,6 +26,7 @@ from attendance.domain.kinds import (
 )
 from attendance.domain.presence import Policy, Window, effective_window, judge
 from attendance.domain.settlement import (
+    CALL_AT_MOST,
     ClassEvidence,
     Conclusion,
     LearnerEvidence,
@@ -50,7 +51,6 @@ from attendance.selectors.roster import Roster, read_roster
 _PEOPLE = frozenset(
     {EndpointKind.HUMAN, EndpointKind.STAFF, EndpointKind.PHONE, EndpointKind.VISITOR}
 )
-_CALL_AT_MOST = timedelta(hours=12)
 _REPORT = "a report"  # where for others the host of their call stands
 _NAMELESS = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE})
 _ASKED_ABOUT = frozenset({EndpointKind.HUMAN, EndpointKind.PHONE, EndpointKind.ROOM})
@@ -319,7 +319,7 @@ def _call_lasts_until(session: ClassSession) -> datetime:
         course=session.course_id,
         meeting_code=session.meeting_code,
         starts_at__gte=session.ends_at,
-        starts_at__lt=session.ends_at + _CALL_AT_MOST,
+        starts_at__lt=session.ends_at + CALL_AT_MOST,
     )
     periods = following.order_by("starts_at").values_list("starts_at", "ends_at")
     return call_lasts_until(ends_at=session.ends_at, following=list(periods))

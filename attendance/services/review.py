@@ -73,10 +73,21 @@ def decide(*, item: ReviewItem, choice: str, by: str, now: datetime) -> list[Cha
         locked.state, locked.decision = ReviewState.DECIDED.value, choice
         locked.decided_by, locked.decided_at = by, now
         locked.save(update_fields=["state", "decision", "decided_by", "decided_at"])
+        if choice == LEAVE:
+            changed = _released(locked, now=now)
     answer_known(now=now)  # the same person may be asked about in other words
     if locked.kind == ReviewKind.DISPUTE and not changed:
         uphold(item=locked, now=now)
     return changed
+
+
+def _released(item: ReviewItem, *, now: datetime) -> list[Changed]:
+    """Judge a class at once that waited for the answer to a report; return what that changed."""
+    waits = item.kind == ReviewKind.REPORT and item.session and item.session.next_check_at
+    if not waits or item.session_id is None:
+        return []
+    judge = partial(settle_session, session_id=item.session_id, now=now)
+    return _observed([item.session_id], judge)[1]
 
 
 def preview(*, item: ReviewItem, choice: str, now: datetime) -> list[Changed]:

@@ -44,6 +44,7 @@ def send_again(*, delivery_ids: Iterable[int], now: datetime) -> list[Delivery]:
         deaths=0,
         run_at=BusinessNow(),
         settled_at=None,
+        observed_at=None,  # a correction wants to know how this ends
     )
     return going
 
@@ -104,6 +105,7 @@ def take_back(*, delivery_ids: Iterable[int], now: datetime) -> int:
         fence=F("fence") + 1,
         run_at=F("due_at"),
         settled_at=None,
+        observed_at=None,
     )
 
 

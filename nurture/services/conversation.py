@@ -141,8 +141,9 @@ def dispute(*, journey: Journey, now: datetime) -> bool:
     """
     if journey.session is None:
         return False
-    caused = Journey.objects.filter(learner=journey.learner, session=journey.session)
-    holding.pause_all(journeys=caused, reason=Reason.DISPUTED, now=now)
+    if journey.exit_reason != Reason.CORRECTED:  # what began since then is not what they doubt
+        caused = Journey.objects.filter(learner=journey.learner, session=journey.session)
+        holding.pause_all(journeys=caused, reason=Reason.DISPUTED, now=now)
     attendance.open_dispute(
         learner=journey.learner,
         session=journey.session,

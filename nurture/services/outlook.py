@@ -7,7 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from attendance import selectors as attendance
-from attendance.domain.kinds import EventKind
+from attendance.domain.kinds import EventKind, Flag
 from attendance.models import AttendanceEvent, ClassSession, Outcome
 from delivery import selectors as delivery
 from delivery.models import Chat, Delivery
@@ -99,7 +99,9 @@ def _was_wrong(fact: AttendanceEvent) -> bool:
     if not later.exists():
         return False
     today = Outcome.objects.filter(is_current=True, **of_it).first()
-    return today is None or fact.outcome is None or today.outcome != fact.outcome.outcome
+    if today is None or fact.outcome is None or Flag.BRIEF in today.flags:
+        return True  # of who was there for a moment no absence is said
+    return bool(today.outcome != fact.outcome.outcome)
 
 
 def _asked_about(contact: Contact, row: Delivery | None) -> Cause | None:

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from attendance.domain.kinds import IdentityKind, IdentityStatus
 from attendance.models import Endpoint, LearnerIdentity, ReviewItem
-from attendance.services import review, upsert_learners
+from attendance.services import review, settle, upsert_learners
 from attendance.services.identities import reject_identity
 from attendance.services.roster import Person
 from tests.factories.classes import (
@@ -204,6 +204,21 @@ def test_of_whom_a_report_says_that_they_were_there_staff_are_heard_first(tmp_pa
     assert (facts(rosa), facts(bea)) == ([], ["missed"])
     review.decide(item=ReviewItem.objects.get(), choice="attended", by="ann", now=now)
     assert "attended" in facts(rosa)
+
+
+def test_whom_staff_leave_as_they_are_is_judged_at_once(tmp_path: Path) -> None:
+    """Until staff have answered, not until the day is over."""
+    course, (_, bea, cleo) = make_course("Rosa Maro", "Bea Luz", "Cleo Paz")
+    session = make_class(course, event_id="ev1")
+    stay(session, email=cleo.email)
+    run(tmp_path, "import_report", REPORT + "Bea,Luz,,1 hr,18:00,19:00\n", "--session", "ev1")
+    now = judge(session)
+    assert facts(bea) == []
+
+    review.decide(item=ReviewItem.objects.get(), choice="leave", by="ann", now=now)
+
+    settle(now=now)
+    assert facts(bea) == ["missed"]
 
 
 def test_a_report_of_the_console_puts_devices_together(tmp_path: Path) -> None:

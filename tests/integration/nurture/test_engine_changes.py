@@ -118,6 +118,51 @@ def test_what_staff_take_back_falls_with_its_fact() -> None:
     assert not StaffTask.objects.exists()
 
 
+def test_what_staff_take_back_and_is_on_the_wire_by_then_is_told_to_staff() -> None:
+    """That it was withdrawn was taken note of; so is how it ends after all."""
+    make.make_sequence()
+    make.make_fact()
+    services.tick(now=make.NOW)
+    row = Delivery.objects.get()
+    delivery_services.withdraw(delivery_ids=[row.pk])
+    services.tick(now=make.NOW)
+    delivery_services.take_back(delivery_ids=[row.pk], now=row.due_at - timedelta(minutes=1))
+    rows = Delivery.objects.all()
+    rows.update(status="leased", lease_until=LATER)
+    rows.update(status="sending", intent_at=make.NOW)
+    correct(Journey.objects.get())
+    services.tick(now=LATER)
+
+    rows.update(status="sent", sent_at=LATER, settled_at=LATER, lease_until=None, message_id=1)
+    services.tick(now=LATER)
+
+    assert StaffTask.objects.get().kind == "false_activation"
+
+
+def test_what_staff_send_again_while_its_journey_is_held_lets_it_go_on() -> None:
+    """The journey was held when the first try ended, and goes on before the second one does."""
+    make.make_sequence()
+    make.make_fact()
+    services.tick(now=make.NOW)
+    row = Delivery.objects.get()
+    rows = Delivery.objects.all()
+    rows.update(status="leased", fence=1, lease_until=LATER)
+    rows.update(status="sending", intent_at=make.NOW)
+    rows.update(status="unknown", reason="no_answer", lease_until=None)
+    services.pause(journey=Journey.objects.get(), now=make.NOW)
+    rows.update(settled_at=make.NOW)  # its quarantine is over
+    services.tick(now=make.NOW)
+    assert delivery_services.send_again(delivery_ids=[row.pk], now=make.NOW)
+    services.resume(journey=Journey.objects.get(), now=make.NOW)
+
+    rows.update(status="leased", fence=9, lease_until=LATER)
+    rows.update(status="sending", intent_at=LATER)
+    rows.update(status="sent", sent_at=LATER, settled_at=LATER, lease_until=None, message_id=1)
+    services.tick(now=LATER)
+
+    assert Journey.objects.get().status == "completed"
+
+
 def test_a_message_on_the_wire_while_its_fact_falls_is_told_to_staff_later() -> None:
     """It could not be stopped any more."""
     make.make_sequence()

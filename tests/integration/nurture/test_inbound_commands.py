@@ -158,6 +158,9 @@ def test_why_names_the_class_and_its_day(rosa: Contact) -> None:
     assert "turned out to be wrong" in write(rosa, "/why").text  # though it was over by then
     Outcome.objects.update(outcome="missed")  # and what was said first stands after all
     assert "turned out" not in write(rosa, "/why").text
+    Outcome.objects.update(flags=["brief"])  # of who was there for a moment no absence is said
+    assert "turned out to be wrong" in write(rosa, "/why").text
+    Outcome.objects.update(flags=[])
     Journey.objects.update(
         status="exited", exit_reason="corrected", ended_at=NOW, slot=None, next_action_at=None
     )

@@ -12,7 +12,7 @@ from attendance.models import AttendanceEvent, ClassSession, Learner
 from config import audit
 from delivery.models import Delivery
 from nurture.models import Journey, StaffTask
-from nurture.services import tick
+from nurture.services import conversation, tick
 from tests.factories import nurture as make
 from tests.factories.classes import judge, make_class, outcome_of, stay
 
@@ -116,3 +116,21 @@ def test_what_staff_find_out_after_days_ends_what_is_still_to_come(session: Clas
     assert Journey.objects.get().exit_reason == "corrected"
     assert StaffTask.objects.get().kind == "false_activation"
     assert "absence_not_taken_back" not in {one.rule for one in audit.examine()}
+
+
+def test_a_button_of_what_was_taken_back_holds_nothing_that_began_since(
+    rosa: Learner, session: ClassSession
+) -> None:
+    """Her "I was there" comes when that is known already: her thanks do not wait for staff."""
+    thanks = make.PLAIN.replace("missed-class", "thanks").replace("fact: missed", "fact: attended")
+    make.make_sequence(thanks)
+    act(session, after=timedelta(minutes=200))
+    said = Journey.objects.get()
+    stay(session, email=rosa.email)
+    now = act(session, after=timedelta(hours=5))
+    said.refresh_from_db()
+    assert said.exit_reason == "corrected"
+
+    assert conversation.dispute(journey=said, now=now)
+
+    assert Journey.objects.get(sequence__slug="thanks").status == "active"

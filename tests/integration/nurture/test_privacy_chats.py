@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from delivery import services
 from delivery.models import Chat
 from nurture.models import Contact
 from nurture.services import links, privacy, stored
@@ -38,10 +39,13 @@ def test_what_staff_tried_out_as_they_would_read_it_is_emptied() -> None:
     texts = ("Hi Ben, we missed you.", "Dear Mr O&#39;LIND!", "Hi Benita, we missed you.")
     tests = [make_delivery(text=text, is_test=True) for text in texts]
     answer = make_delivery(text="Ben Nevis is a mountain.")
+    # What a dry run would say to another Ben; staff may still let it go out to him.
+    pretended = make_delivery(text=texts[0], is_test=True, stream=services.dry_stream("missed"))
 
     privacy.erase(learner=ben, now=NOW)
 
-    for row in (*tests, answer):
+    for row in (*tests, answer, pretended):
         row.refresh_from_db()
     assert [row.text for row in tests] == ["", "", texts[2]]
     assert answer.text
+    assert (pretended.text, pretended.status) == (texts[0], "pending")

@@ -11,6 +11,7 @@ from attendance.domain.kinds import EventKind, Flag, OutcomeKind
 from attendance.domain.presence import Policy, Verdict
 from attendance.domain.reasons import EXPLAIN, Reason
 from attendance.domain.settlement import (
+    CALL_AT_MOST,
     ClassEvidence,
     LearnerEvidence,
     Reading,
@@ -267,3 +268,5 @@ def test_a_call_may_last_through_the_classes_that_follow_without_a_long_break() 
     assert call_lasts_until(ends_at=T0, following=through) == T0 + 2 * hour
     later = (T0 + 3 * hour, T0 + 4 * hour)
     assert call_lasts_until(ends_at=T0, following=[*through, later]) == T0 + 2 * hour
+    for_days = (T0 + half, T0 + 60 * hour)  # a room that is left open over the weekend
+    assert call_lasts_until(ends_at=T0, following=[for_days]) == T0 + CALL_AT_MOST
