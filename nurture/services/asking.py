@@ -196,6 +196,9 @@ def take_back(questions: QuerySet[PledgeQuestion], *, code: Reason, now: datetim
     `opted_out`: it does so once they want to hear from us again.
     Safe to run twice; call it in the transaction that causes it.
     """
+    if code is Reason.TAKEN_BACK:  # for what it was too late by then there may be time now
+        late = questions.filter(code=Reason.TOO_LATE_TO_ASK, session__starts_at__gt=now)
+        late.update(code=code.value)
     unsent = questions.filter(code=Reason.ASKED, delivery__status__in=UNSENT)
     rows, said = list(unsent.select_related("delivery")), delivery_reasons.Reason
     withdrawn = delivery.cancel_each(

@@ -160,7 +160,7 @@ def _leave(journey: Journey, event: AttendanceEvent, world: World) -> bool:
 
 
 def _is_since_entry(journey: Journey, event: AttendanceEvent) -> bool:
-    return event.recorded_at >= journey.started_at and concerns(
+    return event.recorded_at >= journey.facts_from and concerns(
         journey, course_id=event.session.course_id, occurred_at=event.occurred_at
     )
 
