@@ -130,11 +130,14 @@ def _act(batch: _Batch, event: AttendanceEvent) -> None:
 
 
 def _correct(batch: _Batch, event: AttendanceEvent) -> None:
-    """Everything that this class caused for this learner is taken back, ended journeys too."""
+    """Everything that this class caused for this learner is taken back, ended journeys too.
+
+    And what is under way since it was one of so many in a row.
+    """
     mine = [
         journey
         for journey in batch.journeys.get(event.learner_id, [])
-        if journey.session_id == event.session_id
+        if journey.session_id == event.session_id or batch.admission.row_is_broken(journey, event)
     ]
     over = (
         Journey.objects.filter(learner=event.learner_id, session=event.session_id)

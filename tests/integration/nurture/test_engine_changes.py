@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from attendance.models import Learner, Pledge
+from attendance.models import Learner, Outcome, Pledge
 from delivery import services as delivery_services
 from delivery.models import Delivery
 from nurture import flags, services
@@ -53,6 +53,31 @@ def test_a_correction_withdraws_what_is_not_sent() -> None:
     assert (journey.status, journey.exit_reason) == ("exited", "corrected")
     assert (delivery.status, delivery.reason) == ("cancelled", "corrected")
     assert not StaffTask.objects.exists()
+
+
+@pytest.mark.parametrize(("before", "status"), [("attended", "exited"), ("missed", "active")])
+def test_two_in_a_row_fall_with_the_first_of_them(before: str, status: str) -> None:
+    """Two classes missed are told of in the morning; then the first of them is corrected.
+
+    Where it is as it was, after a second look, nothing is withdrawn.
+    """
+    words = "{{ streak }} classes in a row"
+    two = make.PLAIN.replace("{fact: missed}", "{fact: missed, times: 2}")
+    make.make_sequence(two.replace("we missed you in {{ session_title }}", words) + make.WINDOW)
+    contact, course = make.make_contact(), make.make_course()
+    yesterday = make.CLASS_STARTS - timedelta(days=1)
+    first = make.make_session(course=course, starts_at=yesterday)
+    make.make_fact(contact=contact, session=first)
+    make.make_fact(contact=contact, session=make.make_session(course=course), streak=2)
+    services.tick(now=make.NOW)
+    assert Delivery.objects.get().text == "Hi Rosa, 2 classes in a row."
+
+    Outcome.objects.filter(session=first).update(outcome=before)
+    make.make_fact("corrected", contact=contact, session=first, recorded_at=LATER)
+    services.tick(now=LATER)
+
+    assert Journey.objects.get().status == status
+    assert Delivery.objects.get().status == ("cancelled" if status == "exited" else "pending")
 
 
 @pytest.mark.parametrize(("status", "reason"), [("sent", ""), ("unknown", "no_answer")])
