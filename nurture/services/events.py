@@ -144,7 +144,7 @@ def _correct(batch: _Batch, event: AttendanceEvent) -> None:
         .exclude(pk__in=[journey.pk for journey in mine])
         .select_related(*RELATED, "sequence")
     )
-    retract(journeys=[*mine, *over], world=batch.world)
+    retract(journeys=[*mine, *over], world=batch.world, corrected=event.session)
 
 
 def _go_on(batch: _Batch, event: AttendanceEvent) -> None:
