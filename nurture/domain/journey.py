@@ -252,7 +252,7 @@ class _Walk:
 
     def _due(self, step: Step, *, waited: str) -> DueAt | UntilEvent | None:
         """When the step is due; None if its moment is gone or never comes."""
-        if waited:
+        if waited and not self._waits_for_another_class(step):
             return DueAt(self.now)
         due = due_at(
             step.wait, anchor=self.anchor, zone=self.zone, next_session=self.next_session,
@@ -265,6 +265,13 @@ class _Walk:
             self.note(step, Reason.NO_NEXT_SESSION)
             return None
         return self._until(step, due) if isinstance(due, UntilEvent) else due
+
+    def _waits_for_another_class(self, step: Step) -> bool:
+        """Whether the class before which it waited has begun, and the next has its moment yet."""
+        if step.kind is StepKind.MESSAGE or step.wait.kind is not WaitKind.BEFORE_NEXT_SESSION:
+            return False
+        following = self.next_session
+        return following is not None and following - step.wait.duration > self.now
 
     def _until(self, step: Step, due: UntilEvent) -> DueAt | UntilEvent:
         """The end of a wait for an event, if it came since the step before and in time."""

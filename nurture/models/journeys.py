@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
@@ -147,6 +149,12 @@ class Journey(models.Model):
 
     def __str__(self) -> str:
         return f"journey {self.pk}"
+
+    @property
+    def facts_from(self) -> datetime:
+        """From when on facts count: since its cause was recorded, which a pass may read later."""
+        cause = self.cause
+        return min(cause.recorded_at, self.started_at) if cause else self.started_at
 
 
 class Decision(models.Model):

@@ -14,7 +14,7 @@ from nurture.domain.entry import Enter, Previous, Refuse, entry_key, may_enter
 from nurture.domain.reasons import Reason
 from nurture.domain.rollout import bucket
 from nurture.domain.sequence import Fact, Mode
-from nurture.domain.triggers import Mismatch, first_match
+from nurture.domain.triggers import ANY_COURSE, Mismatch, first_match
 from nurture.models import OPEN, HoldoutAssignment, Journey, SequenceVersion
 from nurture.services.journeys import start
 from nurture.services.world import World, why_silent
@@ -165,6 +165,22 @@ class Admission:
         if asked not in self._streaks:
             self._streaks.update(attendance.streaks_of([asked]))
         return self._streaks[asked]
+
+    def row_is_broken(self, journey: Journey, corrected: AttendanceEvent) -> bool:
+        """Whether it began since n classes in a row had its fact, and that is so no more now that
+        an earlier one was corrected."""
+        cause, earlier = journey.cause, corrected.session
+        if cause is None or journey.status not in OPEN or journey.course_id != earlier.course_id:
+            return False
+        if earlier.starts_at >= cause.session.starts_at:
+            return False
+        asked = [
+            trigger.times
+            for trigger in self.world.spec(journey.version_id).triggers
+            if trigger.fact == cause.kind
+            and trigger.course in {ANY_COURSE, earlier.course.calendar_id}
+        ]
+        return bool(asked) and self._streak(cause) < min(asked)
 
     def _key(self, version: SequenceVersion, event: AttendanceEvent) -> str:
         return entry_key(self.world.spec(version.pk).entry, event.session_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -196,6 +197,9 @@ def take_back(questions: QuerySet[PledgeQuestion], *, code: Reason, now: datetim
     `opted_out`: it does so once they want to hear from us again.
     Safe to run twice; call it in the transaction that causes it.
     """
+    if code is Reason.TAKEN_BACK:  # for what it was too late by then there may be time now
+        late = questions.filter(code=Reason.TOO_LATE_TO_ASK, session__starts_at__gt=now)
+        late.update(code=code.value)
     unsent = questions.filter(code=Reason.ASKED, delivery__status__in=UNSENT)
     rows, said = list(unsent.select_related("delivery")), delivery_reasons.Reason
     withdrawn = delivery.cancel_each(
@@ -203,8 +207,31 @@ def take_back(questions: QuerySet[PledgeQuestion], *, code: Reason, now: datetim
         reason=_WITHDRAWN_FOR.get(code, said.WITHDRAWN),
     )
     gone = [row for row in rows if row.delivery and row.delivery.dedupe_key in withdrawn]
-    if not gone:
+    _were_not_asked(gone, code, now)
+    return len(gone)
+
+
+def not_heard(*, ends: Mapping[int, Reason], now: datetime) -> int:
+    """Questions that came to nobody, by their deliveries, each with why; return how many.
+
+    Who blocked the bot or said no before it went out was not asked, and is once they are back.
+    Safe to run twice; call it in the transaction that observes the deliveries.
+    """
+    if not ends:
         return 0
+    asked = PledgeQuestion.objects.filter(code=Reason.ASKED, delivery__in=ends)
+    by_code: dict[Reason, list[PledgeQuestion]] = defaultdict(list)
+    for row in asked.select_related("delivery").select_for_update(no_key=True, of=("self",)):
+        if row.delivery_id is not None:
+            by_code[ends[row.delivery_id]].append(row)
+    for code, rows in by_code.items():
+        _were_not_asked(rows, code, now)
+    return sum(map(len, by_code.values()))
+
+
+def _were_not_asked(gone: list[PledgeQuestion], code: Reason, now: datetime) -> None:
+    if not gone:
+        return
     PledgeQuestion.objects.filter(pk__in=[row.pk for row in gone]).update(code=code.value)
     attendance.unask_pledges(
         pairs=[(row.learner_id, row.session_id) for row in gone], source=SOURCE
@@ -215,4 +242,3 @@ def take_back(questions: QuerySet[PledgeQuestion], *, code: Reason, now: datetim
             learner_id=row.learner_id, code=code, now=now, inputs=row.inputs, delivery=row.delivery
         )
     writes.write()
-    return len(gone)

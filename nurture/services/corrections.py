@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from attendance.models import ClassSession
 from delivery import services as delivery
 from delivery.domain import reasons as delivery_reasons
 from delivery.domain.states import Status
@@ -18,7 +19,7 @@ from nurture.services.world import World
 TOLD = (Status.SENT, Status.UNKNOWN)
 
 NOTE = """\
-The class "{title}" was corrected after the learner had been told otherwise.
+The class "{corrected}" was corrected after the learner had been told otherwise.
 {count} message(s) of the sequence "{sequence}" went out or may have; the rest is withdrawn.
 
 Proposed words:
@@ -26,8 +27,12 @@ Hi {name}, our last message about {title} was wrong: our records were incomplete
 They are right now. Sorry for the mix-up!"""
 
 
-def retract(*, journeys: Iterable[Journey], world: World) -> int:
+def retract(
+    *, journeys: Iterable[Journey], world: World, corrected: ClassSession | None = None
+) -> int:
     """End what a corrected fact began and withdraw what is unsent; return how many ended.
+
+    `corrected`: the class, where it may be an earlier one than that which began them.
 
     The caller holds the rows. A staff task opens once for each journey of which something was
     sent or may have been. Safe to run twice: a second flip withdraws what is left and resends
@@ -39,7 +44,7 @@ def retract(*, journeys: Iterable[Journey], world: World) -> int:
             ended += exit_journey(journey=journey, reason=Reason.CORRECTED, world=world)
         told.append(journey)
     _withdraw_all(told)
-    ask_staff(journeys=told, world=world)
+    ask_staff(journeys=told, world=world, corrected=corrected)
     return ended
 
 
@@ -62,7 +67,9 @@ def is_disputed(journey: Journey) -> bool:
     return newest is not None and newest.code == Reason.DISPUTED
 
 
-def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
+def ask_staff(
+    *, journeys: Iterable[Journey], world: World, corrected: ClassSession | None = None
+) -> int:
     """Open the task "somebody was told what was not true" of these journeys, once for each.
 
     Only where something was sent or is unknown; none of it can be sent again. Returns how many
@@ -81,7 +88,7 @@ def ask_staff(*, journeys: Iterable[Journey], world: World) -> int:
             key=key,
             learner_id=journey.learner_id,
             journey=journey,
-            note=_note(journey, counts[journey.pk]),
+            note=_note(journey, counts[journey.pk], corrected),
             created_at=world.now,
         )
         for key, journey in by_key.items()
@@ -113,15 +120,19 @@ def _told(planned: set[tuple[int, int]]) -> Counter[int]:
     return Counter(journey_id for journey_id, row in planned if row in sent)
 
 
-def _note(journey: Journey, count: int) -> str:
-    session = journey.session
+def _note(journey: Journey, count: int, corrected: ClassSession | None) -> str:
     first, _, _ = journey.learner.name.strip().partition(" ")
     return NOTE.format(
-        title=(session.title or session.course.title) if session else "",
+        corrected=_title(corrected or journey.session),
+        title=_title(journey.session),
         count=count,
         sequence=journey.sequence.name,
         name=first or "there",
     )
+
+
+def _title(session: ClassSession | None) -> str:
+    return (session.title or session.course.title) if session else ""
 
 
 def told_too_late(*, deliveries: Iterable[Delivery], world: World) -> int:

@@ -12,6 +12,7 @@ from delivery.domain import reasons as delivery_reasons
 from delivery.models import Delivery
 from nurture.domain.reasons import Reason
 from nurture.models import Journey, JourneyStatus
+from nurture.services.asking import not_heard
 from nurture.services.corrections import told_too_late
 from nurture.services.endings import exit_journey
 from nurture.services.guard import all_at_once, one_journey
@@ -61,6 +62,8 @@ def observe_deliveries(*, now: datetime, limit: int = 500, tally: Tally | None =
             if row.pk in moving:
                 total.add(_go_on_alone(moving[row.pk], row, now))
     told_too_late(deliveries=done, world=World(now=now))
+    silent = {row.pk: reason for row in done if (reason := _silenced(row)) is not None}
+    not_heard(ends=silent, now=now)
     delivery.mark_observed(deliveries=done)
     return len(done)
 
@@ -85,8 +88,12 @@ def _waiting_on(settled: Iterable[Delivery]) -> tuple[dict[int, Journey], set[in
     return journeys, {key for key in held if key is not None}
 
 
+def _silenced(settled: Delivery) -> Reason | None:
+    return {str(code): reason for code, reason in SILENCED.items()}.get(settled.reason)
+
+
 def _go_on(journey: Journey, settled: Delivery, world: World) -> None:
-    silenced = {str(code): reason for code, reason in SILENCED.items()}.get(settled.reason)
+    silenced = _silenced(settled)
     if silenced is not None:
         exit_journey(journey=journey, reason=silenced, world=world)
     else:

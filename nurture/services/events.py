@@ -130,18 +130,21 @@ def _act(batch: _Batch, event: AttendanceEvent) -> None:
 
 
 def _correct(batch: _Batch, event: AttendanceEvent) -> None:
-    """Everything that this class caused for this learner is taken back, ended journeys too."""
+    """Everything that this class caused for this learner is taken back, ended journeys too.
+
+    And what is under way since it was one of so many in a row.
+    """
     mine = [
         journey
         for journey in batch.journeys.get(event.learner_id, [])
-        if journey.session_id == event.session_id
+        if journey.session_id == event.session_id or batch.admission.row_is_broken(journey, event)
     ]
     over = (
         Journey.objects.filter(learner=event.learner_id, session=event.session_id)
         .exclude(pk__in=[journey.pk for journey in mine])
         .select_related(*RELATED, "sequence")
     )
-    retract(journeys=[*mine, *over], world=batch.world)
+    retract(journeys=[*mine, *over], world=batch.world, corrected=event.session)
 
 
 def _go_on(batch: _Batch, event: AttendanceEvent) -> None:
@@ -160,7 +163,7 @@ def _leave(journey: Journey, event: AttendanceEvent, world: World) -> bool:
 
 
 def _is_since_entry(journey: Journey, event: AttendanceEvent) -> bool:
-    return event.recorded_at >= journey.started_at and concerns(
+    return event.recorded_at >= journey.facts_from and concerns(
         journey, course_id=event.session.course_id, occurred_at=event.occurred_at
     )
 

@@ -88,16 +88,21 @@ def why_last(*, contact: Contact, chat: Chat) -> Cause | None:
         fact=journey.cause.kind,
         session=session,
         zone=zone_for(contact=contact, session=session),
-        taken_back=journey.exit_reason == Reason.CORRECTED or _was_wrong(journey.cause),
+        taken_back=_was_wrong(journey.cause, ended=journey.exit_reason == Reason.CORRECTED),
     )
 
 
-def _was_wrong(fact: AttendanceEvent) -> bool:
-    """Whether a fact was corrected and is not so today; its journeys may have been over by then."""
+def _was_wrong(fact: AttendanceEvent, *, ended: bool) -> bool:
+    """Whether a fact was corrected and is not so today; its journeys may have been over by then.
+
+    `ended`: what it began ended for a correction, though that may be one of an earlier class.
+    """
     of_it = {"learner": fact.learner_id, "session": fact.session_id}
     later = AttendanceEvent.objects.filter(kind=EventKind.CORRECTED, pk__gt=fact.pk, **of_it)
     if not later.exists():
         return False
+    if ended:
+        return True
     today = Outcome.objects.filter(is_current=True, **of_it).first()
     if today is None or fact.outcome is None or Flag.BRIEF in today.flags:
         return True  # of who was there for a moment no absence is said

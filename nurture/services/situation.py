@@ -18,7 +18,7 @@ from nurture.domain.journey import decide
 from nurture.domain.reasons import Reason
 from nurture.domain.rollout import bucket
 from nurture.domain.schedule import next_opening, period_at, zone_of
-from nurture.domain.sequence import SequenceSpec, Step, WaitKind
+from nurture.domain.sequence import EVERY_DAY, SequenceSpec, Step, WaitKind
 from nurture.models import Contact, Decision, Journey
 from nurture.services.world import World, consents
 
@@ -89,7 +89,7 @@ class Situation:
         return tags
 
     def _facts(self) -> set[str]:
-        return {fact.kind for fact in self._facts_since(self.journey.started_at)}
+        return {fact.kind for fact in self._facts_since(self.journey.facts_from)}
 
     def _facts_since(self, since: datetime) -> list[RecordedFact]:
         """What was recorded since a moment and concerns this journey."""
@@ -175,7 +175,7 @@ class Situation:
     def hours(self, at: datetime) -> DeliveryWindow | None:
         """The open hours around a planned moment, for delivery to check alone."""
         period = period_at(at, window=self.spec.window, quiet=self.quiet, zone=self.zone)
-        if period is None or period.opens == period.closes:
+        if period is None or (period.opens == period.closes and period.days == EVERY_DAY):
             return None
         return DeliveryWindow(
             opens=period.opens, closes=period.closes, days=period.days, zone=self.zone.key

@@ -62,7 +62,7 @@ class World:
         )
         self.load_contacts({row.learner_id for row in rows} - set(self.contacts))
         self._read_next({row.course_id for row in rows if row.course_id})
-        began = [row.started_at for row in rows]
+        began = [row.facts_from for row in rows]
         self._oldest = min([*began, self._oldest] if self._oldest else began, default=None)
 
     def load_contacts(self, learner_ids: Iterable[int], *, lock: bool = False) -> None:

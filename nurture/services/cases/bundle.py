@@ -112,6 +112,8 @@ def _facts(journey: Journey) -> Iterable[AttendanceEvent]:
     """What was acted on since the journey began, its cause with it, in the order of the rows."""
     rows = AttendanceEvent.objects.filter(learner=journey.learner_id, processed_at__isnull=False)
     mine = Q(pk=journey.cause_id) | Q(processed_at__gt=journey.started_at)
+    if journey.cause_id is not None:  # and what the pass that began it acted on after it
+        mine |= Q(processed_at=journey.started_at, pk__gt=journey.cause_id)
     until = Q() if journey.ended_at is None else Q(recorded_at__lte=journey.ended_at)
     return rows.filter(mine, until).select_related("session").order_by("id")
 

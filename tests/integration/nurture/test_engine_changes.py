@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from attendance.models import Learner, Pledge
+from attendance.models import Learner, Outcome, Pledge
 from delivery import services as delivery_services
 from delivery.models import Delivery
 from nurture import flags, services
 from nurture.models import Contact, Decision, Journey, StaffTask
+from nurture.services import outlook
 from tests.factories import nurture as make
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,57 @@ def test_a_correction_withdraws_what_is_not_sent() -> None:
     assert (journey.status, journey.exit_reason) == ("exited", "corrected")
     assert (delivery.status, delivery.reason) == ("cancelled", "corrected")
     assert not StaffTask.objects.exists()
+
+
+@pytest.mark.parametrize(("before", "status"), [("attended", "exited"), ("missed", "active")])
+def test_two_in_a_row_fall_with_the_first_of_them(before: str, status: str) -> None:
+    """Two classes missed are told of in the morning; then the first of them is corrected.
+
+    Where it is as it was, after a second look, nothing is withdrawn.
+    """
+    words = "{{ streak }} classes in a row"
+    two = make.PLAIN.replace("{fact: missed}", "{fact: missed, times: 2}")
+    make.make_sequence(two.replace("we missed you in {{ session_title }}", words) + make.WINDOW)
+    contact, course = make.make_contact(), make.make_course()
+    yesterday = make.CLASS_STARTS - timedelta(days=1)
+    first = make.make_session(course=course, starts_at=yesterday)
+    make.make_fact(contact=contact, session=first)
+    make.make_fact(contact=contact, session=make.make_session(course=course), streak=2)
+    services.tick(now=make.NOW)
+    assert Delivery.objects.get().text == "Hi Rosa, 2 classes in a row."
+
+    Outcome.objects.filter(session=first).update(outcome=before)
+    make.make_fact("corrected", contact=contact, session=first, recorded_at=LATER)
+    services.tick(now=LATER)
+
+    assert Journey.objects.get().status == status
+    assert Delivery.objects.get().status == ("cancelled" if status == "exited" else "pending")
+
+
+def test_who_was_told_of_two_in_a_row_missed_the_second_all_the_same() -> None:
+    """Staff are told which class was corrected, and /why does not take back the other one."""
+    two = make.PLAIN.replace("{fact: missed}", "{fact: missed, times: 2}")
+    make.make_sequence(two + '  - {key: last, wait: {after: 2d}, text: "Well?"}\n')
+    contact, course = make.make_contact(), make.make_course()
+    yesterday = make.CLASS_STARTS - timedelta(days=1)
+    first = make.make_session(course=course, starts_at=yesterday, title="Lesson 3")
+    make.make_fact(contact=contact, session=first)
+    make.make_fact(contact=contact, session=make.make_session(course=course), streak=2)
+    services.tick(now=make.NOW)
+    make.settle(Delivery.objects.get(), at=make.NOW)
+    services.tick(now=make.NOW)
+
+    Outcome.objects.filter(session=first).update(outcome="attended")
+    make.make_fact("corrected", contact=contact, session=first, recorded_at=LATER)
+    services.tick(now=LATER)
+
+    note = StaffTask.objects.get().note
+    assert 'The class "Lesson 3" was corrected' in note
+    assert "our last message about Lesson 4 was wrong" in note
+    assert contact.chat
+    why = outlook.why_last(contact=contact, chat=contact.chat)
+    assert why
+    assert (why.session.title, why.taken_back) == ("Lesson 4", False)
 
 
 @pytest.mark.parametrize(("status", "reason"), [("sent", ""), ("unknown", "no_answer")])

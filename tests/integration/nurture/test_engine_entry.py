@@ -124,6 +124,26 @@ def test_times_two_needs_two_in_a_row() -> None:
     assert Journey.objects.count() == 1
 
 
+@pytest.mark.parametrize("asked", ["exit_when: [attended]\n", "    when: {not: attended}\n"])
+@pytest.mark.parametrize("seconds", [0, 1], ids=["in the same moment", "a second later"])
+def test_who_came_to_the_class_after_is_not_told_that_they_were_missed(
+    asked: str, seconds: int
+) -> None:
+    """Two classes were judged at once, late; the pass that hears of them comes a moment after."""
+    make.make_sequence(make.PLAIN + asked)
+    contact, course = make.make_contact(), make.make_course()
+    after = make.make_session(course=course, starts_at=make.CLASS_STARTS + timedelta(days=1))
+    judged = after.ends_at + timedelta(hours=3)
+    first = make.make_session(course=course)
+    make.make_fact("missed", contact=contact, session=first, recorded_at=judged)
+    make.make_fact("attended", contact=contact, session=after, recorded_at=judged)
+
+    services.tick(now=judged + timedelta(seconds=seconds))
+
+    assert Journey.objects.get().status != "active"
+    assert not Delivery.objects.filter(status="pending").exists()
+
+
 def test_a_fact_nobody_asks_for_leaves_nothing() -> None:
     """Only sequences that ask for the fact answer it."""
     make.make_sequence()

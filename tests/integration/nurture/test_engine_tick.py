@@ -83,6 +83,18 @@ def test_the_courses_zone_answers_where_the_contact_has_none() -> None:
     assert Delivery.objects.get().due_at == datetime(2026, 3, 4, 14, tzinfo=UTC)
 
 
+def test_a_window_of_whole_days_is_checked_again_when_it_is_sent() -> None:
+    """From Monday to Friday, all day: what a gate holds until Saturday waits for Monday."""
+    days = 'window: {opens: "00:00", closes: "00:00", days: [mon, tue, wed, thu, fri]}\n'
+    make.make_sequence(make.PLAIN + days)
+    make.make_fact()
+
+    services.tick(now=make.NOW)
+
+    row = Delivery.objects.get()
+    assert (row.due_at, row.window_days) == (make.NOW, 0b0011111)
+
+
 def test_quiet_hours_shorten_the_window() -> None:
     """The contact's quiet hours and the sequence's window both hold."""
     make.make_sequence(make.PLAIN.replace("steps:", make.WINDOW + "steps:"))

@@ -167,3 +167,27 @@ def test_the_bell_makes_a_pass() -> None:
     assert Decision.objects.get().code == "fact_expired"
     fact.refresh_from_db()
     assert fact.processed_at is not None
+
+
+def test_a_wait_before_a_class_that_nobody_heeded_in_time_is_for_the_next_one() -> None:
+    """While nurture was off the class began; what speaks of the next one is not said two days
+    before it."""
+    steps = """steps:
+  - {key: draw, kind: split, wait: {before_next_session: 2h}, arms: {hello: 1}}
+  - {key: hello, text: "{{ next_session_title }} begins at {{ next_session_time }}."}
+"""
+    make.make_sequence(HEAD + steps)
+    course = make.make_fact().session.course
+    for days in (1, 3):
+        starts_at = make.NOW + timedelta(days=days)
+        make.make_session(course=course, starts_at=starts_at, status="scheduled")
+    services.tick(now=make.NOW)
+    flags.set_nurture(percent=0)
+    services.tick(now=make.NOW + timedelta(hours=23))
+
+    flags.set_nurture(percent=100)
+    services.tick(now=make.NOW + timedelta(hours=25))
+    assert not Delivery.objects.exists()
+
+    services.tick(now=make.NOW + timedelta(hours=70))
+    assert Delivery.objects.get().text == "Lesson 4 begins at 21:00."
