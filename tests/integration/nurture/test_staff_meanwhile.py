@@ -1,0 +1,187 @@
+"""What staff see and do is true, also where somebody else was faster than their page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from attendance.domain.kinds import OutcomeKind
+from attendance.models import Enrolment, Outcome, ReviewItem
+from attendance.services.corrections import correct_outcome
+from delivery import clock
+from delivery.models import Delivery
+from delivery.services import snooze
+from nurture import flags, services
+from nurture.admin.insight.frame import percent
+from nurture.models import Contact, Journey, Scenario
+from nurture.services import conversation, dry_runs
+from nurture.services.learner_page import learner_page
+from nurture.services.replanning import leave_chat
+from nurture.services.roles import set_up_roles
+from tests.factories import nurture as make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    """Somebody who may do everything, logged in."""
+    set_up_roles()
+    eve = User.objects.create_user("eve", is_staff=True)
+    eve.groups.set(Group.objects.filter(name__in=("admin", "publisher", "author", "operator")))
+    client.force_login(eve)
+    return client
+
+
+def form_of(client: Client, url: str) -> dict[str, Any]:
+    """What the form of a page would send if nothing were changed in it."""
+    form = client.get(url).context["adminform"].form
+    sent = {field.html_name: field.value() for field in form}
+    return {name: "" if value is None else value for name, value in sent.items()}
+
+
+def test_who_changes_quiet_hours_unlinks_nobody_who_has_linked_meanwhile(staff: Client) -> None:
+    """Her page shows no chat; while staff look at it she presses Start, and says when to rest."""
+    rosa, chat = make.make_contact(linked=False), make.make_contact(name="Amir").chat
+    url = reverse("admin:nurture_contact_change", args=[rosa.pk])
+    page = form_of(staff, url)
+    Contact.objects.exclude(pk=rosa.pk).update(chat=None)
+    Contact.objects.filter(pk=rosa.pk).update(chat=chat, time_zone="Asia/Tokyo")
+
+    said = staff.post(url, page | {"language": "es"}, follow=True).content.decode()
+
+    rosa.refresh_from_db()
+    assert (rosa.chat, rosa.time_zone, rosa.language) == (chat, "Asia/Tokyo", "")
+    assert "changed meanwhile" in said
+    staff.post(url, form_of(staff, url) | {"language": "es"})
+    rosa.refresh_from_db()
+    assert (rosa.chat, rosa.language) == (chat, "es")
+
+
+def test_a_correction_by_an_old_page_does_not_undo_that_of_somebody_else(staff: Client) -> None:
+    fact = make.make_fact()
+    seen = Outcome.objects.get()
+    url = reverse("admin:attendance_outcome_correct", args=[seen.pk])
+    said = {"learner": fact.learner, "session": fact.session, "note": "ill", "now": clock.now()}
+    correct_outcome(**said, outcome=OutcomeKind.EXCUSED, by="bob")
+
+    looked = staff.get(url, {"to": "attended"}, follow=True).content.decode()
+    done = staff.post(url, {"to": "attended"}, follow=True).content.decode()
+
+    assert Outcome.objects.get(is_current=True).outcome == "excused"
+    assert "meanwhile" in looked
+    assert "meanwhile" in done
+    same = staff.post(url, {"to": "excused"}, follow=True).content.decode()  # a double click
+    assert "nothing changed" in same
+
+
+def test_a_scenario_with_a_name_that_there_is_is_refused_at_its_field(staff: Client) -> None:
+    """Also by a double click on Save."""
+    sequence = make.make_sequence()
+    url = f"{reverse('admin:nurture_scenario_add')}?sequence={sequence.pk}"
+    story = {
+        "name": "Late", "learner": "Rosa", "time_zone": "UTC", "first_day": "2026-03-02",
+        "given-TOTAL_FORMS": "0", "given-INITIAL_FORMS": "0",
+        "expected-TOTAL_FORMS": "0", "expected-INITIAL_FORMS": "0",
+    }  # fmt: skip
+    assert staff.post(url, story).status_code == 302
+
+    again = staff.post(url, story)
+
+    assert again.status_code == 200
+    assert "already" in again.content.decode()
+    assert Scenario.objects.count() == 1
+
+
+def test_a_snooze_that_is_over_is_not_said_to_hold(staff: Client) -> None:
+    rosa = make.make_contact()
+    assert rosa.chat is not None
+    url = reverse("admin:attendance_learner_change", args=[rosa.learner_id])
+    snooze(chat=rosa.chat, until=clock.now() + timedelta(days=1))
+    assert "asked for quiet" in staff.get(url).content.decode()
+
+    snooze(chat=rosa.chat, until=clock.now() - timedelta(days=1))
+
+    page = staff.get(url).content.decode()
+    assert "asked for quiet" not in page
+    assert "can be written to" in page
+
+
+def test_an_enrolment_is_not_opened_beside_one_that_is_open(staff: Client) -> None:
+    rosa, course, at = make.make_contact().learner, make.make_course(), clock.now()
+    Enrolment.objects.create(learner=rosa, course=course, starts_at=at)
+    old = Enrolment.objects.create(
+        learner=rosa, course=course, starts_at=at - timedelta(days=60), ends_at=at
+    )
+    url = reverse("admin:attendance_enrolment_change", args=[old.pk])
+    form = {"course": course.pk, "starts_at_0": "2026-01-01", "starts_at_1": "10:00"}
+
+    said = staff.post(url, form | {"ends_at_0": "", "ends_at_1": ""})
+
+    assert said.status_code == 200
+    assert "is open already" in said.content.decode()
+    said = staff.post(url, form | {"ends_at_0": "2026-02-01", "ends_at_1": "10:00"})
+    assert said.status_code == 302
+
+
+def test_a_learners_clock_is_that_of_a_course_that_ends_some_day() -> None:
+    rosa, course = make.make_contact(), make.make_course(time_zone="Asia/Kolkata")
+    at = clock.now()
+    Enrolment.objects.create(
+        learner=rosa.learner, course=course, starts_at=at, ends_at=at + timedelta(days=60)
+    )
+    assert learner_page(learner_id=rosa.learner_id).zone.key == "Asia/Kolkata"
+
+
+def test_what_was_pretended_is_not_released_to_a_chat_that_is_not_theirs_any_more() -> None:
+    """Whoever has the chat may be somebody else."""
+    flags.set_nurture(percent=100)
+    make.make_sequence(make.PLAIN.replace("entry:", "mode: dry_run\nentry:"))
+    rosa = make.make_contact()
+    make.make_fact(contact=rosa)
+    services.tick(now=make.NOW)
+    row = Delivery.objects.get(reason="dry_run")
+    Contact.objects.filter(pk=rosa.pk).update(chat=None)
+    leave_chat(learner=rosa.learner_id, chat=row.chat_id, now=make.NOW)
+
+    assert dry_runs.release(delivery_ids=[row.pk], by=None, now=make.NOW) == 0
+
+    _, [(_, why)] = dry_runs.sort_out(delivery_ids=[row.pk], now=make.NOW)
+    assert "chat" in why
+    assert not Delivery.objects.filter(status="pending").exists()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_answer_that_lets_a_journey_go_on_says_so_beforehand(
+    staff: Client, *, together: bool
+) -> None:
+    """Nothing changes by it, but what waited for the answer goes out."""
+    flags.set_nurture(percent=100)
+    make.make_sequence()
+    make.make_fact()
+    services.tick(now=make.NOW)
+    assert conversation.dispute(journey=Journey.objects.get(), now=make.NOW)
+    item = ReviewItem.objects.get()
+
+    if together:
+        url, data = "changelist", {"action": "as_left", "_selected_action": item.pk}
+        page = staff.post(reverse(f"admin:attendance_reviewitem_{url}"), data)
+    else:
+        url = reverse("admin:attendance_reviewitem_change", args=[item.pk])
+        page = staff.get(url, {"choice": "leave"})
+
+    assert "held goes on" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, "0%"), (1.0, "100%"), (0.5, "50%"), (0.996, "99.6%"), (0.9999, "over 99.9%"),
+     (0.0004, "under 0.1%"), (0.052, "5.2%")],
+)  # fmt: skip
+def test_a_share_is_neither_rounded_to_all_nor_to_none(share: float, words: str) -> None:
+    assert percent(share) == words
