@@ -14,15 +14,17 @@ from attendance.domain.kinds import OutcomeKind
 from attendance.models import Enrolment, Outcome, ReviewItem
 from attendance.services.corrections import correct_outcome
 from delivery import clock
-from delivery.models import Delivery
-from delivery.services import snooze
+from delivery.models import Delivery, Gate
+from delivery.selectors import closed_gates
+from delivery.services import close_gate, snooze
 from nurture import flags, services
 from nurture.admin.insight.frame import percent
-from nurture.models import Contact, Journey, Scenario
+from nurture.models import Contact, Journey, Scenario, Sequence
 from nurture.services import conversation, dry_runs
 from nurture.services.learner_page import learner_page
 from nurture.services.replanning import leave_chat
 from nurture.services.roles import set_up_roles
+from nurture.services.simulation import backtest, compare
 from tests.factories import nurture as make
 
 pytestmark = pytest.mark.django_db
@@ -67,8 +69,10 @@ def test_a_correction_by_an_old_page_does_not_undo_that_of_somebody_else(staff: 
     fact = make.make_fact()
     seen = Outcome.objects.get()
     url = reverse("admin:attendance_outcome_correct", args=[seen.pk])
-    said = {"learner": fact.learner, "session": fact.session, "note": "ill", "now": clock.now()}
-    correct_outcome(**said, outcome=OutcomeKind.EXCUSED, by="bob")
+    correct_outcome(
+        learner=fact.learner, session=fact.session, outcome=OutcomeKind.EXCUSED, by="bob",
+        note="ill", now=clock.now(),
+    )  # fmt: skip
 
     looked = staff.get(url, {"to": "attended"}, follow=True).content.decode()
     done = staff.post(url, {"to": "attended"}, follow=True).content.decode()
@@ -96,6 +100,63 @@ def test_a_scenario_with_a_name_that_there_is_is_refused_at_its_field(staff: Cli
     assert again.status_code == 200
     assert "already" in again.content.decode()
     assert Scenario.objects.count() == 1
+
+
+def test_who_holds_several_sequences_leaves_alone_what_is_held_already(staff: Client) -> None:
+    """Its reason stays, and the undo opens only what this has closed."""
+    for slug in ("calm", "loud"):
+        make.make_sequence(make.PLAIN.replace("missed-class", slug))
+    close_gate(key="stream:loud", reason="too many left", by="telbot")
+    url = reverse("admin:nurture_sequence_changelist")
+    chosen = {"_selected_action": list(Sequence.objects.values_list("pk", flat=True))}
+
+    asked = staff.post(url, chosen | {"action": "hold"}).content.decode()
+    done = staff.post(url, chosen | {"action": "hold", "confirmed": "1"})
+
+    assert "Hold 1 sequences?" in asked
+    assert "It is held already: too many left" in asked
+    assert Gate.objects.get(key="stream:loud").reason == "too many left"
+    assert done.context["chosen"] == [Sequence.objects.get(slug="calm").pk]
+    staff.post(url, chosen | {"action": "let_go", "confirmed": "2"})
+    assert not closed_gates()
+    assert "It is not held." in staff.post(url, chosen | {"action": "let_go"}).content.decode()
+
+
+def test_who_hears_nothing_by_another_version_is_not_called_moved() -> None:
+    """What is withdrawn before it goes out is heard by nobody."""
+    waits = make.PLAIN.replace("  - key: hello", "  - key: hello\n    wait: {after: 2d}")
+    sequence = make.make_sequence(waits)
+    rosa = make.make_contact()
+    fact = make.make_fact(contact=rosa)
+    day = timedelta(days=1)
+    later = make.make_session(course=fact.session.course, starts_at=make.CLASS_STARTS + day)
+    make.make_fact("attended", contact=rosa, session=later)
+    source = waits.replace("steps:", "exit_when: [attended]\nsteps:")
+    services.import_sequence(source=source, now=make.CLASS_STARTS)
+    since, until = make.CLASS_STARTS - day, make.CLASS_STARTS + 7 * day
+    first, second = (
+        backtest(slug=sequence.slug, since=since, until=until, version=number) for number in (1, 2)
+    )
+
+    found = compare(first, second)
+
+    assert found == {"gained": [], "lost": [rosa.learner.email], "moved": []}
+
+
+def test_the_page_of_a_sequence_tells_what_is_off_and_on_which_days(staff: Client) -> None:
+    source = make.PLAIN.replace("{fact: missed}", "{fact: missed, course: maths@example.org}")
+    sequence = make.make_sequence(
+        source.replace("steps:", 'window: {opens: "09:00", closes: "20:00", days: [tue]}\nsteps:')
+        + "  - {key: later, enabled: false, wait: {at: '10:00', on: [mon]}, text: Come back.}\n"
+    )
+
+    url = reverse("admin:nurture_sequence_change", args=[sequence.pk])
+    page = staff.get(url).content.decode()
+
+    assert "the course maths@example.org" in page
+    assert "09:00 to 20:00 their time, Tue" in page
+    assert "on Mon" in page
+    assert "switched off" in page
 
 
 def test_a_snooze_that_is_over_is_not_said_to_hold(staff: Client) -> None:
