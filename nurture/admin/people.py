@@ -17,6 +17,7 @@ from attendance.admin.base import class_of
 from config.console.confirmation import Question
 from config.console.lists import SpanFilter
 from config.console.pages import Console, Titled, may
+from config.console.seen import SeenForm
 from config.console.words import absolute, link, moment, pill
 from config.console.zones import ZoneField
 from delivery.clock import now
@@ -31,11 +32,11 @@ from nurture.services.replanning import leave_chat, plan_anew
 DECIDES = frozenset({"time_zone", "language", "quiet_opens", "quiet_closes"})
 
 
-class ContactForm(forms.ModelForm):
+class ContactForm(SeenForm):
     """How a learner is reached, and when."""
 
     time_zone = ZoneField(without="that of the course")
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    sees = ("chat_id", "time_zone", "language", "quiet_opens", "quiet_closes")
 
     class Meta:
         labels = {"quiet_opens": "Quiet from", "quiet_closes": "Quiet until"}
@@ -46,28 +47,12 @@ class ContactForm(forms.ModelForm):
             "quiet_closes": "",
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.stands = _stands(self.instance)  # before what was sent is put into it
-        if "seen" in self.fields:
-            self.fields["seen"].initial = self.stands
-
     def clean(self) -> dict[str, Any]:
-        """Quiet hours have both ends, and nothing is written over that the page did not show."""
-        said = super().clean() or {}
-        if said.get("seen") not in {None, "", self.stands}:
-            raise forms.ValidationError(
-                "This was changed meanwhile, by the learner or by somebody else. Nothing was saved:"
-                " open the page again."
-            )
+        """Quiet hours have both ends."""
+        said = super().clean()
         if (said.get("quiet_opens") is None) != (said.get("quiet_closes") is None):
             raise forms.ValidationError("Quiet hours need both ends, or none.")
         return said
-
-
-def _stands(row: models.Contact) -> str:
-    """What learners change by the bot as well; a page that showed something else is too old."""
-    return f"{row.chat_id} {row.time_zone} {row.language} {row.quiet_opens} {row.quiet_closes}"
 
 
 @admin.register(models.Contact)
@@ -86,11 +71,8 @@ class ContactAdmin(PrivacyActions, OfLearner, Titled):
         """Whose it is never changes."""
         whose = learner_of if obj else "learner"
         said = ("chat", "time_zone", "language", "quiet_opens", "quiet_closes")
-        return (
-            (whose, *said, "seen")
-            if obj and self.has_change_permission(request)
-            else (whose, *said)
-        )
+        writes = obj is not None and self.has_change_permission(request)
+        return (whose, *said, "seen") if writes else (whose, *said)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Contact | None = None) -> Any:
         """As there."""

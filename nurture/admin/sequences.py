@@ -23,7 +23,7 @@ from config.console.pages import Console, ReadOnlyInline, may, once
 from config.console.words import link
 from delivery import selectors as delivery_selectors
 from delivery.clock import now
-from delivery.services import stream_key
+from delivery.models import UNTIL_OPENED
 from nurture import flags, models, selectors
 from nurture.admin.editor import EditorPages
 from nurture.admin.insight import InsightPages
@@ -222,12 +222,15 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
                 flags.set_stream(slug=slug, on=on, by=request.user.get_username())
             return "Going on." if on else "Held. Nothing is lost; it waits."
 
-        closed = {gate.key: gate.reason for gate in delivery_selectors.closed_gates()}
-        held = Q(slug__in=[key.removeprefix(flags.STREAM_PREFIX) for key in closed])
+        closed = {
+            gate.key.removeprefix(flags.STREAM_PREFIX): gate.reason
+            for gate in delivery_selectors.closed_gates()
+            if on or gate.closed_until >= UNTIL_OPENED  # what opens by itself may be held as well
+        }
+        held = Q(slug__in=closed)
+        why = "It is not held." if on else "It is held already: {}"
         left = [
-            (link(row, row.name), f"It is held already: {closed[stream_key(row.slug)]}")
-            if not on
-            else (link(row, row.name), "It is not held.")
+            (link(row, row.name), why.format(closed.get(row.slug, "")))
             for row in queryset.filter(~held if on else held)[:10]
         ]
         effect = (

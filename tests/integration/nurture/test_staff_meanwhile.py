@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
+from waffle.models import Switch
 
 from attendance.domain.kinds import OutcomeKind
 from attendance.models import Enrolment, Outcome, ReviewItem
@@ -63,6 +64,24 @@ def test_who_changes_quiet_hours_unlinks_nobody_who_has_linked_meanwhile(staff: 
     staff.post(url, form_of(staff, url) | {"language": "es"})
     rosa.refresh_from_db()
     assert (rosa.chat, rosa.language) == (chat, "es")
+
+
+def test_an_old_page_of_a_switch_does_not_turn_sending_on_again(client: Client) -> None:
+    """Somebody pulled the kill switch while a colleague was writing a note."""
+    client.force_login(User.objects.create_superuser("eve"))
+    flags.seed()
+    switch = Switch.objects.get(name="deliver")
+    url = reverse("admin:waffle_switch_change", args=[switch.pk])
+    page = form_of(client, url) | {"active": "on", "note": "All that goes out."}
+    flags.set_deliver(on=False, by="bob")
+
+    said = client.post(url, page, follow=True).content.decode()
+
+    assert "changed meanwhile" in said
+    assert not flags.deliver_is_on()
+    assert [gate.key for gate in closed_gates()] == ["bot:switch"]
+    client.post(url, form_of(client, url) | {"active": "on"})
+    assert flags.deliver_is_on()
 
 
 def test_a_correction_by_an_old_page_does_not_undo_that_of_somebody_else(staff: Client) -> None:
@@ -120,6 +139,19 @@ def test_who_holds_several_sequences_leaves_alone_what_is_held_already(staff: Cl
     staff.post(url, chosen | {"action": "let_go", "confirmed": "2"})
     assert not closed_gates()
     assert "It is not held." in staff.post(url, chosen | {"action": "let_go"}).content.decode()
+
+
+def test_who_closes_several_gates_leaves_alone_what_is_closed_already(staff: Client) -> None:
+    for slug in ("calm", "loud"):
+        make.make_sequence(make.PLAIN.replace("missed-class", slug))
+    close_gate(key="stream:loud", reason="too many left", by="telbot")
+    rows = Gate.objects.filter(key__in=("stream:calm", "stream:loud"))
+    chosen = {"action": "close", "_selected_action": list(rows.values_list("pk", flat=True))}
+
+    done = staff.post(reverse("admin:delivery_gate_changelist"), chosen | {"confirmed": "1"})
+
+    assert Gate.objects.get(key="stream:loud").reason == "too many left"
+    assert done.context["chosen"] == ["stream:calm"]
 
 
 def test_who_hears_nothing_by_another_version_is_not_called_moved() -> None:
