@@ -330,7 +330,7 @@ def answer(found: Explanation, zone: str) -> Answer:
         sentence=meaning(found.verdict),
         question=QUESTIONS.get(found.rule, found.rule.replace("_", " ")),
         seen=seen(found.input, zone),
-        remedy=would_change(found.verdict),
+        remedy=would_change(str(found.input.get("held"))) or would_change(found.verdict),
         changes_at=datetime.fromisoformat(found.changes_at) if found.changes_at else None,
         rules=[
             (

@@ -249,6 +249,21 @@ def test_what_was_pretended_is_not_released_to_a_chat_that_is_not_theirs_any_mor
     assert not Delivery.objects.filter(status="pending").exists()
 
 
+def test_what_a_doubt_holds_is_said_to_wait_for_the_review(staff: Client) -> None:
+    """Who let it go on instead would tell somebody again what they say is not true."""
+    flags.set_nurture(percent=100)
+    make.make_sequence()
+    rosa = make.make_fact().learner
+    services.tick(now=make.NOW)
+    assert conversation.dispute(journey=Journey.objects.get(), now=make.NOW)
+    url = reverse("admin:attendance_learner_why", args=[rosa.pk])
+
+    page = staff.get(url, {"sequence": "missed-class"}).content.decode()
+
+    assert "An answer to the open review." in page
+    assert "Let the journey go on" not in page
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_an_answer_that_lets_a_journey_go_on_says_so_beforehand(
     staff: Client, *, together: bool
