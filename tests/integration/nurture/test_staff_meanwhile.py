@@ -21,6 +21,7 @@ from delivery.services import close_gate, snooze
 from nurture import flags, services
 from nurture.admin.insight.frame import percent
 from nurture.models import Contact, Journey, Scenario, Sequence
+from nurture.sequence_files import SequenceFileError
 from nurture.services import conversation, dry_runs
 from nurture.services.learner_page import learner_page
 from nurture.services.replanning import leave_chat
@@ -189,6 +190,23 @@ def test_the_page_of_a_sequence_tells_what_is_off_and_on_which_days(staff: Clien
     assert "09:00 to 20:00 their time, Tue" in page
     assert "on Mon" in page
     assert "switched off" in page
+
+
+def test_a_name_that_is_too_long_is_refused_in_words(staff: Client) -> None:
+    url = reverse("admin:nurture_sequence_new")
+    said = staff.post(url, {"name": "n" * 121, "slug": "long", "like": ""}).content.decode()
+
+    assert "at most 120 characters" in said
+    assert not Sequence.objects.exists()
+    with pytest.raises(SequenceFileError, match="at most 120 characters"):
+        services.import_sequence(
+            source=make.PLAIN.replace("name: We missed you", f"name: {'n' * 121}"), now=make.NOW
+        )
+    with pytest.raises(SequenceFileError, match="at most 320 characters"):
+        services.import_sequence(
+            source=make.PLAIN.replace("fact: missed", f"fact: missed, course: {'c' * 321}"),
+            now=make.NOW,
+        )
 
 
 def test_a_snooze_that_is_over_is_not_said_to_hold(staff: Client) -> None:
