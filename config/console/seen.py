@@ -9,7 +9,7 @@ from django import forms
 from django.http import HttpRequest
 
 
-class SeenForm(forms.ModelForm):
+class SeenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django has no such brackets
     """Refused where the row says something else by now than the page showed that was sent.
 
     `sees` names what counts. The form writes all its fields, so that an old page would bring back
