@@ -18,11 +18,12 @@ from delivery import clock
 from delivery.models import Delivery, Gate
 from delivery.selectors import closed_gates
 from delivery.services import close_gate, snooze
+from delivery.services.installation import arm, remember_bot
 from nurture import flags, services
 from nurture.admin.insight.frame import percent
-from nurture.models import Contact, Journey, Scenario, Sequence
+from nurture.models import Contact, Job, Journey, Scenario, Sequence
 from nurture.sequence_files import SequenceFileError
-from nurture.services import conversation, dry_runs
+from nurture.services import conversation, dry_runs, trying
 from nurture.services.learner_page import learner_page
 from nurture.services.replanning import leave_chat
 from nurture.services.roles import set_up_roles
@@ -207,6 +208,28 @@ def test_a_name_that_is_too_long_is_refused_in_words(staff: Client) -> None:
             source=make.PLAIN.replace("fact: missed", f"fact: missed, course: {'c' * 321}"),
             now=make.NOW,
         )
+
+
+def test_a_test_to_staff_names_our_bot_and_not_a_strangers() -> None:
+    arm(now=clock.now())
+    remember_bot(username="school_bot")
+    learner = make.make_contact().learner
+
+    said = trying.variables_of(learner=learner, now=clock.now(), language="")
+
+    assert said["bot_username"] == "school_bot"
+
+
+def test_who_runs_a_job_that_is_running_is_told_so(staff: Client) -> None:
+    at = clock.now()
+    Job.objects.create(
+        name="prune", does="Tidies.", hour=3, next_at=at, lease_until=at + timedelta(hours=1)
+    )
+
+    url = reverse("admin:nurture_job_changelist")
+    page = staff.post(url, {"action": "run_now", "_selected_action": "prune"}).content.decode()
+
+    assert "It runs just now." in page
 
 
 def test_a_snooze_that_is_over_is_not_said_to_hold(staff: Client) -> None:
