@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, time
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -53,10 +53,10 @@ def _scenario(reader: Reader, node: CommentedMap) -> Scenario:
     )  # fmt: skip
     given = [_given(reader, item) for _, _, item in reader.items(node, "given")]
     return Scenario(
-        name=reader.need(node, "name", _words(120), ""),
-        learner=reader.get(node, "learner", _words(120), LEARNER),
+        name=reader.need(node, "name", values.short(120), ""),
+        learner=reader.get(node, "learner", values.short(120), LEARNER),
         zone=reader.get(node, "time_zone", _zone, ZoneInfo(ZONE)),
-        language=reader.get(node, "language", _words(16), ""),
+        language=reader.get(node, "language", values.short(16), ""),
         quiet=_quiet(reader, node),
         first_day=reader.get(node, "first_day", _date, FIRST_DAY),
         given=sorted(given, key=lambda one: (one.day, one.at)),
@@ -82,7 +82,7 @@ def _given(reader: Reader, node: CommentedMap) -> Given:
         day=reader.need(node, "day", values.number(1, MOST_DAYS), 1),
         at=reader.need(node, "at", values.local_time, _MIDNIGHT),
         what=reader.need(node, "what", values.one_of(Happening), Happening.CLASS),
-        detail=reader.get(node, "detail", _words(120), ""),
+        detail=reader.get(node, "detail", values.short(120), ""),
     )
 
 
@@ -98,16 +98,6 @@ def _expected(reader: Reader, node: CommentedMap) -> Expected:
         at=take(node, "at", values.local_time, Expected.at),
         reason="" if sent else reader.get(node, "reason", values.choice(*_CODES), ""),
     )
-
-
-def _words(most: int) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
-        said = values.words(value)
-        if len(said) > most:
-            raise ValueError(f"expected at most {most} characters")
-        return said
-
-    return convert
 
 
 def _zone(value: Any) -> ZoneInfo:

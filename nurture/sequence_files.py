@@ -130,7 +130,7 @@ class _Reader(Reader):
         steps = self.steps(root)
         return SequenceSpec(
             slug=slug,
-            name=self.get(root, "name", values.words, slug),
+            name=self.get(root, "name", values.short(values.LONGEST_NAME), slug),
             category=self.get(root, "category", values.slug, ""),
             entry=self.entry(self.mapping(root, "entry")),
             window=self.window(root),
@@ -174,7 +174,7 @@ class _Reader(Reader):
         self.known(node, "fact", "course", "times")
         return Trigger(
             fact=self.need(node, "fact", values.one_of(Fact), Fact.MISSED),
-            course=self.get(node, "course", values.words, "any"),
+            course=self.get(node, "course", values.short(values.LONGEST_CALENDAR), "any"),
             times=self.get(node, "times", values.times, 1),
         )
 

@@ -24,6 +24,8 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})\Z")
 # Telegram takes 64 bytes, of which the version and the delivery's number need some.
 #: Of a file; the longest that makes sense has a hundred steps in some languages.
 MOST_CHARACTERS = 256 * 1024
+#: Of the name of a sequence, and of a calendar's id.
+LONGEST_NAME, LONGEST_CALENDAR = 120, 320
 _MAY_BE_ALIAS = re.compile(r"(?:^|[\s\[{,:?-])\*\w")
 _ACTION = re.compile(r"https://\S{1,500}\Z|[a-z][a-z0-9_]{0,39}\Z")
 
@@ -55,6 +57,18 @@ def words(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("expected a text")
     return value.strip()
+
+
+def short(most: int) -> Callable[[Any], str]:
+    """One line of text that its column takes."""
+
+    def convert(value: Any) -> str:
+        said = words(value)
+        if len(said) > most:
+            raise ValueError(f"expected at most {most} characters")
+        return said
+
+    return convert
 
 
 def message(value: Any) -> str:

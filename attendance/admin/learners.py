@@ -202,10 +202,25 @@ class KeepsItsOwner(Titled):
         return f"{row._meta.verbose_name} of {person(row.learner)}"
 
 
+class EnrolmentForm(forms.ModelForm):
+    """One that is open is the only open one; Django asks only where the learner is a field."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a second one."""
+        said = super().clean() or {}
+        others = models.Enrolment.objects.filter(
+            learner=self.instance.learner_id, course=said.get("course"), ends_at=None
+        ).exclude(pk=self.instance.pk)
+        if said.get("ends_at") is None and "ends_at" in said and others.exists():
+            self.add_error("ends_at", "Another enrolment of theirs in this course is open already.")
+        return said
+
+
 @admin.register(models.Enrolment)
 class EnrolmentAdmin(KeepsItsOwner):
     """Who belongs to which course, and since when."""
 
+    form = EnrolmentForm
     list_display = (learner_of, "course", "starts_at", "ends_at")
     list_select_related = ("learner", "course")
     list_filter = ("course",)

@@ -34,6 +34,7 @@ from attendance.admin.base import (
 )
 from attendance.admin.class_rows import corrections_of
 from attendance.admin.phrases import effects, outcome_pill, rule_words
+from attendance.domain.kinds import Origin
 from attendance.selectors import OutcomeExplanation, explain_outcome
 from attendance.services import review
 from attendance.services.answers import ReviewError
@@ -183,6 +184,9 @@ class OutcomeAdmin(Console):
         rows = models.Outcome.objects.select_related("learner", "session__course")
         row: Any = get_object_or_404(rows, pk=pk)
         row.in_words = self.heading(row)
+        present = rows.filter(learner=row.learner, session=row.session, is_current=True).first()
+        if present is not None and present.pk != row.pk and not self._is_done(request, present):
+            return self._show_newer(request, present)
         asked = models.ReviewItem.objects.filter(
             learner=row.learner_id, session=row.session_id, state="open"
         ).first()
@@ -207,6 +211,18 @@ class OutcomeAdmin(Console):
             "effect": effects(effect),
         }  # fmt: skip
         return TemplateResponse(request, "admin/attendance/outcome/correct.html", context)
+
+    def _is_done(self, request: HttpRequest, present: models.Outcome) -> bool:
+        """Whether what is sent is what a person decided already: a second click."""
+        return present.origin == Origin.STAFF and request.POST.get("to") == present.outcome
+
+    def _show_newer(self, request: HttpRequest, present: models.Outcome) -> HttpResponse:
+        """The page was of an earlier revision, and whoever has it has not seen what stands now."""
+        by = f" by {present.decided_by}" if present.decided_by else ""
+        words = f"It was judged anew meanwhile{by}: {spaced(present.outcome)}. Nothing was changed."
+        messages.warning(request, words)
+        at = reverse("admin:attendance_outcome_correct", args=[present.pk])
+        return HttpResponseRedirect(at)
 
     def _correct(self, request: HttpRequest, row: models.Outcome) -> HttpResponse:
         to, note = request.POST.get("to", ""), request.POST.get("note", "").strip()

@@ -23,6 +23,7 @@ from unfold.decorators import display
 from attendance.admin.base import class_of, person, spaced
 from attendance.admin.phrases import effects
 from attendance.admin.question_rows import answers_of, evidence_rows
+from attendance.domain.kinds import ReviewKind
 from attendance.models import Learner, ReviewItem
 from attendance.selectors.questions import dossier, question
 from attendance.selectors.queue import alike, next_open, progress
@@ -141,7 +142,10 @@ class ReviewItemAdmin(Console):
         except ReviewError as error:
             return {"chosen": "", "refused": str(error)}
         words = review.words_of(item, chosen)
-        return {"chosen": chosen, "chosen_words": words, "effect": effects(effect)}
+        return {
+            "chosen": chosen, "chosen_words": words, "effect": effects(effect),
+            "goes_on": _goes_on(item, effect),
+        }  # fmt: skip
 
     def _done(self, request: HttpRequest) -> ReviewItem | None:
         """What was decided just before, to be undone with one key."""
@@ -224,8 +228,9 @@ class ReviewItemAdmin(Console):
             messages.warning(request, "None of these is an open question with that answer.")
             return None
         open_rows = open_rows[:MOST_TOGETHER]
+        title = "Leave {count} questions as they are?"
         ask = Question(
-            title=f"{{count}} guests are {TOGETHER[choice]}?",
+            title=title if choice == LEAVE else f"{{count}} guests are {TOGETHER[choice]}?",
             effect="" if "confirmed" in request.POST else self._effect_of_all(open_rows, choice),
             button="Confirm",
             heads=("Question", "Class"),
@@ -236,14 +241,15 @@ class ReviewItemAdmin(Console):
 
     def _effect_of_all(self, rows: QuerySet[ReviewItem], choice: str) -> str:
         at = timezone.now()
-        effects = [
-            effect for item in rows for effect in review.preview(item=item, choice=choice, now=at)
-        ]
-        facts = sum(len(effect.facts) for effect in effects)
+        seen = [(item, review.preview(item=item, choice=choice, now=at)) for item in rows]
+        effects = [effect for _, found in seen for effect in found]
+        held = sum(_goes_on(item, found) for item, found in seen)
+        facts = sum(len(effect.facts) for effect in effects) + held
         changed = len(effects)
+        goes_on = f"For {held} learner{pluralize(held)} what was held goes on. " if held else ""
         return (
             f"This changes {changed} outcome{pluralize(changed)} and sends out {facts} "
-            f"fact{pluralize(facts)}. It is remembered: nobody is asked about them again. "
+            f"fact{pluralize(facts)}. {goes_on}It is remembered: nobody is asked about them again. "
             f"At most {MOST_TOGETHER} are answered at once."
         )
 
@@ -259,6 +265,11 @@ class ReviewItemAdmin(Console):
                 continue
             answered += 1
         return f"{answered} answered. {_outcomes_changed(changed)}"
+
+
+def _goes_on(item: ReviewItem, effect: Sequence[review.Changed]) -> bool:
+    """Whether the answer is that what stands is right, so that what waited for it goes on."""
+    return item.kind == ReviewKind.DISPUTE and not effect
 
 
 def _outcomes_changed(changed: Sequence[review.Changed]) -> str:

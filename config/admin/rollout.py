@@ -113,9 +113,11 @@ def foresee(name: str, to: str) -> Change:
                       effects=list(_of_sending(on, due)), danger=not on)  # fmt: skip
     slug = name.removeprefix(STREAM_PREFIX)
     due = next((queue.due for queue in queues if queue.key == stream_key(slug)), 0)
+    asks = on and due > 0
+    chosen = [f"Due now: {deliveries(due)}. What becomes of what is due is chosen here."]
     return Change(
         name=name, what=f"Sequence {slug}", before=before, after=to, danger=not on,
-        effects=list(_of_sending(on, due)), policies=POLICIES if on and due else (),
+        effects=chosen if asks else list(_of_sending(on, due)), policies=POLICIES if asks else (),
     )  # fmt: skip
 
 

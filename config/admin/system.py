@@ -19,6 +19,7 @@ from waffle.models import Flag, Sample, Switch
 
 from config.admin.verdict import PILLS
 from config.console.pages import Console
+from config.console.seen import Seen, SeenForm
 from config.console.words import moment, pill
 from delivery.models import Heartbeat
 from delivery.selectors import standing
@@ -32,18 +33,32 @@ for theirs in (Flag, Switch, Sample, Task):
     admin.site.unregister(theirs)
 
 
+class FlagForm(SeenForm):
+    """An old page does not bring back an old share."""
+
+    sees = ("everyone", "percent")
+
+
+class SwitchForm(SeenForm):
+    """An old page does not turn on again what somebody has switched off."""
+
+    sees = ("active",)
+
+
 @admin.register(Flag)
-class FlagAdmin(WaffleFlagAdmin, ModelAdmin):
+class FlagAdmin(Seen, WaffleFlagAdmin, ModelAdmin):
     """Who takes part. The percentage is drawn once for each learner and stays (rollout)."""
 
+    form = FlagForm
     actions = ()  # a flag is changed on its page, where one sees what it was
     readonly_fields = ("created", "modified")
 
 
 @admin.register(Switch)
-class SwitchAdmin(WaffleSwitchAdmin, ModelAdmin):
+class SwitchAdmin(Seen, WaffleSwitchAdmin, ModelAdmin):
     """What is on. Saving goes through the same service as `manage.py switch`."""
 
+    form = SwitchForm
     actions = ()  # bulk changes would bypass the gate
     readonly_fields = ("name", "created", "modified")
 

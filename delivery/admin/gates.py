@@ -66,9 +66,13 @@ class GateAdmin(Console):
         self, request: HttpRequest, queryset: QuerySet[models.Gate], question: Question
     ) -> HttpResponse | None:
         """As everywhere; what is turned elsewhere stays as it is."""
-        others = queryset.filter(key__in=ELSEWHERE)
-        asked = replace(question, left=[(row.key, ELSEWHERE[row.key]) for row in others])
-        return self.confirm(request, queryset.exclude(key__in=ELSEWHERE), asked)
+        left = [(row.key, ELSEWHERE[row.key]) for row in queryset.filter(key__in=ELSEWHERE)]
+        rows = queryset.exclude(key__in=ELSEWHERE)
+        if question.undo:  # who closed it, and why, stays
+            closed = rows.filter(closed_until__gte=UNTIL_OPENED)
+            left += [(row.key, f"It is closed already: {row.reason}") for row in closed]
+            rows = rows.exclude(closed_until__gte=UNTIL_OPENED)
+        return self.confirm(request, rows, replace(question, left=left))
 
     def heading(self, row: models.Gate) -> str:
         """By its key."""

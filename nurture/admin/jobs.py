@@ -135,7 +135,10 @@ class Held(Console):
                 act=lambda rows: (
                     f"{jobs.run_now(names=_names(rows), by=by, now=now())} will run within seconds."
                 ),
-                left=_left(queryset),
+                left=[
+                    *_left(queryset),
+                    *((row.name, "It runs just now.") for row in queryset if row.lease_until),
+                ],
             ),
         )
 
@@ -193,7 +196,7 @@ class JobAdmin(WithChoices, Held):
             return []
         run = ("run_now", "Run now…", "It begins within seconds.")
         if row.paused_at:
-            return [run, ("resume", "Let it run again…", "At its hour, as before.")]
+            return [run, ("resume", "Let it run again…", "At its hour; at once if that has come.")]
         return [run, ("pause", "Pause…", "It does not run until somebody lets it go on.")]
 
     @admin.display(description="when")

@@ -17,6 +17,7 @@ from attendance.admin.base import class_of
 from config.console.confirmation import Question
 from config.console.lists import SpanFilter
 from config.console.pages import Console, Titled, may
+from config.console.seen import SeenForm
 from config.console.words import absolute, link, moment, pill
 from config.console.zones import ZoneField
 from delivery.clock import now
@@ -31,10 +32,11 @@ from nurture.services.replanning import leave_chat, plan_anew
 DECIDES = frozenset({"time_zone", "language", "quiet_opens", "quiet_closes"})
 
 
-class ContactForm(forms.ModelForm):
+class ContactForm(SeenForm):
     """How a learner is reached, and when."""
 
     time_zone = ZoneField(without="that of the course")
+    sees = ("chat_id", "time_zone", "language", "quiet_opens", "quiet_closes")
 
     class Meta:
         labels = {"quiet_opens": "Quiet from", "quiet_closes": "Quiet until"}
@@ -47,7 +49,7 @@ class ContactForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         """Quiet hours have both ends."""
-        said = super().clean() or {}
+        said = super().clean()
         if (said.get("quiet_opens") is None) != (said.get("quiet_closes") is None):
             raise forms.ValidationError("Quiet hours need both ends, or none.")
         return said
@@ -68,7 +70,9 @@ class ContactAdmin(PrivacyActions, OfLearner, Titled):
     def get_fields(self, request: HttpRequest, obj: models.Contact | None = None) -> Any:
         """Whose it is never changes."""
         whose = learner_of if obj else "learner"
-        return (whose, "chat", "time_zone", "language", "quiet_opens", "quiet_closes")
+        said = ("chat", "time_zone", "language", "quiet_opens", "quiet_closes")
+        writes = obj is not None and self.has_change_permission(request)
+        return (whose, *said, "seen") if writes else (whose, *said)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Contact | None = None) -> Any:
         """As there."""

@@ -74,11 +74,11 @@ def sections(page: LearnerPage, *, personal: bool) -> list[Section]:
 
 
 def reach(page: LearnerPage) -> SafeString:
-    """Whether somebody can write to the learner, and why not."""
+    """Whether somebody can write to the learner now, and why not."""
     if page.silent is not None:
         return pill("bad", "cannot be written to", EXPLAIN[page.silent])
-    if page.chat is not None and page.chat.snoozed_until:
-        until = absolute(page.chat.snoozed_until, page.zone.key)
+    if page.snoozed_until:
+        until = absolute(page.snoozed_until, page.zone.key)
         return pill("warn", "asked for quiet", f"until {until}")
     return pill("good", "can be written to")
 
@@ -330,7 +330,7 @@ def answer(found: Explanation, zone: str) -> Answer:
         sentence=meaning(found.verdict),
         question=QUESTIONS.get(found.rule, found.rule.replace("_", " ")),
         seen=seen(found.input, zone),
-        remedy=would_change(found.verdict),
+        remedy=would_change(str(found.input.get("held"))) or would_change(found.verdict),
         changes_at=datetime.fromisoformat(found.changes_at) if found.changes_at else None,
         rules=[
             (

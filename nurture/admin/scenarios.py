@@ -159,8 +159,11 @@ class ScenarioForm(forms.ModelForm):
         return zone
 
     def clean(self) -> dict[str, Any]:
-        """Quiet hours have both ends."""
+        """Quiet hours have both ends, and each scenario of a sequence a name of its own."""
         said = super().clean() or {}
+        others = Scenario.objects.filter(sequence=self.instance.sequence, name=said.get("name"))
+        if others.exclude(pk=self.instance.pk).exists():
+            self.add_error("name", "This sequence has a scenario of that name already.")
         if (said.get("quiet_opens") is None) != (said.get("quiet_closes") is None):
             raise forms.ValidationError("Quiet hours need both ends, or none.")
         return said

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -21,58 +21,28 @@ from attendance.admin.base import table
 from config.console.confirmation import Question
 from config.console.pages import Console, ReadOnlyInline, may, once
 from config.console.words import link
+from delivery import selectors as delivery_selectors
 from delivery.clock import now
+from delivery.models import UNTIL_OPENED
 from nurture import flags, models, selectors
 from nurture.admin.editor import EditorPages
 from nurture.admin.insight import InsightPages
 from nurture.admin.publishing import PublishingPages
 from nurture.admin.publishing_choice import MODES
+from nurture.domain import wording
 from nurture.domain.leaving import Leaving, ranked
-from nurture.domain.sequence import Again, Mode, WaitKind
-from nurture.domain.storage import wait_from_json
+from nurture.domain.sequence import Mode, SequenceSpec, Step
+from nurture.services.versions import spec_of
 
 REPORT_DAYS = 90
+RULES = ("Starts on", "Entry", "Hours", "Outside the hours", "Ends early on", "Cap", "Held out")
 
 
-def in_words(duration: timedelta) -> str:
-    """A duration as staff write it: 30 min, 2 h, 3 d."""
-    minutes = round(duration.total_seconds() / 60)
-    if minutes % (24 * 60) == 0:
-        return f"{minutes // (24 * 60)} d"
-    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
-
-
-def wait_in_words(step: models.Step) -> str:
-    """When a step is due, as staff would say it."""
-    wait = wait_from_json(step.wait)
-    match wait.kind:
-        case WaitKind.AT:
-            return f"at {wait.at:%H:%M} there, {wait.plus_days} days on"
-        case WaitKind.BEFORE_NEXT_SESSION:
-            return f"{in_words(wait.duration)} before the next class (else {wait.if_past})"
-        case WaitKind.UNTIL_EVENT:
-            return f"when {wait.event}, or after {in_words(wait.duration)}"
-    return f"{in_words(wait.duration)} after the step before" if wait.duration else "at once"
-
-
-def _how_often(times: int) -> str:
-    if times == 0:
-        return "each time"
-    return "the first in a row" if times == 1 else f"{times} in a row"
-
-
-def rules_in_words(version: models.SequenceVersion) -> str:
-    """Who enters a version, how often, and when its messages may go out."""
-    starts = " or ".join(
-        f"{row.fact} ({_how_often(row.times)})" for row in version.triggers.order_by("position")
-    )
-    hours = "at any hour"
-    if version.window_opens and version.window_closes:
-        hours = f"from {version.window_opens:%H:%M} to {version.window_closes:%H:%M} there"
-    again = "each time" if version.again == Again.EVERY_KEY else version.again
-    if version.again_after:
-        again = f"{again} {in_words(version.again_after)}"
-    return f"Starts on: {starts or 'nothing'}. Again: {again}. Sends {hours}."
+def _said(step: Step) -> str:
+    """What a step says or does, after whether it is on and for whom."""
+    off = "" if step.enabled else "(switched off) "
+    only = f"(only if the learner {wording.condition(step.when)}) " if step.when else ""
+    return f"{off}{only}{step.text or step.kind.value}"
 
 
 def left_table(rows: Iterable[Leaving]) -> SafeString:
@@ -180,19 +150,25 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
         """Link to those that came to an end; to count them would read them all."""
         return _journeys(row, "show", "&status__in=completed,exited")
 
-    @admin.display(description="rules")
     @once
+    def _spec(self, row: models.Sequence) -> SequenceSpec | None:
+        """What is published says, or the draft."""
+        version = row.published_version or row.draft_version
+        return spec_of(version) if version else None
+
+    @admin.display(description="rules")
     def rules(self, row: models.Sequence) -> str:
         """Who enters and when messages may go out, in words."""
-        version = row.published_version or row.draft_version
-        return rules_in_words(version) if version else "Import a file with import_sequence."
+        spec = self._spec(row)
+        if spec is None:
+            return "Import a file with import_sequence."
+        said = wording.rules(spec)
+        return " ".join(f"{label}: {said[label]}." for label in RULES if label in said)
 
     @admin.display(description="step by step")
-    @once
     def as_read(self, row: models.Sequence) -> SafeString:
         """The steps of what is published, or of the draft."""
-        version = row.published_version or row.draft_version
-        steps = version.steps.order_by("position") if version else []
+        spec = self._spec(row)
         cell = "border-b border-base-200 p-2 align-top dark:border-base-800"
         return format_html(
             '<table class="w-full text-left"><thead><tr><th class="p-2">Step</th>'
@@ -202,7 +178,10 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
                 "",
                 f'<tr><td class="{cell}">{{}}</td><td class="{cell}">{{}}</td>'
                 f'<td class="{cell}">{{}}</td></tr>',
-                ((step.key, wait_in_words(step), step.text or step.kind) for step in steps),
+                (
+                    (step.key, wording.wait(step.wait), _said(step))
+                    for step in (spec.steps if spec else ())
+                ),
             ),
         )
 
@@ -243,6 +222,17 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
                 flags.set_stream(slug=slug, on=on, by=request.user.get_username())
             return "Going on." if on else "Held. Nothing is lost; it waits."
 
+        closed = {
+            gate.key.removeprefix(flags.STREAM_PREFIX): gate.reason
+            for gate in delivery_selectors.closed_gates()
+            if on or gate.closed_until >= UNTIL_OPENED  # what opens by itself may be held as well
+        }
+        held = Q(slug__in=closed)
+        why = "It is not held." if on else "It is held already: {}"
+        left = [
+            (link(row, row.name), why.format(closed.get(row.slug, "")))
+            for row in queryset.filter(~held if on else held)[:10]
+        ]
         effect = (
             "What waits goes out, at the usual pace."
             if on
@@ -250,7 +240,7 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
         )
         return self.confirm(
             request,
-            queryset,
+            queryset.filter(held if on else ~held),
             Question(
                 title="Let {count} sequences go on?" if on else "Hold {count} sequences?",
                 effect=effect,
@@ -258,6 +248,7 @@ class SequenceAdmin(EditorPages, PublishingPages, InsightPages, Console):
                 heads=("Sequence", "Inside now"),
                 row=lambda row: (row.name, self.inside(row)),
                 act=act,
+                left=left,
                 undo="" if on else "let_go",
                 danger=not on,
             ),

@@ -246,10 +246,15 @@ def _capped(step: Step, spec: SequenceSpec) -> Iterator[Finding]:
 
 
 def _moments(spec: SequenceSpec) -> Iterator[tuple[Step, timedelta]]:
-    """Each message that is said for sure, with the least time from the entry to it."""
+    """Each message that is said for sure, with the least time from the entry to it.
+
+    Behind a branch or split nothing is: each learner goes one of its ways.
+    """
     passed = timedelta(0)
     for step in spec.steps:
-        if step.kind in {StepKind.BRANCH, StepKind.SPLIT} or step.when is not None:
+        if step.kind in {StepKind.BRANCH, StepKind.SPLIT} and step.enabled:
+            return
+        if step.when is not None:
             continue
         if step.wait.kind in {WaitKind.AFTER, WaitKind.UNTIL_EVENT}:
             passed += step.wait.duration if step.wait.kind is WaitKind.AFTER else timedelta(0)

@@ -31,8 +31,8 @@ def sort_out(
     """
     planned = Decision.objects.filter(delivery__in=set(delivery_ids), code=Reason.STEP_PLANNED)
     rows = planned.select_related(
-        "delivery__chat", "delivery__dry_run_verdict", "journey__cause__outcome", "learner",
-        "sequence",
+        "delivery__chat", "delivery__dry_run_verdict", "journey__cause__outcome",
+        "learner__contact", "sequence",
         "journey__learner", "journey__course", "journey__session__course",
     ).order_by("delivery_id")  # fmt: skip
     world = World(now=now)
@@ -49,6 +49,9 @@ def _why_not(row: Decision, now: datetime) -> str:
         return "Somebody decided about it already."
     if message.expires_at is not None and message.expires_at <= now:
         return delivery_reasons.EXPLAIN[delivery_reasons.Reason.EXPIRED]
+    contact = getattr(row.learner, "contact", None)
+    if contact is None or contact.chat_id != message.chat_id:  # who has it now is somebody else
+        return "The chat it was meant for is not theirs any more."
     outcome = journey.cause.outcome if journey.cause else None
     if outcome is not None and not (outcome.is_current and outcome.effective):
         return delivery_reasons.EXPLAIN[delivery_reasons.Reason.CORRECTED]

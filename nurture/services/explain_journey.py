@@ -10,11 +10,14 @@ from typing import Any
 from delivery import selectors as delivery
 from delivery.domain.states import Status
 from delivery.models import Delivery, Scope
+from nurture.domain.reasons import Reason
 from nurture.models import OPEN, Journey, JourneyStatus
 
 _UNTOLD = frozenset(
     {Status.FAILED, Status.EXPIRED, Status.CANCELLED, Status.SKIPPED, Status.DEAD, Status.UNKNOWN}
 )
+#: Why a journey is held; the last of them counts.
+_HOLDS = (Reason.DISPUTED, Reason.PAUSED_BY_STAFF, Reason.RESTORED, Reason.ENGINE_ERROR)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ def _journey(journey: Journey) -> Rule:
         "ended_at": journey.ended_at.isoformat() if journey.ended_at else None,
         "reason": journey.exit_reason,
     }
+    if journey.status == JourneyStatus.PAUSED:
+        seen["held"] = journey.decisions.filter(code__in=_HOLDS).order_by("-id").values_list(
+            "code", flat=True
+        ).first()  # fmt: skip
     passed = journey.status in {JourneyStatus.ACTIVE, JourneyStatus.COMPLETED}
     code = journey.exit_reason or journey.status
     return Rule("journey", seen, passed, code, journey.next_action_at)

@@ -91,7 +91,8 @@ def resume_all(
 def end_all(*, journeys: QuerySet[Journey], now: datetime) -> int:
     """End open journeys on behalf of staff, and withdraw what they owe; return how many ended.
 
-    Safe to run twice.
+    Also what no journey waits on any more, such as what staff sent again, and nobody takes back
+    or sends again what they had owed. Safe to run twice.
     """
     rows = list(locked(open_journeys().filter(pk__in=journeys.order_by().values("pk"))))
     world = World(now=now)
@@ -99,6 +100,11 @@ def end_all(*, journeys: QuerySet[Journey], now: datetime) -> int:
         exit_journey(journey=row, reason=Reason.ENDED_BY_STAFF, world=world) for row in rows
     )
     world.writes.write()
+    planned = Decision.objects.filter(journey__in=rows, delivery__isnull=False)
+    owed = dict(planned.values_list("delivery_id", "delivery__dedupe_key"))
+    over = delivery_reasons.Reason.JOURNEY_EXITED
+    delivery.cancel(dedupe_keys=[key for key in owed.values() if key], reason=over)
+    delivery.withhold(delivery_ids=[pk for pk in owed if pk], reason=over)
     return ended
 
 

@@ -28,7 +28,16 @@ from django.db.models.functions import Coalesce, JSONObject, Now
 
 from attendance.models import Enrolment, Learner, LearnerIdentity, Outcome, Pledge, ReviewItem
 from delivery.domain.states import ENDS, Status
-from delivery.models import ArchivedDelivery, Chat, Consent, Delivery, Gate, Reachability, Scope
+from delivery.models import (
+    ArchivedDelivery,
+    BusinessNow,
+    Chat,
+    Consent,
+    Delivery,
+    Gate,
+    Reachability,
+    Scope,
+)
 from nurture.domain.reasons import Reason
 from nurture.domain.schedule import zone_of
 from nurture.models import OPEN, Contact, ContactTag, Decision, Journey, Sequence, StaffTask
@@ -71,6 +80,7 @@ class LearnerPage:
     contact: Contact | None
     chat: Chat | None
     zone: ZoneInfo
+    snoozed_until: datetime | None = None  # None also where that is over
     consents: list[dict[str, Any]] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     courses: list[dict[str, Any]] = field(default_factory=list)
@@ -121,6 +131,7 @@ def learner_page(*, learner_id: int) -> LearnerPage:
         contact=contact,
         chat=chat,
         zone=_zone(contact, learner.courses),  # type: ignore[attr-defined]
+        snoozed_until=learner.snoozed_until,  # type: ignore[attr-defined]
         consents=learner.consents,  # type: ignore[attr-defined]
         tags=learner.tags,  # type: ignore[attr-defined]
         courses=learner.courses,  # type: ignore[attr-defined]
@@ -143,7 +154,9 @@ def _who() -> QuerySet[Learner]:
     tags = ContactTag.objects.filter(contact=OuterRef("contact")).order_by("name")
     courses = Enrolment.objects.filter(learner=OuterRef("pk")).order_by("-ends_at", "course_id")
     known_by = LearnerIdentity.objects.filter(learner=OuterRef("pk")).order_by("kind", "value_key")
+    until = "contact__chat__snoozed_until"
     return Learner.objects.select_related("contact__chat").annotate(
+        snoozed_until=Case(When(**{f"{until}__gt": BusinessNow()}, then=F(until))),
         consents=_several(consents, "category", "granted", "changed_at", "source"),
         tags=ArraySubquery(tags.values("name")),
         courses=_several(
@@ -161,8 +174,8 @@ def _several(rows: QuerySet[Any], *names: str) -> ArraySubquery:
 
 
 def _zone(contact: Contact | None, courses: Iterable[dict[str, Any]]) -> ZoneInfo:
-    """The learner's clock: contact, course, TIME_ZONE."""
-    of_course = next((row["course_time_zone"] for row in courses if not row["ends_at"]), "")
+    """The learner's clock: contact, the course that ends last or never, TIME_ZONE."""
+    of_course = next((row["course_time_zone"] for row in courses), "")
     return zone_of(contact.time_zone if contact else "", of_course, settings.TIME_ZONE)
 
 

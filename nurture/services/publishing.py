@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: An override is said in a sentence, not in a letter.
-SHORTEST_REASON = 10
+SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 
 class NotPublishableError(RuntimeError):
@@ -136,7 +136,7 @@ def publish_checked(
     that. Raises NotPublishableError; nothing is written then. Permissions are the caller's.
     """
     found = look(sequence=sequence, by=by)  # before the lock: scenarios take their time
-    reason = override.strip()
+    reason = override.strip()[:LONGEST_REASON]  # a browser counts a line's end as one, not two
     if found.refusal:
         raise NotPublishableError(found.refusal)
     if found.blockers and len(reason) < SHORTEST_REASON:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+import delivery.selectors
 import delivery.services
 from attendance.models import AttendanceEvent, Learner
 from attendance.selectors import next_sessions
@@ -19,6 +20,7 @@ from delivery.models import Chat, Delivery
 from nurture import context
 from nurture.domain.schedule import zone_of
 from nurture.models import Contact, StaffChat
+from nurture.texts import SAMPLE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -96,6 +98,11 @@ def send_test(
     )
 
 
+def our_bot() -> str:
+    """The bot's name as a text says it; that of the samples while Telegram has not told it."""
+    return delivery.selectors.bot_username() or str(SAMPLE["bot_username"])
+
+
 def variables_of(*, learner: Learner, now: datetime, language: str) -> Mapping[str, object]:
     """What a text would know of a learner if their last class had started the sequence now."""
     contact = Contact.objects.filter(learner=learner).first()
@@ -111,5 +118,5 @@ def variables_of(*, learner: Learner, now: datetime, language: str) -> Mapping[s
     )
     return context.variables(
         learner=learner, session=session, cause=cause, next_session=following, zone=zone,
-        language=language or (contact.language if contact else ""), bot_username="telbot",
+        language=language or (contact.language if contact else ""), bot_username=our_bot(),
     )  # fmt: skip

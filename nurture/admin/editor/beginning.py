@@ -47,6 +47,8 @@ def _purpose(text: str) -> str:
 def begin(*, name: str, slug: str, like: str, by: User, now: datetime) -> Sequence | list[str]:
     """Make the sequence with its first draft; return what stands in the way otherwise."""
     problems = [] if name.strip() else ["Give it a name."]
+    if len(name.strip()) > sequence_values.LONGEST_NAME:
+        problems.append(f"Its name: at most {sequence_values.LONGEST_NAME} characters.")
     try:
         sequence_values.slug(slug)
     except ValueError as error:

@@ -82,6 +82,8 @@ class Look:
         if self.named and learner is None:
             return Preview(who=self.named, problem="No learner has this name or address.")
         words, variables = PERSONAS[self.persona]
+        if "bot_username" in self._text(row.step):  # a test must not lead to a stranger's bot
+            variables = {**variables, "bot_username": trying.our_bot()}
         if learner is not None:
             words = learner.name or learner.email
             variables = trying.variables_of(learner=learner, now=self.now, language=self.language)

@@ -18,6 +18,7 @@ from nurture.admin.insight.frame import ROWS, Page, explained
 from nurture.models import BacktestRun
 from nurture.services import backtests
 from nurture.services.simulation import NotSimulatedError
+from nurture.services.simulation.backtesting import UNHEARD
 
 MAY = "nurture.backtest_sequence"
 MOST_WEEKS = 52
@@ -157,9 +158,14 @@ def _totals(number: int, result: dict[str, Any]) -> dict[str, Any]:
         "journeys": kept["totals"]["journeys"],
         "sent": sent,
         "others": [(_end_words(end), count) for end, count in sorted(ends.items())],
-        "learners": sum(bool(line["messages"]) for line in kept["learners"]),
+        "learners": sum(_is_written_to(line) for line in kept["learners"]),
         "digest": kept["digest"][:16],
     }
+
+
+def _is_written_to(line: dict[str, Any]) -> bool:
+    """Whether anything went out to the learner, or is on its way to them."""
+    return any(status not in UNHEARD for _, _, status, _ in line["messages"])
 
 
 def _end_words(end: str) -> str:

@@ -20,6 +20,7 @@ from nurture.domain.wording import duration
 from nurture.models import Sequence, SequenceVersion
 
 ROWS = 50
+LEAST = 0.0005  # a share this small, or this near to all, would be rounded to none, or to all
 _EXPLAIN = {
     **{reason.value: words for reason, words in of_nurture.EXPLAIN.items()},
     **{reason.value: words for reason, words in of_delivery.EXPLAIN.items()},
@@ -32,8 +33,12 @@ def explained(code: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share without false precision."""
-    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
+    """A share without false precision; never rounded to all or to none."""
+    if 0 < share < LEAST:
+        return f"under {0.001:.1%}"
+    if 1 - LEAST <= share < 1:
+        return f"over {0.999:.1%}"
+    return f"{share:.1%}" if 0 < share < 0.1 or 0.99 < share < 1 else f"{share:.0%}"
 
 
 def between(interval: tuple[float, float]) -> str:

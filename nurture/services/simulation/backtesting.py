@@ -11,6 +11,7 @@ from typing import Any
 
 from waffle.models import Flag
 
+from delivery.domain.states import ENDS, Status
 from delivery.models import Chat
 from nurture import flags
 from nurture.domain.sequence import Mode
@@ -29,6 +30,9 @@ from nurture.services.simulation.replay import Replay
 from nurture.services.simulation.report import learner_lines
 from nurture.services.simulation.run import play
 from nurture.services.simulation.shadow import Shadow, shadowed
+
+#: Ends of a message that nobody hears.
+UNHEARD = frozenset(ENDS - {Status.SENT, Status.UNKNOWN})
 
 
 class NotSimulatedError(ValueError):
@@ -92,13 +96,21 @@ def backtest(
 
 def compare(before: Backtest, after: Backtest) -> dict[str, list[str]]:
     """Whom another version gains, loses or treats otherwise, by e-mail."""
-    old = {line["email"]: line["messages"] for line in before.learners if line["messages"]}
-    new = {line["email"]: line["messages"] for line in after.learners if line["messages"]}
+    old, new = _heard(before), _heard(after)
     return {
         "gained": sorted(set(new) - set(old)),
         "lost": sorted(set(old) - set(new)),
         "moved": sorted(email for email in set(old) & set(new) if old[email] != new[email]),
     }
+
+
+def _heard(found: Backtest) -> dict[str, list[dict[str, Any]]]:
+    """What learners hear, or will: not what was withdrawn, skipped or lost on the way."""
+    heard = {
+        line["email"]: [one for one in line["messages"] if one["status"] not in UNHEARD]
+        for line in found.learners
+    }
+    return {email: messages for email, messages in heard.items() if messages}
 
 
 def digest_of(learners: list[dict[str, Any]]) -> str:

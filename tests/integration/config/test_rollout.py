@@ -97,6 +97,7 @@ def test_a_sequence_is_held_and_goes_on_by_the_chosen_policy(staff: Any) -> None
 
     asked = turn(client, "stream:missed-class", "on")
     assert "What came due meanwhile" in text(asked)
+    assert "goes out at once" not in text(asked)  # by two of the policies it is dropped
     turn(client, "stream:missed-class", "on", expected="off", policy="shift")
 
     assert flags.state("stream:missed-class") == "on"

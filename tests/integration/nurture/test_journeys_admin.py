@@ -180,3 +180,19 @@ def test_a_list_is_searched_by_any_words_of_a_person(journey: Journey) -> None:
 def test_a_span_needs_no_time_of_day(journey: Journey, begins: str, found: bool) -> None:
     page = staff("viewer").get(reverse(LIST), {"started_at_from_0": begins}).content.decode()
     assert ("Rosa Maro" in page) is found
+
+
+def test_nothing_that_staff_withdrew_comes_back_once_the_journey_was_ended(
+    journey: Journey,
+) -> None:
+    """One withdraws the message, another ends the journey, and the first presses Undo."""
+    client, row = staff("admin"), Delivery.objects.get()
+    deliveries = reverse("admin:delivery_delivery_changelist")
+    chosen = {"_selected_action": row.pk, "confirmed": "1"}
+    client.post(deliveries, chosen | {"action": "withdraw"})
+    act(client, "end", journey, confirmed="1")
+
+    client.post(deliveries, chosen | {"action": "take_back"})
+
+    row.refresh_from_db()
+    assert (status(journey), row.status) == ("exited", "cancelled")

@@ -222,3 +222,14 @@ def test_every_code_is_in_the_manual() -> None:
     codes = set(re.findall(r'_(?:error|warning)\(\s*"(\w+)"', source))
     assert len(codes) >= 20
     assert {code for code in codes if f"`{code}`" not in manual} == set()
+
+
+def test_the_ways_of_a_branch_are_not_counted_together() -> None:
+    """N19: each learner hears one of them, so that a cap of one a day drops neither."""
+    ways = (
+        "  - {key: q, kind: branch, when: replied, then: yes-way, else: no-way}\n"
+        "  - {key: yes-way, text: Good.}\n"
+        "  - {key: over, kind: exit, reason: answered}\n"
+        "  - {key: no-way, text: Well.}\n"
+    )
+    assert found(ways, TRIGGER + "cap: {per_day: 1}\n") == []
