@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import redis
 from django.conf import settings
 from django.db import connection
-from django.urls import reverse
 from django.utils import timezone
 
 from attendance import google
@@ -24,7 +23,7 @@ from attendance import services as attendance
 from attendance.selectors import calendar_ids
 from config import views
 from config.doctor import ask_telegram, safely
-from delivery.telegram import ALLOWED_UPDATES
+from delivery.telegram import ALLOWED_UPDATES, webhook_url
 from nurture.domain.figures import Verdict
 from nurture.domain.scorecard import Item
 
@@ -64,17 +63,16 @@ def _webhook() -> Item:
         why = call.cause or f"status {call.status}"
         return _item("webhook", source, [f"Telegram did not say ({why}); see telegram above"], "")
     info = call.body.get("result") or {}
-    wanted = webhook_url()
+    wanted = wanted_webhook()
     wrong = of_webhook(info, wanted, now=timezone.now())
     pending = info.get("pending_update_count", 0)
     value = f"{'set to ' + wanted if wanted else 'long polling, none is set'}; {pending} wait"
     return _item("webhook", source, wrong, value)
 
 
-def webhook_url() -> str:
+def wanted_webhook() -> str:
     """Where Telegram is to push to; "" where it is asked instead."""
-    ours = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
-    return ours if settings.TELEGRAM_WEBHOOK_SECRET else ""
+    return webhook_url() if settings.TELEGRAM_WEBHOOK_SECRET else ""
 
 
 def of_webhook(info: Mapping[str, object], wanted: str, *, now: datetime) -> list[str]:

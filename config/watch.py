@@ -102,7 +102,7 @@ def _of_redis(url: str) -> list[Alert]:
 
 def _of_webhook(*, before: list[Alert]) -> list[Alert]:
     """Whether Telegram pushes to us; as `before` where it does not say, for others tell of that."""
-    wanted = doctor_deep.webhook_url() if settings.BOT_TOKEN else ""
+    wanted = doctor_deep.wanted_webhook() if settings.BOT_TOKEN else ""
     if not wanted:
         return []
     call = doctor.ask_telegram(lambda door: door.get_webhook_info())

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 from telegram import (
     Bot,
     BotCommand,
@@ -190,6 +191,11 @@ def gateway() -> TelegramGateway:
 def sandbox_gateway() -> TelegramGateway:
     """The way into the sandbox, whatever BOT_TOKEN says; started if it does not run."""
     return TelegramGateway(token=sandbox.TOKEN, api_url=sandbox.ensure())
+
+
+def webhook_url() -> str:
+    """Where Telegram is to push updates to."""
+    return f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
 
 
 def username() -> str:

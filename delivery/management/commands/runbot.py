@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, close_old_connections
-from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from delivery import clock
@@ -24,7 +23,7 @@ from delivery.models import Process
 from delivery.services.heartbeats import beat
 from delivery.services.installation import remember_bot
 from delivery.services.updates import store_updates
-from delivery.telegram import TelegramGateway, gateway, username
+from delivery.telegram import TelegramGateway, gateway, username, webhook_url
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class Command(BaseCommand):
         self._say(report, as_json=json)
 
     def _set_webhook(self, *, as_json: bool) -> None:
-        url = f"{settings.PUBLIC_URL}{reverse('telegram_webhook')}"
+        url = webhook_url()
         if not settings.TELEGRAM_WEBHOOK_SECRET:
             raise CommandError("TELEGRAM_WEBHOOK_SECRET is empty, so the webhook would refuse all.")
         _remember_name()
